@@ -12,8 +12,8 @@ import type { StatusRecord } from './record.ts';
 import type { UsageSeries } from './usage/series.ts';
 
 /**
- * What a decision asks for, in this order. Each is idempotent: it may be carried out twice, or again by another
- * replica after a crash, and the next pass asks for it again if it did not happen.
+ * The actions that a decision asks for, in this order. Each is idempotent: it may be carried out twice, or again by
+ * another replica after a crash, and the next pass asks for it again if it did not happen.
  */
 export type Action =
   /** Read the range boundaries in Core and write them down. */
@@ -21,35 +21,35 @@ export type Action =
   /** Tell running pods their page size and their share of the write units. */
   | { kind: 'writeLiveSettings'; operation: Operation; settings: LiveSettings }
   | { kind: 'writeVerifySettings'; operation: Operation; settings: VerifySettings }
-  /** Start the pods for these ranges; refused while the Job of the attempt before is still there and running. */
+  /** Start the pods for these ranges; refused while the Job of the previous attempt still runs. */
   | {
       kind: 'createJob';
       operation: Operation;
       attempt: number;
       rangeIds: number[];
       parallelism: number;
-      /** Of pods that compare: what they are to do. */
+      /** For pods that compare: their task. */
       comparison?: Pick<CurrentComparison, 'mode' | 'moment'>;
     }
   | { kind: 'adjustJob'; operation: Operation; attempt: number; uid: string; suspend: boolean; parallelism: number }
-  /** Its workers have ended, and its pods do not end by themselves. */
+  /** Its workers have ended, but its pods do not end by themselves. */
   | { kind: 'removeJob'; operation: Operation; attempt: number; uid: string }
   /** Flagsmith's dashboard shows the project as being migrated, or as migrated. */
   | { kind: 'markStarted' }
   | { kind: 'markCompleted' }
-  /** Let Flagsmith's own code hand the project over to Edge, or remove the Job that did not, to start it again. */
+  /** Let Flagsmith's own code hand the project over to Edge, or remove the failed Job, to start it again. */
   | { kind: 'startHandover'; stage: HandoverStage }
   /** Merge the ranges' lists of skipped identities into one ConfigMap. */
   | { kind: 'writeSkippedReport'; operation: Operation }
-  /** Put the identities that replay cannot follow as a whole into one ConfigMap. */
+  /** Write the identities that replay cannot follow completely into one ConfigMap. */
   | { kind: 'writeUnstorableReport'; identities: readonly UnstorableIdentity[] }
-  /** Put the outcome of a comparison and its samples into one ConfigMap. */
+  /** Write the outcome of a comparison and its samples into one ConfigMap. */
   | { kind: 'writeVerificationReport'; operation: Operation; comparison: LastComparison }
-  /** Bring the account of the whole migration up to date. */
+  /** Bring the audit of the whole migration up to date. */
   | { kind: 'writeAudit'; status: Status }
-  /** Put what is known of these days into the series of requests to Core, which has so many days at most. */
+  /** Add what is known of these days to the series of requests to Core, which holds at most that many days. */
   | { kind: 'writeUsageSeries'; days: UsageSeries['days']; most: number }
-  /** Keep what the status says and nothing else could tell. */
+  /** Keep what the status says and nothing else could restore. */
   | { kind: 'writeRecord'; record: StatusRecord }
-  /** The outcome is in the status: let go of ranges and checkpoints, and of the Job after a day. */
+  /** The outcome is in the status: remove ranges and checkpoints, and the Job after a day. */
   | { kind: 'retireWork'; operation: Operation };

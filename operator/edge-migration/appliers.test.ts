@@ -47,7 +47,7 @@ async function publish(...reports: ApplierReport[]): Promise<void> {
   }
 }
 
-test('counters of processes that have ended stay part of the total', async () => {
+test('the counters of ended applier processes stay part of the total', async () => {
   const appliers = createAppliers();
   await publish(report('one', { 1: 5 }, { goodbye: true }), report('two', { 1: 7, 2: 1 }));
   await appliers.refresh(on.manager);
@@ -58,7 +58,7 @@ test('counters of processes that have ended stay part of the total', async () =>
   expect(appliers.replay(1, NOW - 1000).project.applied).toBe(13);
 });
 
-test('Edge is unreachable once none that is alive has reached it, since the last of them could', async () => {
+test('Edge is unreachable once no living applier reaches it, since the last of them could', async () => {
   const appliers = createAppliers();
   const silent = (process: string, seconds: number) =>
     report(process, {}, { time: iso(Date.now()), edgeUnreachableSince: iso(NOW - 1000 * seconds) });
@@ -71,7 +71,7 @@ test('Edge is unreachable once none that is alive has reached it, since the last
   expect(appliers.replay(1, Date.now() + 60_000).edgeUnreachableSince).toBeUndefined();
 });
 
-test('those that write in another region are told, with since when the first of them has', async () => {
+test('appliers that write in another region are reported, with the time since the first of them does', async () => {
   const appliers = createAppliers();
   const away = (process: string, seconds: number, region = 'us-east-2', confirmed = true) => {
     const since = iso(NOW - 1000 * seconds);
@@ -95,7 +95,7 @@ test.for([
   ['right', 0],
   ['an hour ahead', 3_600_000],
   ['an hour behind', -3_600_000],
-] as const)('one that is silent is not alive, and one that reports is: its clock is %s', async ([, ahead]) => {
+] as const)('a silent applier counts as dead and a reporting one as alive when its clock is %s', async ([, ahead]) => {
   const appliers = createAppliers();
   await publish(report('one', { 1: 5 }, { time: iso(Date.now() + ahead) }));
   await appliers.refresh(on.manager);
@@ -106,7 +106,7 @@ test.for([
   expect(Math.abs(alive!.ahead - ahead)).toBeLessThan(5_000);
 });
 
-test('reports about thousands of projects fit into messages, and come in batches of any size', async () => {
+test('reports about thousands of projects fit into messages, and arrive in batches of any size', async () => {
   const appliers = createAppliers();
   const many = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [index + 1, index]));
   await publish(...Array.from({ length: 300 }, (_, index) => report(`small-${index}`, { 77: 1 })), report('big', many));
@@ -115,7 +115,7 @@ test('reports about thousands of projects fit into messages, and come in batches
   expect(appliers.replay(10_000, NOW).project.applied).toBe(9_999);
 });
 
-test('a stream that was created again, or is an older one again, is read from its beginning', async () => {
+test('a recreated or restored stream of reports is read from its beginning', async () => {
   const appliers = createAppliers();
   await publish(report('one', { 1: 5 }), report('one', { 1: 6 }));
   await appliers.refresh(on.manager);
@@ -132,7 +132,7 @@ test('a stream that was created again, or is an older one again, is read from it
   expect(appliers.replay(1, NOW - 1000)).toMatchObject({ appliers: 1, project: { applied: 2 } });
 });
 
-test('what is no report is left out', async () => {
+test('messages that are no reports are ignored', async () => {
   const appliers = createAppliers();
   await jetstream(on.connection).publish(reportSubject('odd'), 'no report');
   await publish(report('one', { 1: 5 }));

@@ -12,26 +12,26 @@ import type { AwayFact, ObservedReplay } from './facts.ts';
 import type { ApplierEvidence } from './losses.ts';
 import type { RemovalFact, RemovalLook } from './removals.ts';
 
-/** What the edge appliers say of themselves, as last read. */
+/** What the edge appliers report about themselves, as last read. */
 export interface Appliers {
-  /** Reads what is new. @throws what the NATS client throws */
+  /** Reads new reports. @throws the NATS client's errors */
   refresh(manager: JetStreamManager): Promise<void>;
-  /** @param since those whose reports were stored after this time are alive; epoch milliseconds by the stream's clock, as below */
+  /** @param since appliers whose reports were stored later are alive; epoch milliseconds by the stream's clock */
   replay(projectId: number, since: number): AppliersFact;
-  /** What they say of the stream of events, also those that are gone. */
+  /** What they report about the stream of events, including appliers that are gone. */
   evidence(): readonly ApplierEvidence[];
-  /** What they say that they have removed from the parking stream. */
+  /** What they report to have removed from the parking stream. */
   removals(since: number): Pick<RemovalLook, 'told' | 'isComplete'>;
   /** How many are alive and may apply. */
   countApplying(since: number): number;
-  /** Those that are alive, with what their last reports tell of their clocks. */
+  /** Those that are alive, with their clocks according to their last reports. */
   listAlive(since: number): readonly LivingApplier[];
 }
 
 export interface LivingApplier {
   readonly process: string;
   readonly instance: string;
-  /** Undefined in reports of releases that do not tell. */
+  /** Undefined in reports of releases that do not send it. */
   readonly release: string | undefined;
   /** Whether it may apply, and why it does not although it may. */
   readonly applying: boolean;
@@ -40,7 +40,7 @@ export interface LivingApplier {
   readonly ahead: number;
 }
 
-/** What is known of a project from them alone. */
+/** What they alone know of a project. */
 interface AppliersFact extends Pick<ObservedReplay, 'appliers' | 'outage' | 'edgeUnreachableSince' | 'away'> {
   project: Omit<ObservedReplay['project'], 'parked' | 'failed' | 'unresolved' | 'excess' | 'unstorable'>;
 }
@@ -50,17 +50,17 @@ interface Stored {
   readonly sequence: number;
   /** When the stream stored it, epoch milliseconds: the applier's clock may be wrong. */
   readonly time: number;
-  /** Milliseconds that the applier's clock was ahead of the stream's, or more. */
+  /** Milliseconds by which the applier's clock was ahead of the stream's, at least. */
   readonly ahead: number;
   readonly projects: ReadonlyMap<number, ProjectReport>;
 }
 
-/** Follows the last report of every applier process, of those that are gone too: their counters are part of the total. */
+/** Follows the last report of every applier process, including dead ones: their counters are part of the total. */
 export function createAppliers(): Appliers {
   /** By process. */
   let stored = new Map<string, Stored>();
   let removals = new Map<string, RemovalFact>();
-  /** What was read of which stream. */
+  /** Which stream was read, and how far. */
   let read = { created: '', sequence: 0 };
 
   const findAlive = (since: number) =>
@@ -71,7 +71,7 @@ export function createAppliers(): Appliers {
       // None while no applier has ever run.
       const stream = await findStream(manager, REPORT_STREAM);
       const { created = '', state } = stream ?? {};
-      // Another stream, or the same from a backup.
+      // Another stream, or one restored from a backup.
       if (created !== read.created || (state?.last_seq ?? 0) < read.sequence) {
         stored = new Map();
         removals = new Map();
@@ -120,12 +120,12 @@ function findSilence(alive: readonly Stored[]): number | undefined {
   return Number.isFinite(latest) ? latest : undefined;
 }
 
-/** A message under way looks like a clock that is a little behind, each time by something else. */
+/** A message under way looks like a clock that is slightly behind, by a different amount each time. */
 function byStream(time: string, ahead: number): number {
   return Date.parse(time) - (Math.abs(ahead) < MOST_UNDER_WAY_MS ? 0 : ahead);
 }
 
-/** One that may not apply writes nowhere. */
+/** An applier that may not apply writes nowhere. */
 function findAway(alive: readonly Stored[]): AwayFact | undefined {
   const all = alive.flatMap(({ report: { away, confirmed }, ahead }) =>
     away === undefined || !confirmed ? [] : [{ ...away, since: byStream(away.since, ahead) }],
@@ -152,7 +152,7 @@ function describeStream({ stream, created, places, losses }: StreamReport): Appl
   };
 }
 
-/** Counters are totals over all processes that ever were; what is in hand, of those that live. */
+/** Counters are totals over all processes that ever ran; events in hand count only for living ones. */
 function sumProject(all: readonly Stored[], alive: readonly Stored[], projectId: number): AppliersFact['project'] {
   const of = (reports: readonly Stored[]) => reports.flatMap(({ projects }) => projects.get(projectId) ?? []);
   const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, count) => sum + count, 0);

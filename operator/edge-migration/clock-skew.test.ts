@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createClocks, describeSkew } from './clock-skew.ts';
 
-test('a clock that is more than five seconds wrong is named, with what to do', () => {
+test('a clock that is more than five seconds wrong is named with the remedy', () => {
   const clocks = [
     { process: 'applier edge-applier-1', ahead: 300_000 },
     { process: 'the sidecar of pod api-1', ahead: -7_000 },
@@ -16,23 +16,23 @@ test('a clock that is more than five seconds wrong is named, with what to do', (
   expect(describeSkew(clocks.slice(2))).toBeUndefined();
 });
 
-test('beyond ten minutes it says that writes may be lost', () => {
+test('a clock more than ten minutes wrong is reported with possible loss of writes', () => {
   expect(describeSkew([{ process: 'the operator', ahead: 601_000 }])?.message).toMatch(/may be lost/);
 });
 
-test('where all clocks differ from that of NATS alike, NATS is named', () => {
+test('NATS is named when all clocks differ from its own by the same amount', () => {
   const clocks = ['the operator', 'applier one', 'applier two'].map((process) => ({ process, ahead: -60_000 }));
   expect(describeSkew(clocks)?.message).toMatch(/nodes of NATS/);
 });
 
-test('a single report that was long under way is no clock that is behind', () => {
+test('a single report that was long under way does not make its clock count as behind', () => {
   const clocks = createClocks();
   expect(clocks.notice('one', 1, -20_000)).toEqual({ ahead: -20_000, isSure: false });
   expect(clocks.notice('one', 1, -20_000).isSure).toBe(false);
   expect(clocks.notice('one', 2, -10)).toEqual({ ahead: -10, isSure: true });
 });
 
-test('a clock that stays wrong is told, and one that was put right no longer', () => {
+test('a clock that stays wrong is reported, and no longer once it is corrected', () => {
   const clocks = createClocks();
   for (let report = 1; report <= 3; report++) clocks.notice('one', report, 300_000);
   expect(clocks.notice('one', 4, 0)).toEqual({ ahead: 300_000, isSure: true });
@@ -40,7 +40,7 @@ test('a clock that stays wrong is told, and one that was put right no longer', (
   expect(clocks.notice('one', 6, 0)).toEqual({ ahead: 0, isSure: true });
 });
 
-test('what is known of a process goes with it', () => {
+test('the clock of a process is forgotten with the process', () => {
   const clocks = createClocks();
   clocks.notice('one', 1, 300_000);
   clocks.keep(new Set());

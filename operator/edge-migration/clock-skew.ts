@@ -2,7 +2,7 @@ import { conditionTrue, type DecidedCondition } from './conditions.ts';
 
 /** How far a process's clock is from that of NATS. */
 export interface ClockFact {
-  /** As people know it: `applier edge-applier-1`. */
+  /** For people: `applier edge-applier-1`. */
   process: string;
   /** Milliseconds; negative when it is behind. */
   ahead: number;
@@ -12,16 +12,16 @@ export interface ClockFact {
 interface Estimate {
   /** Milliseconds. */
   readonly ahead: number;
-  /** Told by more than one report. */
+  /** Confirmed by more than one report. */
   readonly isSure: boolean;
 }
 
-/** The clocks of those that report. */
+/** The clocks of the processes that report. */
 export interface Clocks {
   /**
    * Notes what a report says of its author's clock.
    *
-   * @param report tells it from the author's other ones
+   * @param report distinguishes it from the author's other reports
    * @param ahead milliseconds, less the time for which the report was under way
    */
   notice(author: string, report: number, ahead: number): Estimate;
@@ -32,7 +32,7 @@ export interface Clocks {
 /** A single report may have been under way for long, which looks like a clock that is behind. */
 const SAMPLES = 3;
 
-/** Remembers the last reports of each author: the one that was under way least tells most. */
+/** Remembers the last reports of each author: the one under way the shortest is the most exact. */
 export function createClocks(): Clocks {
   const authors = new Map<string, { report: number; samples: readonly number[] }>();
   return {
@@ -48,12 +48,12 @@ export function createClocks(): Clocks {
   };
 }
 
-/** Beyond this people are told; what the processes do is right up to {@link TOLERATED_MS}. */
+/** Beyond this people are warned; the processes work correctly up to {@link TOLERATED_MS}. */
 export const SKEW_MS = 5_000;
 export const TOLERATED_MS = 600_000;
 const MOST_NAMES = 3;
 
-/** Says whose clock is wrong and what to do; undefined when none is. */
+/** Says whose clock is wrong and what to do; undefined when all are right. */
 export function describeSkew(clocks: readonly ClockFact[]): DecidedCondition<'True'> | undefined {
   const wrong = clocks
     .filter(({ ahead }) => Math.abs(ahead) > SKEW_MS)
@@ -62,7 +62,7 @@ export function describeSkew(clocks: readonly ClockFact[]): DecidedCondition<'Tr
   if (worst === undefined) return undefined;
   const names = wrong.slice(0, MOST_NAMES).map(describe).join(', ');
   const others = wrong.length > MOST_NAMES ? `, and ${wrong.length - MOST_NAMES} more` : '';
-  // One clock that is wrong is more likely than many that are wrong alike.
+  // One wrong clock is more likely than many that are wrong by the same amount.
   const isStore =
     wrong.length > 2 && wrong.length === clocks.length && wrong.every(({ ahead }) => ahead * worst.ahead > 0);
   const where = isStore ? 'the nodes of NATS, whose clock differs from all others' : 'their nodes';
@@ -76,7 +76,7 @@ export function describeSkew(clocks: readonly ClockFact[]): DecidedCondition<'Tr
   );
 }
 
-/** Whole seconds, and coarse ones when it is long, so that the status does not move all the time. */
+/** Whole seconds, rounded coarsely when there are many, so that the status does not change all the time. */
 function describe({ process, ahead }: ClockFact): string {
   const seconds = 5 * Math.round(Math.abs(ahead) / 5000);
   const rounded = seconds < 60 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;

@@ -20,7 +20,7 @@ export type ConditionType = (typeof CONDITION_TYPES)[number];
 
 type ConditionStatus = 'True' | 'False' | 'Unknown';
 
-/** Where the reason is an error's name, or comes from another process. */
+/** For reasons that are an error's name or come from another process. */
 const ANY = ['*'] as const;
 
 /** Every pair of status and reason that a condition can have; no other can be stated. */
@@ -88,21 +88,21 @@ type ReasonOf<T extends ConditionType, S extends ConditionStatus> = '*' extends 
   ? string
   : (typeof REASONS)[T][S][number];
 
-/** A condition as a decision states it; times and generation are added by {@link mergeConditions}. */
+/** A condition as a decision states it; {@link mergeConditions} adds times and generation. */
 export interface DecidedCondition<S extends ConditionStatus = ConditionStatus, R extends string = string> {
   status: S;
   /** CamelCase, stable: programs may match it. */
   reason: R;
-  /** For people: what is the case, and what to do where something is to be done. */
+  /** For people: the situation, and what to do where something is to be done. */
   message: string;
 }
 
-/** What can be stated of one condition. */
+/** All that can be stated of one condition. */
 export type FindingOf<T extends ConditionType> = {
   [S in ConditionStatus]: DecidedCondition<S, ReasonOf<T, S>>;
 }[ConditionStatus];
 
-/** `EdgeReady` is stated only where tables are configured that tell. */
+/** `EdgeReady` is stated only where tables are configured that show it. */
 export type Findings = { [T in Exclude<ConditionType, 'EdgeReady'>]: FindingOf<T> } & {
   EdgeReady?: FindingOf<'EdgeReady'>;
 };
@@ -123,16 +123,14 @@ export const conditionUnknown = <R extends string>(reason: R, message: string): 
   message,
 });
 
-/** A recorded condition, stated again. A reason of another release becomes the first that this one has for the status. */
+/** A recorded condition, stated again. An unknown reason of another release becomes this one's first for the status. */
 export function recall<T extends ConditionType>(type: T, { status, reason, message }: Condition): FindingOf<T> {
   const known: readonly string[] = REASONS[type][status];
   const isKnown = known.includes(reason) || known === ANY;
   return { status, reason: isKnown ? reason : (known[0] ?? reason), message } as FindingOf<T>;
 }
 
-/**
- * All conditions of the new status, in a fixed order: a server-side apply with some left out would remove them.
- */
+/** All conditions of the new status, in a fixed order: a server-side apply would remove those left out. */
 export function mergeConditions(
   before: readonly Condition[] | undefined,
   findings: Findings,
@@ -145,18 +143,18 @@ export function mergeConditions(
       message: shorten(message, messageLength),
     }),
   );
-  // What was stated only by another configuration is not true any more.
+  // A condition that only another configuration stated is no longer true.
   const known = before?.filter(({ type }) => type !== 'EdgeReady' || type in findings);
   const order = (type: string) => CONDITION_TYPES.indexOf(type as ConditionType);
   return setConditions(known ?? [], observed, generation, now).toSorted((a, b) => order(a.type) - order(b.type));
 }
 
-/** At most `length` characters; what is cut is shown as an ellipsis. */
+/** At most `length` characters; an ellipsis marks the cut. */
 export function shorten(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
-/** The condition as recorded before, if any. */
+/** The previously recorded condition, if any. */
 export function recordedCondition(
   conditions: readonly Condition[] | undefined,
   type: ConditionType,

@@ -4,7 +4,7 @@ import { createCoreClock } from './core-clock.ts';
 
 const NOON = Date.parse('2026-05-04T12:00:00Z');
 
-/** Runs a clock of Core that is so far ahead, and answers after `took` milliseconds. */
+/** Runs with a Core clock that is so far ahead, and whose answer takes `took` milliseconds. */
 async function follow(ahead: number, took: number, seconds: number, isNatsKnown = true) {
   const clock = createFakeClock(NOON);
   const stop = new AbortController();
@@ -27,7 +27,7 @@ async function follow(ahead: number, took: number, seconds: number, isNatsKnown 
   return { ahead: coreClock.ahead(), asked };
 }
 
-test("how far Core's clock is ahead is never overrated, however long the answer took", async () => {
+test("the lead of Core's clock is never overestimated, however slow the answer is", async () => {
   for (const took of [0, 800]) {
     const { ahead, asked } = await follow(300_000, took, 10);
     expect(ahead).toBe(300_000 - took - 1000);
@@ -35,10 +35,10 @@ test("how far Core's clock is ahead is never overrated, however long the answer 
   }
 });
 
-test('Core is asked every half minute once it has answered', async () => {
+test("Core's clock is read every half minute after its first answer", async () => {
   expect((await follow(0, 0, 100)).asked).toBe(5);
 });
 
-test('Core is not asked while there is nothing to compare its clock with', async () => {
+test("Core's clock is not read while there is no other clock to compare with", async () => {
   expect(await follow(0, 0, 100, false)).toEqual({ ahead: undefined, asked: 0 });
 });

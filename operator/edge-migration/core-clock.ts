@@ -3,21 +3,21 @@ import { CORE_CLOCK_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 
 /** How far Core's clock is from that of NATS, which pods that compare cannot ask. */
 export interface CoreClock {
-  /** Milliseconds that it is ahead, or less; undefined while one of the two is not known. */
+  /** Milliseconds by which it is ahead, or less; undefined while one of the two is not known. */
   ahead(): number | undefined;
-  /** Asks now and then, until the signal aborts; never rejects. */
+  /** Asks regularly until the signal aborts; never rejects. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 export interface CoreClockOptions {
-  /** Now by Core's clock. */
+  /** The present time by Core's clock. */
   readCoreTime(signal: AbortSignal): Promise<number>;
-  /** Now by NATS's clock; undefined while it is not known. */
+  /** The present time by NATS's clock; undefined while it is not known. */
   now(): number | undefined;
   clock: Pick<Clock, 'sleep'>;
 }
 
-/** What the clock of NATS may be ahead of what is known of it. */
+/** How far the clock of NATS may be ahead of our estimate. */
 const MARGIN_MS = 1_000;
 
 export function createCoreClock({ readCoreTime, now, clock }: CoreClockOptions): CoreClock {
@@ -28,7 +28,7 @@ export function createCoreClock({ readCoreTime, now, clock }: CoreClockOptions):
       while (!signal.aborted) {
         if (now() !== undefined) {
           const time = await readCoreTime(signal).catch(() => undefined);
-          // The answer was on its way meanwhile: the difference is as large at least.
+          // The answer was on its way meanwhile: the difference is at least this large.
           if (time !== undefined) ahead = time - now()! - MARGIN_MS;
         }
         await clock

@@ -19,7 +19,7 @@ import {
 
 const kinds = (decision: ReturnType<typeof decide>) => decision.actions.map(({ kind }) => kind);
 
-/** Both ranges copied by Job 1, which ended at noon. */
+/** Both ranges, copied by Job 1, which ended at noon. */
 const ranges = { ranges: twoRanges };
 const finished = [
   checkpoint(
@@ -35,7 +35,7 @@ const copied = () => {
 };
 
 describe('the first visit', () => {
-  test('writes every condition with its generation, says what comes, and does nothing yet', () => {
+  test('writes every condition with its generation, announces the next step, and does nothing yet', () => {
     const { status, actions, nextTime } = decide(facts());
     expect(status.conditions?.map(({ type }) => type)).toEqual([
       'Accepted',
@@ -61,7 +61,7 @@ describe('while appliers write in another region', () => {
   const copying = (jobs: JobFact[], replay = following({ away })) =>
     decide(visited({ capture: covered(), replay, work: work({ ...ranges, jobs }) }));
 
-  test('nothing is planned or started, and it is said', () => {
+  test('nothing is planned or started, and the status says why', () => {
     const { status, actions, nextTime } = decide(visited({ capture: covered(), replay: following({ away }) }));
     expect(actions).toEqual([]);
     expect(condition(status, 'Copied')).toBe('False/WrittenElsewhere');
@@ -70,7 +70,7 @@ describe('while appliers write in another region', () => {
     expect(kinds(copying([]))).not.toContain('createJob');
   });
 
-  test('pods are stopped until the home region is written again', () => {
+  test('pods are stopped until appliers write in the home region again', () => {
     const stopped = copying([job()]);
     expect(stopped.actions).toMatchObject([{ kind: 'adjustJob', suspend: true }]);
     expect(condition(stopped.status, 'Copied')).toBe('False/WrittenElsewhere');
@@ -81,7 +81,7 @@ describe('while appliers write in another region', () => {
     expect(condition(back.status, 'Copied')).toBe('False/Copying');
   });
 
-  test('a copy of which every range is done settles', () => {
+  test('a copy whose ranges are all done still settles', () => {
     const done = work({ ...ranges, jobs: [endedJob], checkpoints: finished });
     const { status } = decide(visited({ capture: covered(), replay: following({ away }), work: done }));
     expect(condition(status, 'Copied')).toBe('False/Settling');
@@ -126,7 +126,7 @@ describe('acceptance', () => {
       'WrongTable',
       'composite_key',
     ],
-  ])('%s is refused with a reason and what to do', (_, changes, reason, hint) => {
+  ])('%s is refused with a reason and a remedy', (_, changes, reason, hint) => {
     const { status, actions } = decide(visited(changes));
     expect(condition(status, 'Accepted')).toBe(`False/${reason}`);
     expect(condition(status, 'Degraded')).toBe('True/NotAccepted');
@@ -135,7 +135,7 @@ describe('acceptance', () => {
     expect(actions).toEqual([]);
   });
 
-  test('a cause that was fixed is enough to go on', () => {
+  test('the migration goes on once the cause is fixed', () => {
     const broken = visited({ core: { kind: 'problem', reason: 'CoreUnreachable', message: 'no answer' } });
     expect(decide(broken).nextTime).toBe(NOON + 15_000);
     const mended = next(broken, 15_000, { core: { kind: 'found', environments: 2 } });
@@ -144,7 +144,7 @@ describe('acceptance', () => {
     expect(kinds(decide(next(mended, 0)))).toEqual(['planRanges']);
   });
 
-  test('pods that run are stopped while the migration is not accepted', () => {
+  test('running pods are stopped while the migration is not accepted', () => {
     const running = visited({ olderDuplicate: 'elsewhere/project-42', work: work({ ...ranges, jobs: [job()] }) });
     expect(decide(running).actions).toMatchObject([{ kind: 'adjustJob', suspend: true }]);
   });
@@ -160,7 +160,7 @@ describe('the copy', () => {
     ]);
   });
 
-  test('tells the pods their share of the write units, by the pods that can still run', () => {
+  test('gives each pod its share of the write units, by the number of pods that can still run', () => {
     const planned = visited({
       migration: migration({}, { copy: { maxWriteUnitsPerSecond: 900, parallelism: 3 } }),
       work: work({ ...ranges, liveSettings: undefined }),
@@ -171,7 +171,7 @@ describe('the copy', () => {
     });
   });
 
-  test('shows exact progress, rate and the time it will take', () => {
+  test('shows its exact progress, its rate and the remaining time', () => {
     const checkpoints = [
       checkpoint(0, { read: 300, inserted: 300 }),
       checkpoint(1, { read: 100, inserted: 90, unchanged: 10 }),
@@ -188,7 +188,7 @@ describe('the copy', () => {
     expect(status.progress).toBe('400/1000 (40%)');
   });
 
-  test('does not move the status more often than every two seconds for progress alone', () => {
+  test('updates the status for progress alone every two seconds at most', () => {
     const first = visited({ work: work({ ...ranges, jobs: [job()], checkpoints: [checkpoint(0, { read: 10 })] }) });
     const soon = next(first, 500, {
       work: work({ ...ranges, jobs: [job()], checkpoints: [checkpoint(0, { read: 200 })] }),
@@ -208,7 +208,7 @@ describe('the copy', () => {
     expect(condition(decide(stopped).status, 'Suspended')).toBe('True/Requested');
   });
 
-  test('is complete only when no page that was read before its end may still be written', () => {
+  test('is complete only when no page read before its end may still be written', () => {
     const settling = visited({ work: work({ ...ranges, jobs: [endedJob], checkpoints: finished }) });
     expect(condition(decide(settling).status, 'Copied')).toBe('False/Settling');
     expect(decide(settling).nextTime).toBe(NOON + 30_000);
@@ -223,7 +223,7 @@ describe('the copy', () => {
     });
   });
 
-  test('is complete only when no write of a pod before it, of which it knows nothing, may arrive any more', () => {
+  test('is complete only when no write from pods unknown to it may still arrive', () => {
     const formerSeen = NOON + 5_000;
     const settling = visited({ work: work({ ...ranges, jobs: [endedJob], checkpoints: finished, formerSeen }) });
     expect(decide({ ...settling, now: NOON + 60_000 })).toMatchObject({ nextTime: NOON + 70_000 });
@@ -234,7 +234,7 @@ describe('the copy', () => {
   test.each([
     ['is gone', []],
     ['is as it was before its end', [checkpoint(1, { read: 200, inserted: 200 })]],
-  ])('is not complete where a pod has ended well whose checkpoint %s: the range is done again', (_, others) => {
+  ])('is not complete if the checkpoint of a successful pod %s: the range is done again', (_, others) => {
     const checkpoints = [...finished.slice(0, 1), ...others];
     const ended = visited({ now: NOON + 1_000, work: work({ ...ranges, jobs: [endedJob], checkpoints }) });
     const { status, actions, nextTime } = decide(ended);
@@ -247,12 +247,12 @@ describe('the copy', () => {
     expect(again.actions.at(-1)).toMatchObject({ kind: 'createJob', attempt: 2, rangeIds: [1] });
   });
 
-  test('of a project without identities is complete at once', () => {
+  test('is complete at once for a project without identities', () => {
     const { status } = decide(visited({ work: work({ ranges: [] }) }));
     expect(condition(status, 'Copied')).toBe('True/Complete');
   });
 
-  test('lets go of its ranges and checkpoints once the outcome is in the status, and then rests', () => {
+  test('removes its ranges and checkpoints once the outcome is in the status, and then rests', () => {
     expect(kinds(decide(copied()))).toEqual(['retireWork']);
     const rested = { ...copied(), work: work({ jobs: [{ ...endedJob, ttlSeconds: 86_400 }] }) };
     const { status, actions, nextTime } = decide(rested);
@@ -261,7 +261,7 @@ describe('the copy', () => {
     expect(status).toEqual(rested.migration.status);
   });
 
-  test('that is complete stays complete when its Jobs are gone and Core is down', () => {
+  test('stays complete when its Jobs are gone and Core is down', () => {
     const later = {
       ...copied(),
       core: { kind: 'problem', reason: 'CoreUnreachable', message: 'down' } as const,
@@ -290,7 +290,7 @@ describe('failed ranges', () => {
       }),
     });
 
-  test('are tried again alone, later each time, and the status says when and why', () => {
+  test('are retried alone, with growing pauses, and the status says when and why', () => {
     const { status, actions, nextTime } = decide(failed());
     expect(condition(status, 'Copied')).toBe('False/RangesFailed');
     expect(condition(status, 'Degraded')).toBe('True/RangesFailed');
@@ -301,7 +301,7 @@ describe('failed ranges', () => {
     expect(again.actions.at(-1)).toMatchObject({ kind: 'createJob', attempt: 2, rangeIds: [1] });
   });
 
-  test('are tried again at once with a new spec.retry, and only once', () => {
+  test('are retried at once with a new spec.retry, and only once', () => {
     const asked = failed({ retry: 'now-please' });
     const unseen = {
       ...asked,
@@ -313,7 +313,7 @@ describe('failed ranges', () => {
     expect(decide(asked).actions).toEqual([]);
   });
 
-  test('of a Job that somebody removed are started again', () => {
+  test('are started again after their Job was removed', () => {
     const gone = next(visited({ work: work({ ...ranges, jobs: [job()] }) }), 0, { work: work({ ...ranges }) });
     expect(gone.migration.status.copy?.attempt).toBe(1);
     expect(decide(gone).actions.at(-1)).toMatchObject({ kind: 'createJob', attempt: 2, rangeIds: [0, 1] });
@@ -330,7 +330,7 @@ describe('mode Plan', () => {
     ),
   ];
 
-  test('reads and counts, and never marks the project as migrating', () => {
+  test('reads and counts, and never marks the project as being migrated', () => {
     const { actions } = decide(plan({ work: work({ ranges: twoRanges }) }));
     expect(actions).toMatchObject([{ kind: 'createJob', operation: 'plan' }]);
   });
@@ -356,7 +356,7 @@ describe('mode Plan', () => {
     expect(status.plan).not.toHaveProperty('writes');
   });
 
-  test('ends with the write units and cost of every region, table and index, while the time is that of the home region', () => {
+  test('ends with the write units and cost of every region, table and index, and with the time for the home region', () => {
     const plannedUnits = {
       'eu-west-2/identities': 2_000_000,
       'eu-west-2/identities/by-id': 1_000_000,

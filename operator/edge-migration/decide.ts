@@ -22,9 +22,9 @@ import { decideWork, type WorkDecision } from './work.ts';
 export type { Decision } from './decision.ts';
 
 /**
- * The life of a migration: from facts to the new status and to what is to be done. Pure, and total: every state is
- * computed again from what exists, so that a crash between any two steps is nothing special.
- * The rules are in docs/design.md, "Life of a migration" and "Convergence".
+ * The life of a migration: computes the new status and the actions from the facts. Pure, and total: every state is
+ * computed again from what exists, so that a crash between any two steps is nothing special. The rules are in
+ * docs/design.md, "Life of a migration" and "Convergence".
  */
 export function decide(observed: Facts): Decision {
   const facts = forgetPlan(observed);
@@ -40,7 +40,7 @@ export function decide(observed: Facts): Decision {
   return isCopied(facts.migration) ? decideCopied(facts, spec, accepted) : decideCopy(facts, spec, accepted);
 }
 
-/** What a plan has counted is not the progress of the copy that follows it. */
+/** A plan's counts are not the progress of the copy that follows it. */
 function forgetPlan(facts: Facts): Facts {
   const { migration } = facts;
   const { copy, ...status } = migration.status;
@@ -48,12 +48,12 @@ function forgetPlan(facts: Facts): Facts {
   return { ...facts, migration: { ...migration, status } };
 }
 
-/** The copy's completion is kept in the status alone: its Jobs and checkpoints are let go of. */
+/** Only the status keeps the copy's completion: its Jobs and checkpoints are removed. */
 export function isCopied({ status }: EdgeMigration): boolean {
   return status.copy?.completionTime !== undefined && recordedCondition(status.conditions, 'Copied')?.status === 'True';
 }
 
-/** What the project's identities are worked on for. */
+/** The purpose of the work on the project's identities. */
 export const chooseOperation = ({ spec }: EdgeMigration): Operation => (spec?.mode === 'Plan' ? 'plan' : 'copy');
 
 function decideRejected(facts: Facts, accepted: FindingOf<'Accepted'>): Decision {
@@ -97,8 +97,8 @@ function decideCopy(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): 
 }
 
 /**
- * The home region may lack what appliers have written elsewhere, and an insert there would replace that once the regions
- * meet again. So pods are stopped as by `spec.suspend`; what is copied already settles.
+ * The home region may lack what appliers have written elsewhere, and an insert there would replace that once the
+ * regions meet again. So pods are stopped as by `spec.suspend`; ranges that are already copied still settle.
  */
 function holdCopy(
   facts: Facts,
@@ -111,7 +111,7 @@ function holdCopy(
   return { ...work, finding, degraded, nextTime: facts.now + STORES_RECHECK_MS };
 }
 
-/** The first page is read only once every write that it could miss is seen by a sidecar. */
+/** The first page is read only once sidecars see every write that it could miss. */
 function mayBegin(facts: Facts): boolean {
   const { capture } = facts;
   return hasBegun(facts) || capture.kind === 'disabled' || (capture.kind === 'observed' && capture.covered);
@@ -120,7 +120,7 @@ function mayBegin(facts: Facts): boolean {
 const hasBegun = ({ work, migration }: Facts): boolean =>
   work.jobs.length > 0 || (migration.status.copy?.attempt ?? 0) > 0;
 
-/** Environments first, as in Flagsmith's own migration; whatever comes of it, the copy follows. */
+/** Environments first, as in Flagsmith's own migration; the copy follows whatever the outcome. */
 function decideHandingOver(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): Decision {
   return compose(facts, {
     accepted,
@@ -197,14 +197,14 @@ function decidePlanned(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>
       'Planned',
       'status.plan tells what a migration would do; set spec.mode to Migrate to start it',
     ),
-    // The plan's own progress: a copy that follows starts with its own.
+    // The plan's own progress: a subsequent copy starts from zero.
     copy: {},
     plan: { ...before, durationSeconds },
     actions: retire('plan', facts.work),
   });
 }
 
-/** Something of an earlier plan is still there. */
+/** Parts of an earlier plan are still there. */
 const retirePlan = ({ work }: Facts): Action[] => (work.planIsLeft ? [{ kind: 'retireWork', operation: 'plan' }] : []);
 
 const pick = ({ copy, skipped, actions, nextTime }: WorkDecision) => ({ copy, skipped, actions, nextTime });

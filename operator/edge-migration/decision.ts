@@ -42,13 +42,13 @@ export interface Decision {
   /** The whole new status. */
   status: Status;
   actions: Action[];
-  /** To be kept once the actions are carried out, and before the status says so; undefined when nothing of it is new. */
+  /** Stored once the actions are carried out, and before the status is written; undefined when nothing in it is new. */
   record: StatusRecord | undefined;
-  /** Milliseconds since the epoch: look again then even if nothing happens. */
+  /** Milliseconds since the epoch: decide again then even if nothing happens. */
   nextTime: number | undefined;
 }
 
-/** What each state of a migration decides for itself; of the status it leaves out what stays as it was. */
+/** What each state of a migration decides for itself; parts of the status that it leaves out stay unchanged. */
 export interface DecisionParts {
   accepted: FindingOf<'Accepted'>;
   copied: FindingOf<'Copied'>;
@@ -63,14 +63,14 @@ export interface DecisionParts {
   nextTime?: number | undefined;
 }
 
-/** Puts the parts together with what every state has in common: capture, gaps, comparisons, `spec.retry`, the audit. */
+/** Adds the parts common to all states: capture, gaps, comparisons, `spec.retry` and the audit. */
 export function compose(facts: Facts, parts: DecisionParts): Decision {
   const { migration, now } = facts;
   const before = migration.status;
   const carried = carryOver(before, facts, parts);
   const { copy, replay } = carried;
-  // What was just accepted is first said, and only then does anything begin: people see every condition before it, and
-  // appliers, which go by the status, never take a copy that runs for one that was not accepted.
+  // A new acceptance is published before anything begins: people see every condition first, and appliers, which follow
+  // the status, never mistake a running copy for one that was not accepted.
   const isNews =
     parts.accepted.status === 'True' && recordedCondition(before.conditions, 'Accepted')?.status !== 'True';
   const isFirst = before.conditions === undefined;
@@ -139,12 +139,12 @@ const REPORTS: readonly Action['kind'][] = [
 ];
 
 /**
- * Writes down what has happened already. It never waits: the status says so at the same time, also the first one, which
- * may be the first after somebody has removed the one before.
+ * Records what has already happened. It never waits: the status says so at the same time, even the first status, which
+ * may be the first after the previous one was removed.
  */
 const isReport = ({ kind }: Action): boolean => REPORTS.includes(kind);
 
-/** Nothing waits for them: what is written reaches them when they are back. */
+/** Nothing waits for them: the writes reach them when they are back. */
 function describeReplicas(replication: EdgeStatus | undefined): DecidedCondition<'True'> | undefined {
   const { inactiveReplicas = [] } = replication ?? {};
   if (inactiveReplicas.length === 0) return undefined;
@@ -164,7 +164,7 @@ const carryOver = (before: Status, { replication }: Facts, { copy, skipped, plan
   edge: replication ?? before.edge,
 });
 
-/** Every condition; of several reasons to be degraded the first is said. */
+/** Every condition; of several reasons for `Degraded` the first wins. */
 function gatherFindings(
   facts: Facts,
   { accepted, copied, degraded, replaying, succeeded }: DecisionParts,
@@ -198,7 +198,7 @@ type Contents = Pick<
   'observedRetry' | 'copy' | 'skipped' | 'unstorable' | 'plan' | 'replay' | 'gaps' | 'verification' | 'audit' | 'edge'
 >;
 
-/** The status with messages of so many characters; what is empty is left out. */
+/** The status with messages of so many characters, without its empty fields. */
 function buildStatus(
   { migration, now }: Facts,
   findings: Findings,
@@ -232,7 +232,7 @@ function findNews({ record: known }: Facts, status: Status): StatusRecord | unde
   return isDeepStrictEqual(record, known) ? undefined : record;
 }
 
-/** What has come to an end is written into the audit, and the status says that it is. */
+/** Writes what has ended into the audit, and says so in the status. */
 function account(migration: EdgeMigration, status: Status): Status {
   const milestone = nameMilestone(status);
   if (milestone === undefined || milestone === status.audit?.milestone) return status;
@@ -240,8 +240,8 @@ function account(migration: EdgeMigration, status: Status): Status {
 }
 
 /**
- * A token is taken once what it asks for can be done: not while suspended, nor while the Job still works on the rest, and
- * one that gives up what waits aside not while nobody can see what that is.
+ * A token is taken once its request can be carried out: not while suspended, nor while the Job still works on the rest,
+ * and a token that gives up parked events not while it is unknown what they are.
  */
 function takeRetry({ migration, work, replay }: Facts): string | undefined {
   const { spec, status } = migration;

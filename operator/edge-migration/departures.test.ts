@@ -12,7 +12,7 @@ function departures() {
   return { clock, ...createDepartures(clock, 'flagsmith') };
 }
 
-test('a pod that ran and was deleted without a word is a gap from its start to its end', () => {
+test('a pod deleted without a last report is a gap from its start to its end', () => {
   const { notice, findUnheard } = departures();
   notice({ type: 'deleted', key: 'flagsmith/api-1', previous: running });
   const [report] = findUnheard([]);
@@ -25,7 +25,7 @@ test('a pod that ran and was deleted without a word is a gap from its start to i
   });
 });
 
-test('so is one that has ended and is still listed, from then on, and once', async () => {
+test('a pod that has ended but is still listed is a gap from its end on, and once', async () => {
   const { clock, notice, findUnheard } = departures();
   notice({ type: 'updated', key: 'flagsmith/api-1', object: ended, previous: running });
   const [first] = findUnheard([]);
@@ -34,7 +34,7 @@ test('so is one that has ended and is still listed, from then on, and once', asy
   expect(findUnheard([]).map(({ gaps }) => gaps)).toEqual([first?.gaps]);
 });
 
-test('what cannot be said yet is said later, until it is in the stream', () => {
+test('a gap that cannot be reported yet is reported later, until it is in the stream', () => {
   const { notice, findUnheard, forget } = departures();
   notice({ type: 'deleted', key: 'flagsmith/api-1', previous: running });
   expect(findUnheard([])).toHaveLength(1);
@@ -43,7 +43,7 @@ test('what cannot be said yet is said later, until it is in the stream', () => {
   expect(findUnheard([])).toEqual([]);
 });
 
-test('a pod whose sidecar ever reported speaks for itself', () => {
+test('a pod whose sidecar ever reported leaves no gap of its own', () => {
   const { notice, findUnheard } = departures();
   notice({ type: 'deleted', key: 'flagsmith/api-1', previous: running });
   const report = { report: { podUid: 'uid-1' } } as StoredReport;
@@ -51,7 +51,7 @@ test('a pod whose sidecar ever reported speaks for itself', () => {
   expect(findUnheard([])).toEqual([]);
 });
 
-test('neither a pod that never ran nor one that runs on has departed', () => {
+test('neither a pod that never ran nor a running pod has departed', () => {
   const { notice, findUnheard } = departures();
   notice({ type: 'deleted', key: 'flagsmith/api-2', previous: ended });
   notice({ type: 'updated', key: 'flagsmith/api-1', object: { ...running, ready: false }, previous: running });

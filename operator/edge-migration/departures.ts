@@ -4,22 +4,22 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { CoreApiPod, StoredReport } from '../coverage/decide.ts';
 
 /**
- * Pods of the Core API that ran and are gone, until it is known whether a sidecar ever spoke for them. Caches and the
- * decisions that go by them see only what is there; a pod without a sidecar may come and go between two looks.
+ * Pods of the Core API that ran and are gone, until it is known whether a sidecar ever reported for them. Caches and
+ * the decisions based on them see only present pods; a pod without a sidecar may come and go between two reads.
  */
 export interface Departures {
   /** For the cache of the pods. */
   notice(change: ObjectChange<CoreApiPod>): void;
   /**
-   * Last words for those that have none among the reports, which were read after this call's departures were noticed: the
-   * gap of a pod without a sidecar, from its start to its end. The others are forgotten.
+   * Last words for pods that have none among the reports, which were read after this call's departures were noticed:
+   * the gap of a pod without a sidecar, from its start to its end. The other pods are forgotten.
    */
   findUnheard(reports: readonly StoredReport[]): CoverageReport[];
   /** Its last words are in the stream. */
   forget(podUid: string): void;
 }
 
-/** @param namespace of the Core API */
+/** @param namespace the Core API's */
 export function createDepartures(clock: Pick<Clock, 'now'>, namespace: string): Departures {
   const gone = new Map<string, { name: string; from: string; until: string }>();
   return {
@@ -45,7 +45,7 @@ interface Unheard {
   namespace: string;
   from: string;
   until: string;
-  /** Of the report: how far it is from when it is stored is taken for the difference of two clocks. */
+  /** Time of the report: its distance to when it is stored is taken as the difference of two clocks. */
   time: string;
 }
 

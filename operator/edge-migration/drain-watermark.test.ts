@@ -3,15 +3,15 @@ import { createTakenTracker } from './drain-watermark.ts';
 
 const DAY = 86_400_000;
 
-describe('what sidecars had sent at some time', () => {
-  test('is taken at once when the stream is empty', () => {
+describe('the events that sidecars had sent by some time', () => {
+  test('are taken at once when the stream is empty', () => {
     const taken = createTakenTracker();
     expect(taken.until()).toBeUndefined();
     taken.notice({ sentUntil: 1000, firstSequence: 8, lastSequence: 7 });
     expect(taken.until()).toBe(1000);
   });
 
-  test('is taken although newer events never stop coming', () => {
+  test('are taken although newer events never stop coming', () => {
     const taken = createTakenTracker();
     taken.notice({ sentUntil: 1000, firstSequence: 3, lastSequence: 7 });
     expect(taken.until()).toBeUndefined();
@@ -23,14 +23,14 @@ describe('what sidecars had sent at some time', () => {
     expect(taken.until()).toBe(3000);
   });
 
-  test('is not taken while an event from then is in the stream, whatever came after it', () => {
+  test('are not taken while one of them is in the stream, whatever came after it', () => {
     const taken = createTakenTracker();
     for (let second = 1; second < 1000; second++)
       taken.notice({ sentUntil: second * 1000, firstSequence: 7, lastSequence: 7 + second });
     expect(taken.until()).toBeUndefined();
   });
 
-  test('is remembered however long it takes, and however much comes meanwhile', () => {
+  test('are remembered however long they take, and however much arrives meanwhile', () => {
     const taken = createTakenTracker();
     for (let time = 1000; time < DAY; time += 2000)
       taken.notice({ sentUntil: time, firstSequence: 7, lastSequence: 7 + time });
@@ -43,14 +43,14 @@ describe('what sidecars had sent at some time', () => {
     expect(taken.until()).toBe(DAY + 4000);
   });
 
-  test('is never taken back, and not known while a sidecar cannot tell', () => {
+  test('stay taken, and are unknown while a sidecar does not report its position', () => {
     const taken = createTakenTracker();
     taken.notice({ sentUntil: 1000, firstSequence: 8, lastSequence: 7 });
     taken.notice({ sentUntil: undefined, firstSequence: 9, lastSequence: 8 });
     expect(taken.until()).toBe(1000);
   });
 
-  test('is not told by the sequences of another stream', () => {
+  test('are not judged by the sequences of another stream', () => {
     const taken = createTakenTracker();
     taken.notice({ sentUntil: 1000, firstSequence: 7, lastSequence: 70 });
     taken.notice({ sentUntil: 2000, firstSequence: 1, lastSequence: 5 });
@@ -58,7 +58,7 @@ describe('what sidecars had sent at some time', () => {
     expect(taken.until()).toBe(2000);
   });
 
-  test('is withdrawn when a sidecar turns up that was not known of and has not sent as much', () => {
+  test('are withdrawn when an unknown sidecar appears that has not sent as much', () => {
     const taken = createTakenTracker();
     taken.notice({ sentUntil: 5000, firstSequence: 8, lastSequence: 7 });
     taken.notice({ sentUntil: 7000, firstSequence: 8, lastSequence: 9 });

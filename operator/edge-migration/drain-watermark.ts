@@ -1,20 +1,20 @@
-/** What was known at one time. */
+/** A sample at one time. */
 export interface TakenSample {
-  /** Every sidecar had sent all that it saw before this, in milliseconds since the epoch; undefined when one cannot tell. */
+  /** Every sidecar had sent all that it saw before this, epoch milliseconds; undefined when one does not report it. */
   readonly sentUntil: number | undefined;
-  /** Looked at after that: of the oldest event in the stream; the one behind the last when there is none. */
+  /** Read after that: the oldest event's sequence; the one after the last when there is no event. */
   readonly firstSequence: number;
-  /** The last that the stream has given. */
+  /** The last sequence that the stream has assigned. */
   readonly lastSequence: number;
 }
 
-/** Repeats wait for ten minutes, and there is a sample every two seconds. */
+/** Repeats wait for ten minutes, and a sample is taken every two seconds. */
 const MOST_SAMPLES = 600;
 
 /**
- * Follows up to when everything that was observed has been taken from the stream. What sidecars had sent at some time
- * has a sequence by then; once the stream begins behind it, all of it was acknowledged. Sequences tell, not times: the
- * clocks of sidecars, NATS and operator differ, and an event may come into the stream long after it was observed.
+ * Determines until when all observed events have been taken from the stream. What sidecars had sent at some time has a
+ * sequence by then; once the stream begins after it, all of it was acknowledged. Sequences count, not times: the clocks
+ * of sidecars, NATS and operator differ, and an event may enter the stream long after it was observed.
  */
 export function createTakenTracker() {
   let samples: { sentUntil: number; lastSequence: number }[] = [];
@@ -28,12 +28,12 @@ export function createTakenTracker() {
 
   return {
     notice({ sentUntil, firstSequence, lastSequence }: TakenSample): void {
-      // Another stream, or the same from a backup.
+      // Another stream, or one restored from a backup.
       if (lastSequence < last) samples = [];
       last = lastSequence;
-      // A sidecar is there that was not known of: it may hold what all others had sent by then.
+      // A sidecar was unknown until now: it may hold what all others had sent by then.
       if (sentUntil !== undefined) withdraw(sentUntil);
-      // The oldest are kept: they are the next to be passed, however long that takes.
+      // The oldest are kept: they are passed next, however long that takes.
       if (sentUntil !== undefined && samples.length < MOST_SAMPLES) samples.push({ sentUntil, lastSequence });
       const isTaken = (sample: { lastSequence: number }) => sample.lastSequence < firstSequence;
       for (const sample of samples) if (isTaken(sample)) until = Math.max(until ?? 0, sample.sentUntil);

@@ -6,7 +6,7 @@ import { checkpoint, type facts, job, next, twoRanges, visitedFacts, work } from
 const story = (from: ReturnType<typeof facts>) =>
   describeChanges(from.migration, decide(from).status).map(({ type, reason, action }) => `${type} ${action} ${reason}`);
 
-test('the events of a migration tell its story, and nothing twice', () => {
+test('the Kubernetes events of a migration tell its story without repetition', () => {
   const planned = visitedFacts({ work: work({ ranges: twoRanges }) });
   expect(story({ ...planned, migration: { ...planned.migration, status: {} } })).toEqual([
     'Normal Validate Accepted',

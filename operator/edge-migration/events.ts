@@ -7,7 +7,7 @@ import {
 import type { ObservedEvent } from '@edge-migration/kubernetes/event-recorder.ts';
 import type { ConditionType } from './conditions.ts';
 
-/** Conditions whose changes are the story of a migration, and what the operator was doing when they changed. */
+/** Conditions whose changes tell the story of a migration, and what the operator was doing when they changed. */
 const ACTIONS: Partial<Record<ConditionType, string>> = {
   Accepted: 'Validate',
   Copied: 'Copy',
@@ -18,7 +18,7 @@ const ACTIONS: Partial<Record<ConditionType, string>> = {
   Succeeded: 'Finish',
 };
 
-/** What `kubectl describe` shows of a status that was written: one event for each condition that changed. */
+/** What `kubectl describe` shows of a status that was written: one event for each changed condition. */
 export function describeChanges(migration: EdgeMigration, after: Status): ObservedEvent[] {
   const before = new Map(migration.status.conditions?.map((condition) => [condition.type, condition]));
   const { namespace, name, uid, resourceVersion } = migration;
@@ -38,7 +38,7 @@ export function describeChanges(migration: EdgeMigration, after: Status): Observ
   return [{ type: 'Normal', ...retry, action: 'Retry', regarding }, ...events];
 }
 
-/** What a new `spec.retry` has led to, when it was taken. */
+/** The outcome of a new `spec.retry`, once it was taken. */
 function describeRetry(before: Status, after: Status): { reason: string; note: string } | undefined {
   const token = after.observedRetry;
   if (token === undefined || token === before.observedRetry || before.conditions === undefined) return undefined;
@@ -57,7 +57,7 @@ function isWarning({ type, status }: Condition): boolean {
   return status === 'False' && (type === 'Accepted' || type === 'Succeeded' || type === 'Verified');
 }
 
-/** On the first visit nothing has changed yet but what was asked for; not knowing is no news at all. */
+/** On the first visit nothing has changed yet except what was asked for, and unknown states are no news. */
 function isSilent({ type, status }: Condition, previous: Condition | undefined): boolean {
   const isQuiet = type === 'Degraded' || type === 'Suspended';
   return status === 'Unknown' || (isQuiet && status === 'False' && previous === undefined);

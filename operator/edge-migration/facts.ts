@@ -13,40 +13,40 @@ import type { UsageFact } from './usage/days.ts';
  * milliseconds since the epoch, and nothing in here is a client or a promise.
  */
 export interface Facts {
-  /** By the clock of NATS where there is one, so that it is the same for every replica. */
+  /** By the clock of NATS where there is one, so that all replicas agree. */
   now: number;
   migration: EdgeMigration;
   /** `<namespace>/<name>` of an older EdgeMigration of the same project. */
   olderDuplicate: string | undefined;
-  /** Only looked at while the answer matters: `unread` otherwise. */
+  /** Only read while the answer matters: `unread` otherwise. */
   core: CoreFact;
   edge: EdgeFact;
   capture: CaptureFact;
   replay: ReplayFact;
   work: WorkFacts;
-  /** Whether Edge can serve the project; undefined where no table is configured that could tell. */
+  /** Whether Edge can serve the project; undefined where no table is configured that shows it. */
   readiness?: ReadinessFact | undefined;
-  /** A pod of the Core API that forwards requests of projects on Edge by itself. */
+  /** A pod of the Core API that itself forwards requests of projects on Edge. */
   forwardingPod?: string | undefined;
-  /** The Core API's pods have not been listed since this process began: none is known to forward, and any may. */
+  /** The Core API's pods have not been listed since this process began: no pod is known to forward, and any may. */
   corePodsUnknown?: boolean;
   /** Undefined where no project metadata table is configured. */
   marks?: MarksFact | undefined;
-  /** Undefined where it is switched off, and where nothing tells what Edge lacks. */
+  /** Undefined where it is switched off, and where nothing shows what Edge lacks. */
   handover?: HandoverFact | undefined;
-  /** Of the comparison that is under way, or was last. */
+  /** The current or last comparison. */
   verification?: VerificationFacts | undefined;
-  /** Who calls Core for the project, as the sidecars count; undefined while that cannot be read. */
+  /** Who calls Core for the project, as counted by the sidecars; undefined while that cannot be read. */
   usage?: UsageFact | undefined;
-  /** What was kept of the status; see record.ts. */
+  /** The stored part of the status; see record.ts. */
   record?: StatusRecord | undefined;
-  /** Milliseconds that Core's clock is ahead of {@link now}, or less; undefined while that is not known. */
+  /** Milliseconds by which Core's clock is ahead of {@link now}, or less; undefined while that is not known. */
   coreAhead?: number | undefined;
-  /** In which regions Edge's tables are; undefined until that is known. */
+  /** The regions of Edge's tables; undefined until they are known. */
   replication?: EdgeStatus | undefined;
-  /** Of the processes that can be asked. */
+  /** The clocks of the processes that can be asked. */
   clocks?: readonly ClockFact[];
-  /** Of the Job that is under way, be it a plan's, a copy's or a comparison's. */
+  /** The Job that is under way, be it a plan's, a copy's or a comparison's. */
   jobPods?: JobPodsFact | undefined;
   settings: DecisionSettings;
 }
@@ -59,8 +59,8 @@ export interface DecisionSettings {
   /** Table of override rows; undefined where none is configured. */
   overridesTable?: string | undefined;
   /**
-   * What a comparison that begins sooner after a gap has not seen: a request of the gap that Core was still working on,
-   * whose event, if there were one, would be handled once more then.
+   * A comparison that begins sooner after a gap may miss a request of the gap that Core was still working on, whose
+   * event, if there were one, would still be handled.
    */
   gapSettlesMs: number;
   /** Price of a million on-demand write units. */
@@ -76,7 +76,7 @@ export type CoreFact =
 
 export type EdgeFact = { kind: 'unread' } | { kind: 'ready' } | { kind: 'problem'; reason: string; message: string };
 
-/** Whether the identity writes of Core are seen by sidecars. */
+/** Whether sidecars see Core's identity writes. */
 export type CaptureFact =
   | { kind: 'disabled' }
   /** The sidecars' reports cannot be read. */
@@ -88,11 +88,11 @@ export type CaptureFact =
       message: string;
       /** Times in which writes may be in no event; until is undefined while it lasts. */
       gaps: CoverageGapFact[];
-      /** Pods whose sidecars report now. */
+      /** Pods whose sidecars currently report. */
       speaking: string[];
-      /** Every sidecar that is not gone has sent all that it saw before this; undefined when one of them cannot tell. */
+      /** Every sidecar that is not gone has sent all that it saw before this; undefined when one does not report it. */
       allSentUntil: number | undefined;
-      /** The pod whose sidecar is furthest behind with that, and why, in words. */
+      /** The pod whose sidecar is furthest behind with that, and the reason in words. */
       laggard?: string | undefined;
     };
 
@@ -100,30 +100,30 @@ export interface CoverageGapFact {
   from: number;
   until: number | undefined;
   reason: string;
-  /** Of the sidecar; undefined when it is about all. */
+  /** The sidecar's pod; undefined when the gap is about all. */
   podName: string | undefined;
 }
 
-/** What the appliers say. */
+/** What the appliers report. */
 export type ReplayFact =
   | { kind: 'disabled' }
   | { kind: 'unknown'; reason: string; message: string }
   | {
       kind: 'observed';
-      /** Appliers that reported a moment ago and may apply. */
+      /** Appliers that reported recently and may apply. */
       appliers: number;
-      /** A store's last error, as an applier tells it. */
+      /** A store's last error, as reported by an applier. */
       outage: string | undefined;
       /** Since when none of them has reached Edge's region, milliseconds since the epoch. */
       edgeUnreachableSince?: number | undefined;
-      /** Of those that write Edge in another region than the home region, the one that has done so longest. */
+      /** The longest-standing of the appliers that write Edge in another region than the home region. */
       away?: AwayFact | undefined;
       /**
-       * Every event that was observed before this has been taken from the stream: applied, dropped, put aside, or made
-       * into others, which {@link underWay} counts. Undefined when that is not known.
+       * Every event observed before this has been taken from the stream: applied, dropped, parked, or made into others,
+       * which {@link underWay} counts. Undefined when that is not known.
        */
       takenUntil: number | undefined;
-      /** Events of the project that were derived, or soon will be; undefined when that is not known. */
+      /** Derived events of the project that still exist, or soon will; undefined when that is not known. */
       underWay: number | undefined;
       project: ProjectReplay;
     };
@@ -135,7 +135,7 @@ export interface AwayFact {
   readonly since: number;
   /** Why, in words. */
   readonly reason: string;
-  /** How many appliers do, of those that may apply. */
+  /** How many appliers write there, of those that may apply. */
   readonly appliers: number;
 }
 
@@ -145,33 +145,33 @@ export interface ProjectReplay {
   applied: number;
   unchanged: number;
   dropped: number;
-  /** Events that wait aside until something is done about it. */
+  /** Parked events that wait until something is done about them. */
   parked: number;
-  /** Of these, the ones that failed again and again. */
+  /** The parked events that failed repeatedly. */
   failed: readonly WaitingEvents[];
-  /** Events of which nobody can tell the project, or that cannot be read; not counted among the others. */
+  /** Events that are unreadable or whose project is unknown; not counted among the others. */
   unresolved: readonly WaitingEvents[];
-  /** Starts of minutes of which events, perhaps of the project, had no room aside. */
+  /** Starts of minutes whose events, perhaps of the project, found no room for parking. */
   excess: readonly number[];
-  /** Identities that Edge cannot hold, or not as a whole. */
+  /** Identities that Edge cannot hold, or not completely. */
   unstorable: readonly UnstorableIdentity[];
   /** When the oldest event in hand was observed. */
   oldestObservedTime: number | undefined;
   lastAppliedTime: number | undefined;
 }
 
-/** Events that wait aside and whose requests began in the same minute. */
+/** Parked events whose requests began in the same minute. */
 export interface WaitingEvents {
-  /** Start of the minute; undefined of events that an older release has put aside. */
+  /** Start of the minute; undefined for events parked by an older release. */
   from: number | undefined;
-  /** Nobody can tell when they began: they came in that minute. */
+  /** It is unknown when they began: they arrived in that minute. */
   isUnreadable: boolean;
   events: number;
 }
 
-/** What exists in the cluster of some work on ranges of this very EdgeMigration (by uid). */
+/** What exists in the cluster of some work on the ranges of this very EdgeMigration (by uid). */
 export interface RangeWorkFacts<Checkpoint, Settings> {
-  /** The planned ranges, once they are written down. */
+  /** The planned ranges, once they are stored. */
   ranges: PlannedRange[] | undefined;
   jobs: JobFact[];
   checkpoints: Checkpoint[];
@@ -181,15 +181,15 @@ export interface RangeWorkFacts<Checkpoint, Settings> {
   liveSettings: Settings | undefined;
 }
 
-/** Of the operation at hand, plan or copy. */
+/** The current operation's work, plan or copy. */
 export interface WorkFacts extends RangeWorkFacts<CheckpointFact, LiveSettings> {
-  /** When the ranges were planned: no page was read before. */
+  /** When the ranges were planned: no page was read earlier. */
   plannedTime: number | undefined;
-  /** Since when this process has seen that ranges are planned and no pods work on them; see idle-times.ts. */
+  /** Since when this process has seen planned ranges without pods that work on them; see idle-times.ts. */
   idleSince: number | undefined;
-  /** When pods of an EdgeMigration or a plan before may last have written; see former-work.ts. */
+  /** When pods of a previous EdgeMigration or plan may last have written; see former-work.ts. */
   formerSeen?: number;
-  /** Whether something of the plan is still there although the project is to be copied by now. */
+  /** Whether parts of the plan are still there although the project is now to be copied. */
   planIsLeft: boolean;
 }
 
@@ -211,11 +211,11 @@ export interface JobFact {
   outcome: 'active' | 'complete' | 'failed';
   completedIndexes: number[];
   failedIndexes: number[];
-  /** Reason and message of the Failed condition. */
+  /** Reason and message of the Job's condition `Failed`. */
   failure: string | undefined;
-  /** It goes as soon as its pods have gone. */
+  /** It is removed as soon as its pods are gone. */
   deleting: boolean;
-  /** That run, by the Job controller's count, and that should. */
+  /** How many run, by the Job controller's count, and how many should. */
   pods: { running: number; wanted: number };
   /** Set once the outcome is in the status: Kubernetes may then remove the Job. */
   ttlSeconds: number | undefined;
@@ -228,10 +228,10 @@ export interface CheckpointFact {
   identitiesPerSecond: number;
   counts: CopyCounts;
   skippedByReason: Record<string, number>;
-  /** Of a plan: write units in every region, by region, table and index. */
+  /** For a plan: write units in every region, by region, table and index. */
   plannedUnits: WriteUnits;
   lastError: string | undefined;
-  /** Table that has the override rows of everything in the range. */
+  /** Table that has the override rows of the whole range. */
   overridesTable?: string | undefined;
 }
 
@@ -251,11 +251,11 @@ export interface CopyCounts {
   throttled: number;
 }
 
-/** What is amiss with the pods of a Job as a whole. Times are when this process saw it first, by its own clock. */
+/** Problems with the pods of a Job as a whole. Times are when this process first saw them, by its own clock. */
 export interface JobPodsFact {
-  /** Pods that it should have and has not. */
+  /** Pods that it should have but does not. */
   missing: MissingPods | undefined;
-  /** All pods that live have workers that have ended; what keeps them from ending, `istio-proxy of pod …`. */
+  /** Set when all live pods have finished workers; names what keeps them from ending, `istio-proxy of pod …`. */
   stranded: { containers: string[]; since: number } | undefined;
 }
 
@@ -263,7 +263,7 @@ interface MissingPods {
   running: number;
   wanted: number;
   since: number;
-  /** Why the API server refused the last one. */
+  /** Why the API server refused the last pod. */
   refusal: string | undefined;
   /** Why it is not known whether it did. */
   unread?: string;
@@ -275,7 +275,7 @@ export interface PodProblem {
   message: string;
 }
 
-/** What pods of a running copy follow live, each for itself. */
+/** Settings that each pod of a running copy follows live. */
 export interface LiveSettings {
   pageSize: number;
   maxWriteUnitsPerSecond: number;

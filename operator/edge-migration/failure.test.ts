@@ -35,7 +35,7 @@ function migrationWith(degraded: { status: 'True' | 'False'; reason: string; mes
 }
 
 describe('an action that failed', () => {
-  it('is told in Degraded, and nothing else is said to have happened', () => {
+  it('is reported in Degraded, and nothing else is reported as done', () => {
     const before = migrationWith({ status: 'False', reason: 'AsExpected', message: '' });
     expect(degrade(before, refused, idle, NOW)).toMatchObject({
       observedGeneration: 4,
@@ -48,13 +48,13 @@ describe('an action that failed', () => {
     });
   });
 
-  it('says the same again when it fails again, so that nothing is written', () => {
+  it('gives the same status when it fails again, so that nothing is written', () => {
     const first = degrade(migrationWith({ status: 'False', reason: 'AsExpected', message: '' }), refused, idle, NOW);
     const before = { ...migrationWith({ status: 'False', reason: '', message: '' }), status: first ?? {} };
     expect(degrade(before, refused, idle, NOW + 60_000)).toEqual(first);
   });
 
-  it('is nobody’s business when another replica leads, the object has changed or the process stops', () => {
+  it('is not reported when another replica leads, the object has changed or the process stops', () => {
     const migration = migrationWith({ status: 'False', reason: 'AsExpected', message: '' });
     const conflict = responseError('apply edgemigrations/status', 409, {});
     expect(degrade(migration, new LeadershipLostError('gone'), idle, NOW)).toBeUndefined();

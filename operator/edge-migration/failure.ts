@@ -8,11 +8,11 @@ import { ObjectInTheWayError } from './act/jobs.ts';
 import { shorten } from './conditions.ts';
 
 /**
- * The one place where an error of an action becomes something that people see: condition `Degraded`, or nothing for
- * what the next try settles by itself. Everything else stays as it was: what was decided has not happened, and the next
- * pass must decide it again.
+ * The one place where an error of an action becomes visible: as condition `Degraded`, or not at all when the next try
+ * settles it by itself. Everything else stays unchanged: what was decided has not happened, and the next pass must
+ * decide it again.
  *
- * @returns undefined when the error is no matter of this migration: it was stopped, or another replica leads
+ * @returns undefined when the error does not concern this migration: it was stopped, or another replica leads
  */
 export function degrade(
   { status: before, generation }: EdgeMigration,

@@ -9,7 +9,7 @@ import { migration, NOON } from './testing/facts.ts';
 
 const none = { byIndex: () => [] };
 
-test('what is remembered of an EdgeMigration goes when it is gone', async () => {
+test('everything remembered of an EdgeMigration is forgotten once it is deleted', async () => {
   const clock = createFakeClock(NOON);
   const times = createIdleTimes(clock);
   const forgotten: number[] = [];
@@ -33,7 +33,7 @@ test('what is remembered of an EdgeMigration goes when it is gone', async () => 
   expect(new Set(forgotten).size).toBe(100);
 });
 
-test('the clocks of pods of EdgeMigrations that were deleted at work are forgotten', () => {
+test('the pod clocks of EdgeMigrations that were deleted during their work are forgotten', () => {
   const clocks = createPodClocks();
   let active = '';
   const byIndex = (_: string, uid: string) => (uid === active ? [{ fact: { outcome: 'active' } }] : []);

@@ -33,7 +33,7 @@ function pod(changes: Partial<Owned<PodFact>> = {}, fact: Partial<PodFact> = {})
 
 const deleted = (previous: Owned<PodFact>) => ({ type: 'deleted', key: 'key', previous }) as const;
 
-/** Milliseconds since pods were last seen by a process that began ten minutes ago, and saw this a minute ago. */
+/** Milliseconds since pods were last seen by a process that began ten minutes ago and saw this a minute ago. */
 async function seenAgo(
   change: Parameters<ReturnType<typeof createFormerWork>['notice']>[0],
   jobUids: readonly string[] = [],
@@ -62,11 +62,11 @@ test.each([
   ['that only planned', deleted(pod({ operation: 'plan' }))],
   ['that had ended long before it was removed', deleted(pod({}, { live: false }))],
   ['of another project', deleted(pod({ migration: 'customers/project-43' }))],
-])('a pod %s does not count', async (_, change) => {
+])('a pod %s does not count as former work', async (_, change) => {
   expect(await seenAgo(change, ['present-job'])).toBe(11 * MINUTE);
 });
 
-test('pods of projects that come and go are forgotten an hour later', async () => {
+test('the pods of former projects are forgotten after an hour', async () => {
   const clock = createFakeClock();
   const former = createFormerWork(clock);
   for (let project = 1; project <= 1000; project++) {

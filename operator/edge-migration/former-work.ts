@@ -5,36 +5,37 @@ import type { Owned } from './parse.ts';
 import type { PodFact } from './pods.ts';
 
 /**
- * When pods were last seen that may have written for a project and belong to no Job of its present plan: of an EdgeMigration
- * that was deleted and made again, or of a plan that was removed. What they had sent may arrive after they are gone, when
- * the present copy knows nothing of them (docs/design.md, "Convergence", rule 9).
+ * When pods were last seen that may have written for a project but belong to no Job of its present plan: pods of a
+ * recreated EdgeMigration's predecessor, or of a removed plan. Their requests may arrive after they are gone, when the
+ * present copy knows nothing of them (docs/design.md, "Convergence", rule 9).
  */
 export interface FormerWork {
   notice(change: ObjectChange<Owned<PodFact>>): void;
   /**
-   * Epoch milliseconds, no longer ago than by either clock. Of times before this process it is not known: then its start.
+   * Epoch milliseconds, the more recent by both clocks. Nothing is known from before this process began: then its
+   * start.
    *
-   * @param jobUids of the Jobs of the present plan
+   * @param jobUids Jobs of the present plan
    */
   lastSeen(migration: EdgeMigration, jobUids: readonly string[]): number;
-  /** Projects of which pods are remembered. */
+  /** Number of projects whose pods are remembered. */
   readonly size: number;
 }
 
 interface Sighting {
   readonly moment: Moment;
-  /** When that was, as it was told last. */
+  /** When that was, as last reported. */
   since: number;
 }
 
-/** What both clocks drift apart by; the status would otherwise change with each look. */
+/** How far both clocks drift apart; without it the status would change each time. */
 const DRIFT_MS = 1_000;
-/** Longer than any write is waited for. */
+/** Longer than any write may take to arrive. */
 const KEPT_MS = 3_600_000;
 
 export function createFormerWork(clock: Clock): FormerWork {
   const begun = see();
-  /** By name of the EdgeMigration, which is the project's in every namespace, and by the Job's uid; the last seen last. */
+  /** By name of the EdgeMigration, which is the project's in every namespace, and by the Job's uid; last seen last. */
   const seen = new Map<string, Map<string, Sighting>>();
 
   function see(): Sighting {
@@ -69,7 +70,7 @@ export function createFormerWork(clock: Clock): FormerWork {
       const pod = change.type === 'deleted' ? change.previous : change.object;
       const before = change.type === 'added' ? undefined : change.previous;
       if (pod === undefined || !mayWrite(pod)) return;
-      // One that had ended before has written nothing since.
+      // A pod that had already ended has written nothing since.
       if (before?.fact.live === false) return;
       const name = nameOf(pod.migration);
       const jobs = seen.get(name) ?? new Map<string, Sighting>();
@@ -89,5 +90,5 @@ export function createFormerWork(clock: Clock): FormerWork {
 
 const mayWrite = ({ operation }: Owned<PodFact>) => operation === 'copy' || isComparison(operation);
 
-/** Of `<namespace>/<name>`. */
+/** The name of `<namespace>/<name>`. */
 const nameOf = (migration: string) => migration.slice(migration.indexOf('/') + 1);

@@ -29,7 +29,7 @@ function reportOf(scope: WriteScope[]): StoredReport {
   return { report: { version: 1, ...sidecar, ...facts, startedTime: time, time, gaps }, sequence: 1, storedTime: 0 };
 }
 
-/** Core, in which every feature is of project 42. */
+/** A Core in which every feature belongs to project 42. */
 function setUp() {
   const asked: number[] = [];
   const projects = createGapProjects(async (scopes) => {
@@ -40,14 +40,14 @@ function setUp() {
 }
 
 describe('the projects that gaps name', () => {
-  it('are asked of Core once for each name', async () => {
+  it('are read from Core once for each name', async () => {
     const { asked, projects } = setUp();
     for (let pass = 0; pass < 3; pass++) await projects.follow([reportOf([{ featureId: 1 }, { featureId: 2 }])], never);
     expect(asked).toEqual([2]);
     expect([41, 42].map((id) => projects.mayConcern({ featureId: 1 }, id))).toEqual([false, true]);
   });
 
-  it('are every project for names beyond what is asked, however many an invented report has', async () => {
+  it('include every project for names beyond the limit, however many names an invented report has', async () => {
     const { asked, projects } = setUp();
     const names = Array.from({ length: MOST_NAMES + 100 }, (_, index) => ({ featureId: index + 1 }));
     for (let pass = 0; pass < 3; pass++) await projects.follow([reportOf(names)], never);

@@ -2,27 +2,27 @@ import { scopeName, type WriteScope } from '@edge-migration/contract/write-scope
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { StoredReport } from '../coverage/decide.ts';
 
-/** The projects of each scope, by its name; those that Core cannot tell are left out. */
+/** The projects of each scope, by its name; scopes that Core does not know are left out. */
 export type ReadProjects = (scopes: readonly WriteScope[], signal: AbortSignal) => Promise<Map<string, Set<number>>>;
 
-/** Which projects the gaps in the sidecars' reports are about. */
+/** Which projects the gaps in the sidecars' reports concern. */
 export interface GapProjects {
   /**
-   * Asks Core about what these reports name, where that is not known yet.
+   * Asks Core about unknown names in these reports.
    *
-   * @throws what Core says when it cannot be asked: then it is not known whom the gaps concern
+   * @throws Core's errors when it cannot be asked: then it is not known whom the gaps concern
    */
   follow(reports: readonly StoredReport[], signal: AbortSignal): Promise<void>;
-  /** Any project may be meant by what Core does not know. `undefined`: is anything meant at all? */
+  /** Unknown names may mean any project. With `undefined`: whether anything is meant at all. */
   mayConcern(scope: WriteScope, projectId: number | undefined): boolean;
 }
 
-/** What a name means may change, or be found, while reports repeat it. */
+/** A name's meaning may change, or be found, while reports repeat it. */
 const ASK_AGAIN_MS = 30_000;
-/** An earlier look at the reports, which still counts, may name what the next one does not. */
+/** An earlier read of the reports, which still counts, may have names that the next one lacks. */
 const FORGET_MS = 600_000;
 
-/** Beyond it any project may be meant: more are not to be asked of Core, nor kept in mind, for whoever invents reports. */
+/** Beyond it any project may be meant: invented reports must not make us ask Core for more, or remember more. */
 export const MOST_NAMES = 20_000;
 
 interface Known {
@@ -33,8 +33,8 @@ interface Known {
 }
 
 /**
- * A key that is renamed, or given to another environment, while a gap names it leads to both: the answers of all the time
- * that the name is reported count, so that a gap never claims less than it did.
+ * A key that is renamed, or given to another environment, while a gap names it leads to both projects: all answers
+ * since the name was first reported count, so that a gap never claims less than it did.
  */
 export function createGapProjects(readProjects: ReadProjects, clock: Clock): GapProjects {
   const known = new Map<string, Known>();

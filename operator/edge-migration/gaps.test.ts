@@ -7,7 +7,7 @@ import { facts, migration, NOON } from './testing/facts.ts';
 const MINUTE = 60_000;
 const iso = (time: number) => new Date(time).toISOString().replace('.000Z', 'Z');
 
-/** The status's gaps after a look, ten minutes after noon, at what the sidecars report. */
+/** The status's gaps, ten minutes after noon, with these reports of the sidecars. */
 function look(kept: GapStatus[], reported: CoverageGapFact[], speaking: string[]): GapStatus[] {
   const capture: CaptureFact = {
     kind: 'observed',
@@ -29,29 +29,29 @@ test.for(['sidecarVanished', 'noSidecar'])('a gap by %s lasts while its sidecar 
 });
 
 test.for(['sidecarVanished', 'noSidecar'])(
-  'a gap by %s is none once its sidecar speaks, whose own report says what it has missed',
+  'a gap by %s is dropped once its sidecar reports again, because its own report says what it has missed',
   (reason) => {
     expect(look([open(reason)], [], ['api-1'])).toEqual([]);
   },
 );
 
 test.for(['sidecarVanished', 'noSidecar'])(
-  'a gap by %s of which no report tells any more stays when its sidecar never spoke again, whoever else does',
+  'a gap by %s that is no longer reported ends but stays while only other sidecars report',
   (reason) => {
     expect(look([open(reason)], [], ['api-2'])).toEqual([ended(open(reason))]);
   },
 );
 
-test('a gap that a sidecar reported stays although the sidecar speaks and its report holds it no longer', () => {
+test('a gap reported by a sidecar stays after the sidecar has dropped it from its reports', () => {
   expect(look([open('spoolFull')], [], ['api-1'])).toEqual([ended(open('spoolFull'))]);
 });
 
-test('a gap that has ended is not taken back', () => {
+test('a gap that has ended is not withdrawn', () => {
   const before = ended(open('sidecarVanished'));
   expect(look([before], [], ['api-1'])).toEqual([before]);
 });
 
-test('the gap of a capture that was off may have begun as much earlier as the clock that told was perhaps ahead', () => {
+test("the gap of a disabled capture begins earlier by as much as the operator's clock may have been ahead", () => {
   const disabled = { status: 'True', reason: 'Disabled', message: '', lastTransitionTime: iso(NOON) } as const;
   const status = { conditions: [{ ...disabled, type: 'Capturing' }] };
   const capture: CaptureFact = {

@@ -3,25 +3,25 @@ import { TOLERATED_MS } from './clock-skew.ts';
 import { conditionTrue, type DecidedCondition, formatTime, recordedCondition } from './conditions.ts';
 import type { CoverageGapFact, Facts } from './facts.ts';
 
-/** Appliers may go by a status that is so much older (docs/design.md, "Convergence", rule 5). */
+/** Appliers may follow a status that is this old (docs/design.md, "Convergence", rule 5). */
 const APPLIER_STALE_MS = 10_000;
-/** More gaps than this are joined, oldest first: a joined gap only claims more. */
+/** More gaps than this are joined, oldest first: joining can only enlarge a gap. */
 const MOST_GAPS = 6;
 
-/** Reasons of our own; all others come from the sidecars' reports. */
+/** Our own reasons; all others come from the sidecars' reports. */
 export const OWN_REASONS = { reopened: 'windowReopened', disabled: 'captureDisabled', joined: 'several' } as const;
-/** What we conclude from silence: once the sidecar speaks again, its own report says what it has missed. */
+/** Concluded from silence: once the sidecar reports again, its own report says what it has missed. */
 const CONCLUDED: readonly string[] = ['sidecarVanished', 'noSidecar'];
 
 /** Milliseconds since the epoch; `until` is undefined while it lasts. */
 type Gap = CoverageGapFact;
 
 /**
- * The time ranges since the first page was read in which writes to Core may have been missed, as the status keeps them:
- * the reports that told of them expire, sidecars go, and operators restart. What is reported again is recognised by
- * sidecar, reason and time, because a gap may grow at both ends.
+ * The time ranges since the first page was read in which writes to Core may have been missed, as kept in the status:
+ * the reports of them expire, sidecars go, and operators restart. A gap reported again is recognised by sidecar, reason
+ * and time, because it may grow at both ends.
  *
- * @param start when the copy began to read; what was missed before is in the pages. Undefined: it has not begun
+ * @param start when the copy began to read; the pages have all earlier writes. Undefined: it has not begun
  * @param deadline of replay by this decision, RFC 3339
  * @param others that are not about capture
  */
@@ -33,7 +33,7 @@ export function collectGaps(
 ): GapStatus[] {
   if (start === undefined) return [];
   const from = Date.parse(start);
-  // What is written after the deadline is for Edge alone.
+  // Writes after the deadline are for Edge alone.
   const end = deadline === undefined ? Number.POSITIVE_INFINITY : Date.parse(deadline);
   const kept = (facts.migration.status.gaps ?? []).map(parseGap);
   const own = findOwn(facts, deadline);
@@ -45,7 +45,7 @@ export function collectGaps(
   return limit(gaps).map(formatGap);
 }
 
-/** Whether the gap was joined with others into this one. */
+/** Whether `joined` includes this gap. */
 export function takesIn(joined: GapStatus, gap: GapStatus): boolean {
   const [outer, inner] = [parseGap(joined), parseGap(gap)];
   return joined.reason === OWN_REASONS.joined && outer.from <= inner.from && endOf(outer) >= endOf(inner);
@@ -66,7 +66,7 @@ export function describeGaps(gaps: readonly GapStatus[]): DecidedCondition<'True
 
 const observe = ({ capture }: Facts): Gap[] => (capture.kind === 'observed' ? capture.gaps : []);
 
-/** A gap that lasted and that nobody speaks of any more has ended by now, or has turned out to be none. */
+/** A lasting gap that is no longer reported has ended by now, or has turned out to be none. */
 function carryOver(kept: readonly Gap[], { capture, now }: Facts): Gap[] {
   if (capture.kind !== 'observed') return [...kept];
   return kept.flatMap((gap) => {
@@ -80,7 +80,7 @@ function carryOver(kept: readonly Gap[], { capture, now }: Facts): Gap[] {
   });
 }
 
-/** While the window was closed, or capture was switched off, appliers dropped what they got. */
+/** While the window was closed, or capture was switched off, appliers dropped the events. */
 function findOwn({ migration, capture, now }: Facts, deadline: string | undefined): Gap[] {
   const { conditions, replay } = migration.status;
   const until = now + APPLIER_STALE_MS;
@@ -91,14 +91,14 @@ function findOwn({ migration, capture, now }: Facts, deadline: string | undefine
   }
   const capturing = recordedCondition(conditions, 'Capturing');
   if (capturing?.reason === 'Disabled' && capture.kind !== 'disabled') {
-    // Without capture there is no clock of NATS: this is by the operator's own of then, which may have been ahead.
+    // Without capture there is no clock of NATS: this is the operator's own of that time, which may have been ahead.
     const from = Date.parse(capturing.lastTransitionTime) - TOLERATED_MS;
     gaps.push({ from, until, reason: OWN_REASONS.disabled, podName: undefined });
   }
   return gaps;
 }
 
-/** Of the same sidecar and reason, and without time in between: a report is whole seconds in the status. */
+/** The same sidecar and reason, without time in between: the status holds a report in whole seconds. */
 function isSame(a: Gap, b: Gap): boolean {
   const touches = a.from <= endOf(b) + 1000 && b.from <= endOf(a) + 1000;
   return a.reason === b.reason && a.podName === b.podName && touches;
@@ -106,14 +106,14 @@ function isSame(a: Gap, b: Gap): boolean {
 
 const endOf = ({ until = Number.POSITIVE_INFINITY }: Gap): number => until;
 
-/** Oldest first, and what was joined before all, so that it takes in the same ones again. */
+/** Oldest first, and joined gaps before all others, so that they include the same gaps again. */
 function compare(a: Gap, b: Gap): number {
   const rank = ({ reason }: Gap) => (reason === OWN_REASONS.joined ? 0 : 1);
   const name = ({ reason, podName = '' }: Gap) => `${reason} ${podName}`;
   return rank(a) - rank(b) || a.from - b.from || name(a).localeCompare(name(b));
 }
 
-/** Adds a gap to those before it; what is one gap becomes one. */
+/** Adds a gap to the previous ones; merges it where it is the same gap. */
 function join(gaps: Gap[], gap: Gap): Gap[] {
   const known = gaps.find((other) => isSame(other, gap));
   if (known === undefined) return [...gaps, gap];

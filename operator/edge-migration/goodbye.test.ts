@@ -27,7 +27,7 @@ afterAll(async () => {
   await nats?.stop();
 });
 
-/** The sidecar's own word; `spoolDepth` tells one from another. */
+/** The sidecar's own report; `spoolDepth` tells one from another. */
 async function report(spoolDepth: number): Promise<StoredReport> {
   const now = new Date().toISOString();
   const said = {
@@ -47,14 +47,14 @@ async function last(): Promise<StoredReport> {
 
 const goodbye = ({ report, sequence }: StoredReport) => ({ report: { ...report, goodbye: true }, sequence });
 
-test('a goodbye on behalf of a sidecar that spoke meanwhile does not replace its newer report', async () => {
+test('a goodbye for a sidecar does not replace a newer report that the sidecar has sent meanwhile', async () => {
   const silent = await report(3);
   await report(4);
   await sayGoodbyeFor(client, goodbye(silent));
   expect((await last()).report).toMatchObject({ spoolDepth: 4, goodbye: false });
 });
 
-test('a goodbye on behalf of a sidecar that is silent replaces its last report', async () => {
+test('a goodbye for a silent sidecar replaces its last report', async () => {
   await sayGoodbyeFor(client, goodbye(await report(5)));
   const { reports } = await readReports(manager);
   expect(reports.map(({ report: { spoolDepth, goodbye } }) => ({ spoolDepth, goodbye }))).toEqual([

@@ -5,10 +5,10 @@ import { type CoverageFacts, closeVanished, type StoredReport } from '../coverag
 import type { Departures } from './departures.ts';
 
 /**
- * Stores a report in place of the sidecar's own one of this sequence, unless the sidecar has sent another one meanwhile:
- * then it is not gone, and its word counts.
+ * Stores a report in place of the sidecar's own report of this sequence, unless the sidecar has sent another one
+ * meanwhile: then it is not gone, and its own report counts.
  *
- * @throws what the client library throws when the stream does not take it
+ * @throws the NATS client's error when the stream rejects it
  */
 export async function sayGoodbyeFor(
   client: JetStreamClient,
@@ -23,7 +23,7 @@ export async function sayGoodbyeFor(
   }
 }
 
-/** For those that went without a word: their gaps are in the stream, for every replica and every later operator. */
+/** For sidecars that left without a word: their gaps are in the stream, for all replicas and later operators. */
 export async function sayGoodbyeForVanished(
   client: JetStreamClient,
   facts: CoverageFacts,
@@ -35,7 +35,7 @@ export async function sayGoodbyeForVanished(
   }
 }
 
-/** For pods that are gone, and that no sidecar ever spoke for. */
+/** For pods that are gone and never had a sidecar's report. */
 export async function sayGoodbyeForUnheard(
   client: JetStreamClient,
   reports: readonly StoredReport[],

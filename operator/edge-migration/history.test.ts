@@ -26,7 +26,7 @@ import {
   work,
 } from './testing/facts.ts';
 
-/** What may happen to a migration between two looks at it. */
+/** What may happen to a migration between two passes. */
 type Step =
   | { kind: 'wait'; seconds: number }
   | { kind: 'edit'; spec: Partial<Record<keyof Spec, unknown>> }
@@ -148,7 +148,7 @@ function apply(before: Facts, happened: Step, earlier: readonly Status[]): Facts
   }
 }
 
-/** The newest Job goes on; what has ended stays as it is. */
+/** The newest Job goes on; ended ones stay unchanged. */
 function moveJob({ work: before, now }: Facts, { outcome, completed, problem }: Extract<Step, { kind: 'job' }>) {
   const last = before.jobs.at(-1);
   if (last === undefined || last.outcome !== 'active' || last.suspended) return before;
@@ -177,7 +177,7 @@ function moveJob({ work: before, now }: Facts, { outcome, completed, problem }: 
   };
 }
 
-/** What the cluster looks like once the action is carried out. */
+/** The cluster after the action. */
 function carryOut(before: Facts, action: Action): Facts {
   const { work: now } = before;
   if ('operation' in action && isComparison(action.operation)) return carryOutComparison(before, action);
@@ -257,7 +257,7 @@ const isWithin = (gap: GapStatus, other: GapStatus) =>
   Date.parse(other.from) <= Date.parse(gap.from) &&
   (other.until === undefined || Date.parse(gap.until ?? '') <= Date.parse(other.until));
 
-/** Of what happened before the status was removed or put back. */
+/** The parts from before the status was removed or reverted. */
 function checkNothingLost(before: Status, after: Status) {
   if (before.copy?.completionTime === undefined) return;
   expect(after.copy?.completionTime).toBe(before.copy.completionTime);
@@ -270,7 +270,7 @@ function checkNothingLost(before: Status, after: Status) {
   }
 }
 
-/** Looks until nothing is to be done any more at this time, as the operator would. */
+/** Runs passes until nothing more is due at this time, like the operator. */
 function settle(before: Facts): Facts {
   let current = before;
   for (let pass = 0; ; pass += 1) {
@@ -291,7 +291,7 @@ function settle(before: Facts): Facts {
   }
 }
 
-test('whatever happens to a migration, its status is complete and true to the rules, and it comes to rest', {
+test("a migration's status is complete and follows the rules after any history, and the migration comes to rest", {
   timeout: 120_000,
 }, () => {
   const mode = fc.constantFrom('Migrate', 'Plan');

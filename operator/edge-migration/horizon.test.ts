@@ -24,21 +24,21 @@ const horizon = (statuses: readonly Status[], record?: StatusRecord) =>
     )) /
   DAY;
 
-describe('gaps matter since a day before', () => {
-  test('now where nothing was copied', () => {
+describe('the horizon for gaps', () => {
+  test('is one day before now if nothing was copied', () => {
     expect(horizon([])).toBe(1);
     expect(horizon([{}])).toBe(1);
   });
 
-  test('the first copy of a migration that is not done began', () => {
+  test('is one day before the first copy of an unfinished migration', () => {
     expect(horizon([copied(3), { ...copied(20), conditions: [succeeded('Unknown')] }, copied(5)])).toBe(21);
   });
 
-  test('that, also when the migration has lost its status', () => {
+  test('is one day before the recorded copy of a migration that has lost its status', () => {
     expect(horizon([{}, copied(3)], { copy: { startTime: time(9) } })).toBe(10);
   });
 
-  test('not when a migration began that is done', () => {
+  test('ignores the copies of finished migrations', () => {
     expect(horizon([copied(3), { ...copied(20), conditions: [succeeded('True')] }])).toBe(4);
   });
 });

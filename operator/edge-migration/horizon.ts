@@ -2,15 +2,14 @@ import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.
 import { recordedCondition } from './conditions.ts';
 import type { StatusRecord } from './record.ts';
 
-/** By then every status has what was found; it keeps that for itself. */
+/** By then every status has what was found, and keeps it. */
 const KEPT_MS = 24 * 60 * 60 * 1000;
 
 /**
- * Since when gaps matter: no migration that is not done has read anything of Core before, and none that begins later will
- * have.
+ * Since when gaps matter: no unfinished migration has read anything from Core before, nor will a later one.
  *
- * @param recordOf what was kept of the status, which may be lost
- * @param now milliseconds since the epoch, as the answer
+ * @param recordOf the stored part of the status, which may be lost
+ * @param now milliseconds since the epoch, as the result
  */
 export function findHorizon(
   migrations: readonly EdgeMigration[],

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createIdleTimes } from './idle-times.ts';
 import { migration, NOON } from './testing/facts.ts';
 
-test('a migration is idle since it was first seen so, and again after pods have worked or it was created again', async () => {
+test('a migration is idle since it was first seen idle, and again after its pods worked or it was recreated', async () => {
   const clock = createFakeClock(NOON);
   const { notice } = createIdleTimes(clock);
   expect(notice(migration(), false)).toBeUndefined();
@@ -19,7 +19,7 @@ test('a migration is idle since it was first seen so, and again after pods have 
 test.for<[string, number]>([
   ['set forward by 45 s', 45_000],
   ['set back by an hour', -3_600_000],
-])('a clock that is %s makes no migration idle for longer', async ([, step]) => {
+])('a clock that is %s does not prolong the idle time of a migration', async ([, step]) => {
   const clock = createFakeClock(NOON);
   const { notice } = createIdleTimes(clock);
   notice(migration(), true);
@@ -28,7 +28,7 @@ test.for<[string, number]>([
   expect(clock.now() - notice(migration(), true)!).toBe(10_000);
 });
 
-test('what is remembered of an EdgeMigration goes with it', () => {
+test('the idle time of a migration is forgotten with its EdgeMigration', () => {
   const times = createIdleTimes(createFakeClock(NOON));
   for (let number = 1; number <= 1000; number++) {
     const { namespace, name } = migration({ name: `project-${number}` });

@@ -2,21 +2,20 @@ import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.
 import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
 
 /**
- * Since when this process has seen something of a migration, such as that no pods work for it, by its own clocks.
- *
- * The Job controller notes when a Job ended, but by another machine's clock: an operator whose clock is ahead would call
- * a copy complete while a page may still be written (docs/design.md, "Convergence", rule 4). So would one whose clock is
- * set forward. A new leader begins to count from the start, which costs seconds.
+ * Since when this process has seen something of a migration, such as that no pods work for it, by its own clocks. The
+ * Job controller records when a Job ended, but by another machine's clock: an operator whose clock is ahead would call
+ * a copy complete while a page may still be written (docs/design.md, "Convergence", rule 4). So would one whose clock
+ * is set forward. A new leader counts from the start, which costs seconds.
  */
 export interface IdleTimes {
-  /** Notes whether it is so. Epoch milliseconds, no longer ago than by either clock; undefined when it is not so. */
+  /** Notes whether it is so. Epoch milliseconds, the more recent by both clocks; undefined when it is not so. */
   notice(migration: EdgeMigration, isSo: boolean): number | undefined;
   /** The EdgeMigration `<namespace>/<name>` is gone. */
   forget(key: string): void;
   readonly size: number;
 }
 
-/** What both clocks drift apart by; the status would otherwise change with each look. */
+/** How far both clocks drift apart; without it the status would change each time. */
 const DRIFT_MS = 1_000;
 
 /** Remembers one time for each EdgeMigration. */

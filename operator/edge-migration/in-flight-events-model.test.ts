@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
 
 /**
- * An exhaustive model of the question whether anything is under way, asked while one event, and all that follows from
- * it, moves between the places: every order of the appliers' and the reader's steps. O: the stream, as it was published
- * first; A: derived events in the stream; P: aside.
+ * An exhaustive model of the question whether anything is under way, asked while one event, and all events derived from
+ * it, move between the places: every order of the appliers' and the reader's steps. O: the stream, as first published;
+ * A: derived events in the stream; P: parked.
  */
 type Place = 'O' | 'A' | 'P';
 
 interface State {
-  /** One that has left is in its next place already, and is about to be removed from this one. */
+  /** An event that has left is already in its next place, and about to be removed from this one. */
   readonly copies: readonly { readonly place: Place; readonly hasLeft: boolean }[];
   readonly hops: number;
-  /** The last sequence of what was put aside. */
+  /** The last sequence of the parked events. */
   readonly aside: number;
   readonly answers: readonly Seen[];
 }
@@ -46,7 +46,7 @@ function* steps(state: State, looks: number): Generator<State> {
   if (answers.length < looks) yield { ...state, answers: [...answers, seen(state)] };
 }
 
-/** Whether the rule, told what was seen one after the other, ever calls an event done with that is not. */
+/** Whether the rule, given the reader's observations in order, ever calls an unfinished event finished. */
 function isFooled(looks: number, isDone: (...answers: Seen[]) => boolean): boolean {
   const known = new Set<string>();
   const open = [START];
@@ -63,11 +63,11 @@ function isFooled(looks: number, isDone: (...answers: Seen[]) => boolean): boole
 
 const isEmpty = (aside: Seen, stream: Seen) => aside.parked === 0 && stream.inStream === 0 && stream.derived === 0;
 
-test('nothing is under way when nothing is aside, nor then in the stream, and nothing was put aside meanwhile', () => {
+test('nothing is under way if nothing is parked, then nothing is in the stream, and nothing was parked meanwhile', () => {
   expect(isFooled(3, (first, second, third) => isEmpty(first, second) && first.aside === third.aside)).toBe(false);
 });
 
-test('no part of the rule can be left out', () => {
+test('no part of the rule about events under way can be left out', () => {
   expect(isFooled(3, (first, second) => isEmpty(first, second))).toBe(true);
   expect(isFooled(3, (first, second, third) => isEmpty(first, third) && second.aside === third.aside)).toBe(true);
   expect(isFooled(3, (first, _, third) => first.parked === 0 && first.aside === third.aside)).toBe(true);

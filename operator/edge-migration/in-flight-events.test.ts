@@ -24,7 +24,7 @@ test('nothing is under way before any applier has run', async () => {
   expect([transit.parked(1), transit.underWay(1)]).toEqual([0, 0]);
 });
 
-test('what is derived is told by project, and what nobody can tell the project of holds all back', async () => {
+test('derived events are counted by project, and those of an unknown project count for every project', async () => {
   await ensureApplierStreams(on.manager, { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 });
   await publish(EVENT_SUBJECT, derivedSubject(1), derivedSubject(1), derivedSubject(2));
   let transit = await readTransit(on.manager, systemClock);
@@ -39,7 +39,7 @@ test('what is derived is told by project, and what nobody can tell the project o
   expect(transit.underWay(1)).toBe(0);
 });
 
-test('of what waits aside, only what waits for room moves by itself', async () => {
+test('of the parked events, only those that wait for room count as under way', async () => {
   await park(1, 'suspended');
   await park(1, 'overflow');
   await park(2, 'suspended');
@@ -48,7 +48,7 @@ test('of what waits aside, only what waits for room moves by itself', async () =
   expect([1, 2, 3].map((id) => transit.underWay(id))).toEqual([1, 0, 0]);
 });
 
-test('what is handled again after minutes holds its own project back, and all only where it may be of any', async () => {
+test('events parked for repetition count as under way for their project, or for all if the project is unknown', async () => {
   const repeat = (projectId: number) => publish(placeSubject({ projectId, reason: 'repeat', retry: '', due: 1 }));
   await repeat(11);
   let transit = await readTransit(on.manager, systemClock);
@@ -62,7 +62,7 @@ test('what is handled again after minutes holds its own project back, and all on
   await on.manager.streams.purge('IDENTITY_WRITES_PARKED', { filter: 'identity.parked.*.repeat.>' });
 });
 
-test('what is stuck is told by the minute, and what had no room, too', async () => {
+test('stuck events are listed by the minute, as are those that found no room', async () => {
   await publish(
     placeSubject({ projectId: 21, reason: 'poison', retry: 'v1.2', minute: 5, kib: 3 }),
     placeSubject({ projectId: 0, reason: 'poison', retry: '-', minute: 7, kib: 1, isUnreadable: true }),
@@ -82,7 +82,7 @@ test('what is stuck is told by the minute, and what had no room, too', async () 
   expect([transit.parked(21), transit.parked(22), transit.underWay(21)]).toEqual([1, 0, 0]);
 });
 
-test('what Edge cannot hold is listed by identity, and keeps nobody waiting', async () => {
+test('events that Edge cannot hold are listed by identity, and do not count as under way', async () => {
   const unstorable = (identityId: number, cause: string) =>
     publish(
       placeSubject({
@@ -101,7 +101,7 @@ test('what Edge cannot hold is listed by identity, and keeps nobody waiting', as
   expect(transit.unstorable(1)).toEqual([]);
 });
 
-test('nobody says that nothing is under way while events are put aside', async () => {
+test('it is never concluded that nothing is under way while events are being parked', async () => {
   const moving = Object.create(on.manager, {
     streams: {
       value: Object.create(on.manager.streams, {

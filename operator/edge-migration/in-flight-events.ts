@@ -11,41 +11,41 @@ import { type Clock, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { WaitingEvents } from './facts.ts';
 
-/** What the streams of events hold at one moment. */
+/** The content of the event streams at one moment. */
 export interface Transit {
-  /** How far the streams are, by name; without those that do not exist. */
+  /** The position of each stream, by name; without those that do not exist. */
   readonly streams: ReadonlyMap<string, StreamState>;
-  /** When the parking stream was made, and how many messages were removed from it since; undefined while there is none. */
+  /** When the parking stream was created, and how many messages were removed since; undefined while there is none. */
   readonly parking: { readonly created: string; readonly removed: number } | undefined;
-  /** Of the oldest event; the one behind {@link lastSequence} when there is none. */
+  /** Sequence of the oldest event; the one after {@link lastSequence} when there is none. */
   readonly firstSequence: number;
-  /** Of the newest event that there ever was. */
+  /** Sequence of the newest event that ever existed. */
   readonly lastSequence: number;
-  /** Events of a project that wait aside until something is done about it. */
+  /** Parked events of a project that wait until something is done about them. */
   parked(projectId: number): number;
-  /** Of these, the ones that failed again and again; for 0, events of which nobody can tell the project. */
+  /** The parked events that failed repeatedly; for 0, events whose project is unknown. */
   failed(projectId: number): readonly WaitingEvents[];
-  /** Starts of minutes of which events of the project, or of nobody knows which, had no room aside; ascending. */
+  /** Starts of minutes whose events, of the project or of an unknown one, found no room for parking; ascending. */
   excess(projectId: number): readonly number[];
-  /** Identities of a project of which events wait because Edge cannot hold them, ascending by Core's id. */
+  /** Identities of a project with events that wait because Edge cannot hold them, ascending by Core's id. */
   unstorable(projectId: number): readonly UnstorableIdentity[];
   /**
-   * Events of a project, or of which nobody can tell the project, that are in the stream because of others, or aside until
+   * Events of a project, or of an unknown one, that other events have put into the stream, or that are parked until
    * there is room or it is time; of all projects when left out. Undefined when that is not known.
    */
   underWay(projectId?: number): number | undefined;
 }
 
 const TRIES = 3;
-/** Handled once, and to be handled again. */
+/** Handled once, and due to be handled again. */
 const AGAIN: readonly ParkReason[] = ['repeat', 'late'];
 
 /**
- * Looks where events are that have been in the stream before. They are put into the next place before they leave the
- * last one, but two places cannot be looked at in one moment: a count of nothing holds when nothing came to the first
- * place until after the second was looked at.
+ * Finds where events are that have already been in the stream. They enter their next place before they leave the last
+ * one, but two places cannot be read at the same moment: a count of zero holds when nothing came to the first place
+ * until after the second was read.
  *
- * @throws what the NATS client throws
+ * @throws the NATS client's errors
  */
 export async function readTransit(
   manager: JetStreamManager,
@@ -91,7 +91,7 @@ async function readParked(manager: JetStreamManager) {
     reasons.some((one) => one === parsePlace(subject)?.reason);
   return {
     lastSequence: state?.last_seq ?? 0,
-    // What Edge cannot hold is listed by itself: it may never be otherwise. What is to be repeated was applied once.
+    // What Edge cannot hold is listed separately: it may stay so forever. Repairs were applied once.
     all: sumBy(subjects, (subject) =>
       isOf(subject, 'unstorable', 'excess', ...AGAIN) ? undefined : projectOf(subject),
     ),
@@ -101,11 +101,11 @@ async function readParked(manager: JetStreamManager) {
   };
 }
 
-/** By project: events that failed again and again, and minutes of which events had no room. */
+/** By project: events that failed repeatedly, and minutes whose events found no room. */
 function listStuck(subjects: Record<string, number>) {
   const failed = new Map<number, WaitingEvents[]>();
   const excess = new Map<number, number[]>();
-  // Strangers may fill tens of thousands of places under one project, so that lists are added to, not made again.
+  // Strangers may fill tens of thousands of places under one project, so lists are extended, not rebuilt.
   const add = <T>(lists: Map<number, T[]>, projectId: number, entry: T) => {
     const list = lists.get(projectId);
     if (list === undefined) lists.set(projectId, [entry]);
@@ -120,7 +120,7 @@ function listStuck(subjects: Record<string, number>) {
   return { failed, excess };
 }
 
-/** By project; each identity once, although its cause may have changed. */
+/** By project; each identity once, even if its cause has changed. */
 function listUnstorable(subjects: readonly string[]): Map<number, UnstorableIdentity[]> {
   const found = new Map<number, Map<number, UnstorableIdentity>>();
   for (const subject of subjects) {
@@ -133,7 +133,7 @@ function listUnstorable(subjects: readonly string[]): Map<number, UnstorableIden
   return new Map([...found].map(([projectId, identities]) => [projectId, sort(identities.values())]));
 }
 
-/** Numbers of messages by project. */
+/** Message counts by project. */
 function sumBy(subjects: Record<string, number>, projectOf: (subject: string) => number | undefined) {
   const sums = new Map<number, number>();
   for (const [subject, count] of Object.entries(subjects)) {

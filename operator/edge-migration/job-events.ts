@@ -2,7 +2,7 @@ import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import { EVENTS } from '@edge-migration/kubernetes/resources.ts';
 import { z } from 'zod';
 
-/** What the Job controller says of the pods that it creates. */
+/** What the Job controller reports about the pods that it creates. */
 export interface JobEvents {
   /**
    * Why the API server refused the last pod of this Job, in its own words; undefined when it did not.
@@ -20,11 +20,11 @@ const eventSchema = z.object({
   metadata: z.object({ creationTimestamp: z.string() }),
 });
 
-/** Milliseconds since the epoch, by the clock of the Job controller alone. */
+/** Milliseconds since the epoch, only by the clock of the Job controller. */
 const timeOf = ({ lastTimestamp, eventTime, metadata }: z.infer<typeof eventSchema>): number =>
   Date.parse(lastTimestamp ?? eventTime ?? metadata.creationTimestamp);
 
-/** Reads them where Jobs are: quota, limit ranges, pod security and webhooks refuse pods, never the Job itself. */
+/** Reads them where Jobs are: quota, limit ranges, pod security and webhooks refuse pods, never the Job. */
 export function createJobEvents(client: KubernetesClient, namespace: string): JobEvents {
   return {
     async findRefusal(jobUid, signal) {

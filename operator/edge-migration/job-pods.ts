@@ -7,13 +7,13 @@ import { BY_MIGRATION, type Sources } from './sources.ts';
 
 type PodSources = Pick<Sources, 'pods' | 'jobEvents' | 'missingTimes' | 'strandedTimes'>;
 
-/** A Job, and the operation that its pods carry out. */
+/** A Job and the operation of its pods. */
 export interface JobUnderWay {
   operation: Operation;
   job: JobFact;
 }
 
-/** Of several kinds of work of a migration the one whose Job is under way: no two are. */
+/** The kind of work whose Job is under way: a migration has one at most. */
 export function findUnderWay(work: readonly { operation: Operation; jobs: readonly JobFact[] }[]) {
   return work
     .map(({ operation, jobs }) => ({ operation, job: findLatest(jobs) }))
@@ -21,7 +21,7 @@ export function findUnderWay(work: readonly { operation: Operation; jobs: readon
 }
 
 /**
- * What is amiss with the pods of a Job as a whole: some are missing, or those that are there only live on by containers
+ * Problems with the pods of a Job as a whole: some are missing, or the present ones are kept alive only by containers
  * that are not ours. Throws nothing but the signal's reason.
  */
 export async function observeJobPods(
@@ -53,7 +53,7 @@ async function findRefusal({ jobEvents }: PodSources, { uid }: JobFact, signal: 
   }
 }
 
-/** Containers by which pods live on whose workers have ended; none while a worker is at work, or may begin. */
+/** Containers that keep pods with finished workers alive; none while a worker runs, or may start. */
 function findStranded({ pods }: PodSources, { uid }: EdgeMigration, operation: Operation): string[] {
   const live = pods.byIndex(BY_MIGRATION, uid).filter((pod) => pod.operation === operation && pod.fact.live);
   if (!live.every(({ fact }) => fact.workerEnded)) return [];

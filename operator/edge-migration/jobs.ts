@@ -4,14 +4,14 @@ import { JOB_AGAIN } from '@edge-migration/runtime/policies.ts';
 import type { Action } from './actions.ts';
 import type { JobFact } from './facts.ts';
 
-/** Until the next Job, after this one has failed. */
+/** The pause before the next Job, after this one has failed. */
 export const retryDelay = (attempt: number) => doubled(JOB_AGAIN, attempt - 1);
 
 /** The Job of the last attempt. */
 export const findLatest = (jobs: readonly JobFact[]): JobFact | undefined =>
   jobs.reduce<JobFact | undefined>((latest, job) => (latest && latest.attempt > job.attempt ? latest : job), undefined);
 
-/** Makes a Job as it should be, if it is not so already. */
+/** Adjusts a Job that is not as it should be. */
 export function adjustJobAction(
   operation: Operation,
   { attempt, uid, ...job }: JobFact,
@@ -21,7 +21,7 @@ export function adjustJobAction(
   return isSame ? [] : [{ kind: 'adjustJob', operation, attempt, uid, suspend, parallelism }];
 }
 
-/** Lets go of a Job whose pods do not end by themselves; what is left to do is another one's. */
+/** Removes a Job whose pods do not end by themselves; another one does the rest. */
 export const removeJobAction = (operation: Operation, { attempt, uid }: JobFact): Action => ({
   kind: 'removeJob',
   operation,
@@ -29,13 +29,13 @@ export const removeJobAction = (operation: Operation, { attempt, uid }: JobFact)
   uid,
 });
 
-/** Stops pods that run, until the migration may go on. */
+/** Stops running pods until the migration may go on. */
 export const holdJobs = (operation: Operation, jobs: readonly JobFact[]): Action[] =>
   jobs
     .filter(({ outcome }) => outcome === 'active')
     .flatMap((job) => adjustJobAction(operation, job, { suspend: true, parallelism: job.parallelism }));
 
-/** Whether something of the work is still there that is let go of once its outcome is in the status. */
+/** Whether parts of the work are still there that are removed once its outcome is in the status. */
 export const hasLeftovers = ({ ranges, checkpoints, jobs }: Work): boolean =>
   ranges !== undefined || checkpoints.length > 0 || jobs.some(({ ttlSeconds }) => ttlSeconds === undefined);
 

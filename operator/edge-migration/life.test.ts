@@ -32,7 +32,7 @@ const drained = {
   replay: following({ takenUntil: DEADLINE + 4_000 }),
 };
 
-/** Every state that a migration can be in, as the facts that make it. */
+/** Every state of a migration, as the facts that produce it. */
 const STATES = {
   rejected: () => visitedFacts({ core: { kind: 'missing' } }),
   waiting: () => visitedFacts({ ...captured, capture: covered({ covered: false, reason: 'SidecarMissing' }) }),
@@ -62,7 +62,7 @@ const short = (from: Facts) => {
 };
 const actions = (from: Facts) => decide(from).actions.map(({ kind }) => kind);
 
-describe('each state says what it is, and the same again when it is decided again', () => {
+describe('each state has its status, and keeps it when decided again', () => {
   test.each<[State, string]>([
     ['rejected', 'Rejected Unknown/NotAccepted False/NotReplaying Unknown/NotAccepted'],
     ['waiting', 'WaitingForCapture False/WaitingForCapture False/NotCopied Unknown/Active'],
@@ -92,7 +92,7 @@ describe('spec.suspend', () => {
     ['starting', 'Suspended False/Suspended False/NotCopied Unknown/Active'],
     ['copying', 'Suspended False/Suspended False/NotCopied Unknown/Active'],
     ['failing', 'Suspended False/Suspended False/NotCopied Unknown/Active'],
-    // Nothing runs that could be stopped: the copy is complete once no old page may be written any more.
+    // Nothing that could be stopped runs: the copy is complete once no old page may be written any more.
     ['settling', 'Suspended False/Settling False/NotCopied Unknown/Active'],
     ['following', 'Suspended True/Complete False/Suspended Unknown/Replaying'],
     ['draining', 'Suspended True/Complete False/Suspended Unknown/Draining'],
@@ -106,7 +106,7 @@ describe('spec.suspend', () => {
     expect(decide(stopped).status.observedGeneration).toBe(2);
   });
 
-  test.each(Object.keys(STATES) as State[])('taken back, a migration that was %s goes on where it was', (state) => {
+  test.each(Object.keys(STATES) as State[])('taken back, lets a migration that was %s go on where it was', (state) => {
     const from = STATES[state]();
     const stopped = next(edit(from, { suspend: true }), 0);
     const resumed = edit(stopped, { suspend: false });
@@ -115,7 +115,7 @@ describe('spec.suspend', () => {
     expect(actions(resumed).filter(isBut)).toEqual(actions(from).filter(isBut));
   });
 
-  test('taken back starts the pods of a Job again that had been stopped', () => {
+  test('taken back, starts the suspended pods of a Job again', () => {
     const running = { ranges: twoRanges, jobs: [job({ suspended: true })] };
     expect(decide(visitedFacts({ work: work(running) })).actions).toMatchObject([
       { kind: 'adjustJob', suspend: false },
@@ -123,7 +123,7 @@ describe('spec.suspend', () => {
   });
 });
 
-describe('edits while the copy runs', () => {
+describe('an edit while the copy runs', () => {
   const live = { pageSize: 1000, maxWriteUnitsPerSecond: 2000, onConflict: 'KeepEdge' } as const;
   const running = () => visitedFacts({ work: work({ ranges: twoRanges, jobs: [job()], liveSettings: live }) });
 
@@ -137,12 +137,12 @@ describe('edits while the copy runs', () => {
     ['maxWriteUnitsPerSecond', { maxWriteUnitsPerSecond: 500 }, [{ settings: { maxWriteUnitsPerSecond: 250 } }]],
     ['pageSize', { pageSize: 50 }, [{ settings: { pageSize: 50 } }]],
     ['onConflict', { onConflict: 'CoreWins' }, [{ settings: { onConflict: 'CoreWins' } }]],
-  ])('copy.%s reaches the pods', (_, copy, expected) => {
+  ])('of copy.%s reaches the pods', (_, copy, expected) => {
     expect(actions(running())).toEqual([]);
     expect(decide(edit(running(), { copy })).actions).toMatchObject(expected);
   });
 
-  test('of a plan: maxWriteUnitsPerSecond changes the time that a copy would take', () => {
+  test("of a plan's maxWriteUnitsPerSecond changes the time that a copy would take", () => {
     const plan = { completionTime: '2026-05-04T12:00:00Z', writeUnits: 8_000 };
     const planned = visitedFacts({ migration: migration({}, { mode: 'Plan' }) });
     const from = { ...planned, migration: { ...planned.migration, status: { ...planned.migration.status, plan } } };
@@ -154,13 +154,13 @@ describe('edits while the copy runs', () => {
 describe('spec.replay.windowSeconds', () => {
   const window = (from: Facts, windowSeconds: number) => edit(from, { replay: { windowSeconds } });
 
-  test('raised within the window moves the deadline, and nothing was missed', () => {
+  test('raised within the window, moves the deadline without a gap', () => {
     const { status } = decide(window(copied(), 5_000_000));
     expect(status.replay?.deadline).toBe('2026-07-01T08:54:20Z');
     expect(condition(status, 'Degraded')).toBe('False/AsExpected');
   });
 
-  test('lowered below what has passed closes the window once all is applied', () => {
+  test('lowered below the time that has passed, closes the window once all is applied', () => {
     const closing = window(next(copied(), HOUR), 600);
     expect(short(closing)).toBe('Replaying True/Complete True/Draining Unknown/Draining');
     const now = closing.now;
@@ -171,7 +171,7 @@ describe('spec.replay.windowSeconds', () => {
   test.each<[string, () => Facts]>([
     ['while it drains', STATES.draining],
     ['after it has succeeded', STATES.succeeded],
-  ])('raised %s opens the window again, and says for which time writes were not followed', (_, state) => {
+  ])('raised %s opens the window again, and the status gives the time without replay', (_, state) => {
     const reopened = window(state(), 2_419_200 + 3_600);
     expect(short(reopened)).toBe('Replaying True/Complete True/Following Unknown/Replaying');
     const { status } = decide(reopened);
@@ -185,7 +185,7 @@ describe('spec.replay.windowSeconds', () => {
 describe('spec.retry', () => {
   const token = (from: Facts) => edit(from, { retry: 'again-1' });
 
-  test('is taken by every state that can do something about it, once', () => {
+  test('is taken once by every state that can act on it', () => {
     const retried = token(STATES.failing());
     expect(actions(retried)).toContain('createJob');
     expect(decide(retried).status.observedRetry).toBe('again-1');
@@ -201,7 +201,7 @@ describe('spec.retry', () => {
     expect(decide(resumed).status.observedRetry).toBe('again-1');
   });
 
-  test('waits while other ranges are still copied, because a Job cannot repeat one range alone', () => {
+  test('waits while other ranges are still being copied, because a Job cannot repeat a single range', () => {
     const partly = work({ ranges: twoRanges, jobs: [job({ failedIndexes: [1] })] });
     const asked = token(visitedFacts({ work: partly }));
     expect(decide(asked).status.observedRetry).toBeUndefined();
@@ -209,7 +209,7 @@ describe('spec.retry', () => {
     expect(actions(all)).toContain('createJob');
   });
 
-  test('is not lost when the migration is accepted only then', () => {
+  test('is not lost when the migration is accepted only later', () => {
     const broken = { core: { kind: 'problem', reason: 'CoreUnreachable', message: 'no answer' } as const };
     const rejected = next(STATES.failing(), 0, broken);
     const mended = token({ ...next(rejected, 0), core: { kind: 'found', environments: 1 } });
@@ -217,14 +217,14 @@ describe('spec.retry', () => {
     expect(actions(next(mended, 0))).toContain('createJob');
   });
 
-  test.each<State>(['following', 'succeeded'])('of one that is %s and has nothing to retry copies nothing', (state) => {
+  test.each<State>(['following', 'succeeded'])('copies nothing again for a %s migration without failures', (state) => {
     const retried = token(STATES[state]());
     expect(actions(retried)).toEqual(actions(STATES[state]()));
     expect(short(retried)).toBe(short(STATES[state]()));
     expect(decide(retried).status.observedRetry).toBe('again-1');
   });
 
-  test('of one whose project was deleted looks again at once', () => {
+  test('triggers an immediate check of a migration whose project was deleted', () => {
     const gone = next(facts({ core: { kind: 'deleted' } }), 0);
     expect(short(gone)).toBe('Failed Unknown/NotAccepted False/NotReplaying False/ProjectDeleted');
     const back = token({ ...next(gone, 0), core: { kind: 'found', environments: 1 } });
@@ -240,14 +240,14 @@ describe('a plan that becomes a migration', () => {
   };
   const uncovered = { capture: covered({ covered: false, reason: 'SidecarMissing' }) };
 
-  test('waits for capture like any other, whatever the plan has done', () => {
+  test('waits for capture like any other, even after a finished plan', () => {
     const migrating = edit({ ...planned(), ...uncovered, work: work() }, { mode: 'Migrate' });
     expect(condition(decide(migrating).status, 'Copied')).toBe('False/WaitingForCapture');
     expect(decide(migrating).status.copy).toBeUndefined();
     expect(decide(migrating).status.plan?.writeUnits).toBe(1000);
   });
 
-  test('stops what is left of the plan, also when it was not complete', () => {
+  test('removes what is left of the plan, even an unfinished one', () => {
     const migrating = edit({ ...planned(), work: work({ planIsLeft: true }) }, { mode: 'Migrate' });
     expect(decide(migrating).actions).toMatchObject([
       { kind: 'retireWork', operation: 'plan' },
@@ -256,8 +256,8 @@ describe('a plan that becomes a migration', () => {
   });
 });
 
-describe('what an older release has left', () => {
-  test('a status without what came later is completed, and what it says stays', () => {
+describe('the status of an older release', () => {
+  test('is completed with new fields, and keeps its content', () => {
     const { status } = decide(STATES.following());
     const conditions = status.conditions?.filter(({ type }) => ['Accepted', 'Copied'].includes(type)) ?? [];
     const old = {
@@ -272,7 +272,7 @@ describe('what an older release has left', () => {
     expect(actions(upgraded).filter((kind) => /planRanges|createJob/.test(kind))).toEqual([]);
   });
 
-  test('a reason that is not known any more keeps its status', () => {
+  test('keeps the status of a condition whose reason is unknown by now', () => {
     const from = STATES.following();
     const conditions = from.migration.status.conditions?.map((each) =>
       each.type === 'Copied' ? { ...each, reason: 'AllDone' } : each,
@@ -282,8 +282,8 @@ describe('what an older release has left', () => {
   });
 });
 
-describe('capture that is switched on only after the copy', () => {
-  test('follows from then on, and says which writes it cannot have seen', () => {
+describe('capture that is switched on after the copy', () => {
+  test('follows from then on, and the status gives the time of writes it cannot have seen', () => {
     const blind = next({ ...visitedFacts({ work: copiedWork() }), now: NOON + 60_000 }, HOUR, { work: work() });
     expect(short(blind)).toBe('Succeeded True/Complete False/CaptureDisabled True/CaptureDisabled');
     const seeing = next(blind, 0, captured);

@@ -11,7 +11,7 @@ function stateAt(sequence: number, now = sequence, elapsed = now) {
   return { created: 'then', last, oldest: undefined, time: now * 1000, asked: moment, answered: moment };
 }
 
-/** A look at second `now`, when the streams were so far. */
+/** A reading at second `now`, with the streams this far. */
 function look(now: number, sequences: Partial<Record<string, number>>, more: Partial<StreamLook> = {}): StreamLook {
   return {
     now: now * 1000,
@@ -27,13 +27,13 @@ function look(now: number, sequences: Partial<Record<string, number>>, more: Par
 const seconds = (losses: ReturnType<typeof createLosses>) =>
   losses.list().map(({ from, until }) => ({ from: from / 1000, until: until / 1000 }));
 
-test('a stream that grows has lost nothing', () => {
+test('a growing stream has lost nothing', () => {
   const losses = createLosses();
   for (const now of [100, 102, 104]) losses.notice(look(now, { [EVENTS]: now, [ASIDE]: 7 }));
   expect(losses.list()).toEqual([]);
 });
 
-test('a loss begins before what was settled a minute earlier, for its proof may be late', () => {
+test('a loss begins before the time that was settled a minute earlier, because its proof may be late', () => {
   const losses = createLosses();
   for (const now of [100, 160, 220, 222]) losses.notice(look(now, { [EVENTS]: now }));
   losses.notice(look(230, { [EVENTS]: 50 }));
@@ -42,7 +42,7 @@ test('a loss begins before what was settled a minute earlier, for its proof may 
   expect(seconds(losses)).toEqual([{ from: 150, until: 230 }]);
 });
 
-test('a loss of what waited aside begins when the oldest of it came', () => {
+test('a loss of parked events begins when the oldest of them arrived', () => {
   const losses = createLosses();
   const oldest = { sequence: 3, time: 20_000 };
   for (const now of [100, 160, 220]) {
@@ -53,7 +53,7 @@ test('a loss of what waited aside begins when the oldest of it came', () => {
   expect(seconds(losses)).toEqual([{ from: 20, until: 230 }]);
 });
 
-test('what others removed from aside is a loss since the oldest of it came, although that is found later', () => {
+test('a removal of parked events by others is a loss since the oldest arrived, even if it is found later', () => {
   const losses = createLosses();
   const oldest = { sequence: 3, time: 20_000 };
   const removed = (count: number) => ({ removals: { created: 'then', removed: count, told: [], isComplete: true } });
@@ -67,14 +67,14 @@ test('what others removed from aside is a loss since the oldest of it came, alth
   expect(seconds(later)).toEqual([{ from: 20, until: 300 }]);
 });
 
-test('a stream that is not there any more was lost', () => {
+test('a stream that no longer exists is a loss', () => {
   const losses = createLosses();
   losses.notice(look(100, { [ASIDE]: 7 }));
   losses.notice(look(102, {}));
   expect(losses.list()).toHaveLength(1);
 });
 
-test('what an applier found is a loss, once, however often it reports that', () => {
+test('a loss found by an applier counts once, however often it is reported', () => {
   const losses = createLosses();
   const appliers = [{ stream: EVENTS, created: 'then', places: [], losses: [{ from: 90_000, until: 95_000 }] }];
   losses.notice(look(100, { [EVENTS]: 7 }));
@@ -85,7 +85,7 @@ test('what an applier found is a loss, once, however often it reports that', () 
   expect(losses.list()).toBe(first);
 });
 
-test('what an applier got in the place of another message is a loss', () => {
+test('a message that an applier received in place of another one proves a loss', () => {
   const losses = createLosses();
   losses.notice(look(100, { [EVENTS]: 28 }));
   losses.notice(look(110, { [EVENTS]: 40 }));
@@ -98,7 +98,7 @@ test('what an applier got in the place of another message is a loss', () => {
   expect(losses.list()).toHaveLength(1);
 });
 
-test('what an applier got before a loss proves no other one when its sequences are given once more', () => {
+test('a message received before a loss proves no second loss when its sequence is assigned again', () => {
   const losses = createLosses();
   const at = (sequence: number, second: number) => ({ sequence, time: second * 1000 });
   const evidence = (...places: ReturnType<typeof at>[]) => ({
@@ -131,7 +131,7 @@ test('a clock of NATS that was set back while no operator ran is no loss', () =>
   expect(after.list()).toEqual([]);
 });
 
-test('the next process knows what the one before wrote down', () => {
+test('the next process knows what the previous one has recorded', () => {
   const before = createLosses();
   before.notice(look(100, { [EVENTS]: 28 }));
   const after = createLosses();
@@ -143,7 +143,7 @@ test('the next process knows what the one before wrote down', () => {
   expect(last.list()).toEqual(after.list());
 });
 
-test('a loss that is forgotten stays so, although an applier and another replica still tell of it', () => {
+test('a forgotten loss stays forgotten although an applier and another replica still report it', () => {
   const losses = createLosses();
   const [old, recent] = [
     { from: 10_000, until: 20_000 },
@@ -156,7 +156,7 @@ test('a loss that is forgotten stays so, although an applier and another replica
   expect(losses.list()).toEqual([recent]);
 });
 
-test('however much is lost, the list stays short and leaves nothing out', () => {
+test('the list of losses stays short and complete, however much is lost', () => {
   const losses = createLosses();
   for (let time = 0; time < 100; time++) losses.join([{ from: time * 1e6, until: time * 1e6 + 10 }]);
   expect(losses.list()).toHaveLength(16);

@@ -11,27 +11,27 @@ import {
 import { z } from 'zod';
 import { createRemovalCount, type RemovalLook, removalRecord } from './removals.ts';
 
-/** What of the streams was known at one look. */
+/** What one reading of the streams has found. */
 export interface StreamLook {
   readonly now: number;
   /** By the stream's name; those that do not exist are left out. */
   readonly streams: ReadonlyMap<string, StreamState>;
-  /** Whether the events that a stream holds wait there until something is done about them, instead of being handled. */
+  /** Whether a stream's events are parked until something is done about them, instead of being handled. */
   readonly isAside: (stream: string) => boolean;
-  /** Everything that was observed before this has reached its end, or waits aside; undefined when that is not known. */
+  /** Everything observed before this has reached its end, or is parked; undefined when that is not known. */
   readonly settledUntil: number | undefined;
   readonly appliers: readonly ApplierEvidence[];
-  /** What was removed from where events wait aside; undefined while nothing can. */
+  /** What was removed from the parking stream; undefined while there is none. */
   readonly removals: Omit<RemovalLook, 'now'> | undefined;
 }
 
-/** What an applier says of the stream of events. */
+/** What an applier reports about the stream of events. */
 export interface ApplierEvidence {
   readonly stream: string;
   readonly created: string;
-  /** Messages that it got. */
+  /** Places of messages that it received. */
   readonly places: readonly StreamPlace[];
-  /** What it found out by itself. */
+  /** Losses that it found by itself. */
   readonly losses: readonly Loss[];
 }
 
@@ -40,15 +40,15 @@ const loss = z.object({ from: time, until: time });
 const watermarks = z.object({
   created: z.string(),
   places: z.array(z.object({ sequence: time, time, stored: time.exactOptional() })).readonly(),
-  // Another process has another monotonic clock.
+  // Another process has a different monotonic clock.
   looked: z.object({ time, wall: time }).exactOptional(),
 });
 
-/** What operators rely on, and have found, as it is written down for those that come later. */
+/** What operators rely on and have found, as stored for later ones. */
 export const streamRecord = z.object({
   streams: z.record(z.string(), watermarks),
   settledUntil: time.exactOptional(),
-  /** When the oldest event came that waited aside. */
+  /** When the oldest parked event arrived. */
   asideSince: time.exactOptional(),
   losses: z.array(loss),
   /** Missing in records of earlier releases. */
@@ -56,16 +56,16 @@ export const streamRecord = z.object({
 });
 export type StreamRecord = z.infer<typeof streamRecord>;
 
-/** What streams have lost, and what that is told by. */
+/** What streams have lost, and the evidence for it. */
 export interface Losses {
-  /** Takes over what was written down before this process began. */
+  /** Takes over what was stored before this process began. */
   restore(record: StreamRecord): void;
-  /** Takes over what another process has found meanwhile. */
+  /** Takes over what another process has meanwhile found. */
   join(losses: readonly Loss[]): void;
   notice(look: StreamLook): void;
-  /** Leaves out what ended before this time, also when it is told once more. */
+  /** Leaves out what ended before this time, even when it is reported again. */
   forget(before: number): void;
-  /** Another list when something was found since. */
+  /** Another list when something has been found since. */
   list(): readonly Loss[];
   record(): StreamRecord;
 }
@@ -74,19 +74,19 @@ export interface Losses {
 const PROOF_MS = 60_000;
 
 /**
- * Follows how far the streams are. What they lose is never told by NATS: it gives the sequences once more, or makes the
- * stream again, and goes on (`stream-model.test.ts` shows what each rule is for).
+ * Tracks how far the streams are. NATS never reports their losses: it assigns the same sequences again, or recreates
+ * the stream, and goes on (`stream-model.test.ts` shows what each rule is for).
  */
 export function createLosses(): Losses {
   const streams = new Map<string, Watermarks>();
-  /** A while ago, and a little later: what proves a loss may come after what followed it was settled. */
+  /** An earlier and a slightly later time: the proof of a loss may come after its successors were settled. */
   let settledUntil: number | undefined;
   let settledNext: { until: number; noted: number } | undefined;
-  /** Since when events wait aside: what is found missing may have been removed a while ago. */
+  /** Since when events are parked: what is found missing may have been removed a while ago. */
   let aside = { earlier: Number.POSITIVE_INFINITY, current: Number.POSITIVE_INFINITY, noted: Number.NEGATIVE_INFINITY };
   let losses: readonly Loss[] = [];
   const removals = createRemovalCount();
-  /** What proved a loss, or was from before it, is told for weeks: of the sequences that are given once more it proves nothing. */
+  /** Old evidence of a loss, or from before it, is repeated for weeks: it proves nothing about reassigned sequences. */
   const spent = new Map<string, ReadonlySet<string>>();
   let forgotten = Number.NEGATIVE_INFINITY;
 
@@ -110,7 +110,7 @@ export function createLosses(): Losses {
 
   const asideSince = () => Math.min(aside.earlier, aside.current);
 
-  /** Of an event only its time in the stream is known; its request may have been before what was settled last. */
+  /** Only an event's time in the stream is known; its request may have been before what was settled last. */
   function startOf(isAside: boolean): number {
     return Math.min(settledUntil ?? 0, isAside ? asideSince() : Number.POSITIVE_INFINITY);
   }

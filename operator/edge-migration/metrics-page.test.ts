@@ -17,7 +17,7 @@ import { registerMigrationMetrics } from './metrics.ts';
 
 const PAGE = new URL('../../docs/metrics.md', import.meta.url);
 
-/** Nothing is scraped in here, so nobody reads the parts that the numbers come from. */
+/** Nothing is scraped in here, so the sources of the numbers are never read. */
 const unread = <T>() => anything as T;
 const anything: unknown = new Proxy(() => {}, { get: () => anything });
 
@@ -83,13 +83,13 @@ describe('docs/metrics.md', async () => {
   const page = await readFile(PAGE, 'utf8');
 
   test.each(Object.keys(PROCESSES))(
-    'lists what is exported under "%s", with types and labels, and nothing else',
+    'lists exactly the metrics that are exported under "%s", with types and labels, and no others',
     (heading) => {
       expect(documented(page, heading)).toEqual(exported(PROCESSES[heading] ?? (() => {})));
     },
   );
 
-  test('alerts on metrics and labels that exist', () => {
+  test('has alerts only on existing metrics and labels', () => {
     const all = Object.keys(PROCESSES).map((heading) => documented(page, heading));
     const known: Record<string, Described> = Object.assign({}, ...all);
     const [, alerts = ''] = page.split('\n## What to alert on\n');
@@ -103,7 +103,7 @@ describe('docs/metrics.md', async () => {
     }
   });
 
-  test('passes over the metrics of the run time itself, which every process has', () => {
+  test("leaves out the runtime's own metrics, which every process has", () => {
     const registry = new Registry();
     collectDefaultMetrics({ register: registry });
     for (const { name } of registry.getMetricsAsArray()) expect(name).toMatch(/^(process|nodejs)_/);

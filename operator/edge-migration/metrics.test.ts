@@ -33,7 +33,7 @@ async function scrape(stream: typeof noStream, now = NOON): Promise<string[]> {
   return (await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
 }
 
-test('the status of every migration can be read from the metrics', async () => {
+test('the metrics show the status of every migration', async () => {
   const lines = await scrape(noStream, NOON + 600_000);
   const labels = '{namespace="customers",project_id="42"}';
   expect(lines).toEqual(
@@ -51,13 +51,13 @@ test('the status of every migration can be read from the metrics', async () => {
   );
 });
 
-test('an installation without capture has no series that would look like one whose capture is broken', async () => {
+test('an installation without capture has no series that look like a broken capture', async () => {
   const lines = await scrape(noStream);
   expect(lines).toContain('edge_migration_capture_required 0');
   expect(lines.filter((line) => /coverage|covered|appliers|reachable/.test(line))).toEqual([]);
 });
 
-test('coverage, gaps and appliers are told as they are seen now, and as unknown while the stream is away', async () => {
+test('coverage, gaps and appliers are exported as last seen, and as unknown while the stream is unreachable', async () => {
   const seen = await scrape({ ...noStream, capture: () => capture, appliers: () => 2 });
   expect(seen).toEqual(
     expect.arrayContaining([

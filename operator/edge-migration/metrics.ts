@@ -5,7 +5,7 @@ import { Gauge, type Registry } from 'prom-client';
 import { CONDITION_TYPES } from './conditions.ts';
 import type { StreamView } from './stream.ts';
 
-/** What the series are measured from. docs/metrics.md says what each means. */
+/** The sources of the series. docs/metrics.md says what each series means. */
 export interface OperatorMetricSources {
   migrations: Pick<Reflector<EdgeMigration>, 'list'>;
   stream: Pick<StreamView, 'capture' | 'appliers'>;
@@ -82,7 +82,7 @@ const SERIES: readonly [string, string, Read][] = [
 const OF_A_MIGRATION = ['namespace', 'project_id'] as const;
 const PREFIX = 'edge_migration_';
 
-/** Series about the migrations, and about capture and replay in all; measured when they are asked for. */
+/** Series about the migrations, and about capture and replay in total; computed when they are scraped. */
 export function registerMigrationMetrics(registry: Registry, parts: OperatorMetricSources): void {
   const registers = [registry];
   registerConditions(registry, parts);

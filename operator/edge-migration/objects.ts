@@ -15,8 +15,8 @@ import { DEFAULT_CONTAINER } from './pods.ts';
 
 /**
  * The pod template that copy pods are made from: image, service account, environment with secret references, security
- * context, resources, node selection. Everything that is the installation's choice is in there; the operator adds
- * only what a single migration needs. Its first container is the worker.
+ * context, resources, node selection. It holds everything that the installation chooses; the operator adds only what a
+ * single migration needs. Its first container is the worker.
  */
 export const workerTemplateSchema = z.looseObject({
   metadata: z
@@ -45,12 +45,12 @@ export const workerTemplateSchema = z.looseObject({
 
 export type WorkerTemplate = z.infer<typeof workerTemplateSchema>;
 
-/** What a worker's container runs: added to the arguments of its template, which are Node's. */
+/** The entry point of a worker's container, appended to its template's arguments, which are Node's. */
 const entryPointOf = (operation: Operation) => (isComparison(operation) ? 'bin/verify.ts' : 'bin/copy.ts');
 
 /**
- * Exit codes of a worker that failed, by which the Job's failure policy goes: `temporary` (EX_TEMPFAIL of sysexits.h) is worth
- * another pod, `misconfigured` fails for every range alike, and `rejected` would fail again for this range only.
+ * Exit codes of a failed worker, for the Job's failure policy: `temporary` (EX_TEMPFAIL of sysexits.h) is worth another
+ * pod, `misconfigured` fails for every range alike, and `rejected` would fail again for this range only.
  */
 export const WORKER_EXIT = { misconfigured: 64, rejected: 65, temporary: 75 } as const;
 
@@ -59,7 +59,7 @@ const RANGES_DIRECTORY = '/var/run/edge-migration/ranges';
 interface Place {
   migration: EdgeMigration;
   operation: Operation;
-  /** The operator's own: Jobs and their secrets stay in it wherever the EdgeMigration is. */
+  /** The operator's namespace: Jobs and their secrets stay in it wherever the EdgeMigration is. */
   namespace: string;
 }
 
@@ -76,7 +76,7 @@ function describe({ migration, operation }: Place) {
   };
 }
 
-/** Owner references do not cross namespaces; elsewhere the operator itself removes what is left behind. */
+/** Owner references do not cross namespaces; elsewhere the operator itself removes the leftovers. */
 function ownedByMigration({ migration, namespace }: Place) {
   if (migration.namespace !== namespace) return {};
   const { group, version, kind } = EDGE_MIGRATIONS;
@@ -93,15 +93,15 @@ export interface RootReference {
   uid: string;
 }
 
-/** What the root ConfigMap holds, each as JSON text. */
+/** The content of the root ConfigMap, each as JSON text. */
 export interface RootContent {
   plan?: { plannedTime: string; ranges: PlannedRange[] };
   settings?: LiveSettings;
 }
 
 /**
- * The ConfigMap that owns everything else of a plan or copy: removing it removes all, so that a stop is one delete.
- * It has the plan once that is complete, and the settings that pods follow while they run.
+ * The ConfigMap that owns all other objects of a plan or copy: removing it removes them, so a stop is one delete. It
+ * holds the plan once that is complete, and the settings that running pods follow.
  */
 export function buildRoot(place: Place, { plan, settings }: RootContent) {
   const { name } = { name: objectNames(place.migration, place.operation).root };
@@ -116,7 +116,7 @@ export function buildRoot(place: Place, { plan, settings }: RootContent) {
   };
 }
 
-/** The ranges' boundaries are identifiers, which are personal data: a Secret, mounted by the pods alone. */
+/** The ranges' boundaries are identifiers, which are personal data: a Secret that only the pods mount. */
 export function buildRanges(place: Place, root: RootReference, ranges: ReadonlyMap<number | string, string>) {
   return {
     apiVersion: 'v1',
@@ -132,13 +132,13 @@ export function buildRanges(place: Place, root: RootReference, ranges: ReadonlyM
   };
 }
 
-/** All identities that were skipped, one JSON object a line, as far as a ConfigMap can hold them. */
+/** All skipped identities, one JSON object per line, as far as a ConfigMap can hold them. */
 export function buildSkippedReport(place: Place, data: Record<string, string>) {
   const { skippedReport: name } = objectNames(place.migration, place.operation);
   return buildReportConfigMap(place, { name, component: 'skipped-report', data });
 }
 
-/** A ConfigMap for people that outlives the work that it is about, and goes with the EdgeMigration. */
+/** A ConfigMap for people that outlives the work it reports on, and is removed with the EdgeMigration. */
 export function buildReportConfigMap(
   place: Place,
   { name, component, data }: { name: string; component: string; data: Record<string, string> },
@@ -168,9 +168,9 @@ export interface JobPlan extends Place {
 }
 
 /**
- * The Indexed Job of one attempt. Per-index back-off retries a range by itself; the failure policy lets drains and
- * preemptions cost nothing (KEP-3329) and stops a Job whose configuration is wrong; replacements wait until the old
- * pod has ended (KEP-3939), so that no two pods of one range run but by a node's failure.
+ * The Indexed Job of one attempt. Per-index back-off retries a range by itself; the failure policy makes drains and
+ * preemptions cost nothing (KEP-3329) and stops a Job whose configuration is wrong; replacements wait until the old pod
+ * has ended (KEP-3939), so that two pods of one range run only after a node's failure.
  */
 export function buildJob(plan: JobPlan) {
   const { migration, operation, attempt, rangeIds, parallelism, root, namespace } = plan;

@@ -22,12 +22,12 @@ import { BY_MIGRATION, BY_PROJECT, type Sources } from './sources.ts';
 import { findComparison, observeVerification } from './verification-facts.ts';
 import type { Interval } from './watch-history.ts';
 
-/** Gathers what a decision about this EdgeMigration needs. Throws nothing but the signal's reason. */
+/** Gathers the facts for a decision about this EdgeMigration. Throws nothing but the signal's reason. */
 export async function observe(sources: Sources, found: EdgeMigration, signal: AbortSignal): Promise<Facts> {
   const record = findRecord(sources, found);
   const migration = restoreStatus(found, record);
   const olderDuplicate = findOlderDuplicate(sources, migration);
-  // First, because it may take seconds, by which what is decided by age would be old.
+  // First, because it may take seconds, by which facts that depend on age would be outdated.
   const serving = await observeServing(sources, migration, olderDuplicate === undefined, signal);
   const work = await observeWork(sources, migration, signal);
   const verification = observeVerification(sources, migration);
@@ -56,14 +56,14 @@ export async function observe(sources: Sources, found: EdgeMigration, signal: Ab
   return { ...base, now: sources.clock.now(), core, edge };
 }
 
-/** When nobody watched, any pod may have served without a sidecar. */
+/** In times without a watch, any pod may have served without a sidecar. */
 function addUnwatched(capture: CaptureFact, intervals: readonly Interval[]): CaptureFact {
   if (capture.kind !== 'observed') return capture;
   const gaps = intervals.map((interval) => ({ ...interval, reason: 'notWatched', podName: undefined }));
   return { ...capture, gaps: [...capture.gaps, ...gaps] };
 }
 
-/** The Job that is under way for it, be it a plan's, a copy's or a comparison's. */
+/** The Job under way, be it a plan's, a copy's or a comparison's. */
 function findJob(migration: EdgeMigration, { jobs }: WorkFacts, verification: VerificationFacts | undefined) {
   const operation = findComparison(migration);
   const compared = operation === undefined ? [] : [{ operation, jobs: verification?.jobs ?? [] }];
@@ -72,7 +72,7 @@ function findJob(migration: EdgeMigration, { jobs }: WorkFacts, verification: Ve
 
 const UNREAD: ReadinessFact = { kind: 'unread' };
 
-/** What Edge has besides the identities, and who sees to it. */
+/** What Edge has besides the identities, and who provides it. */
 async function observeServing(
   sources: Sources,
   migration: EdgeMigration,
@@ -91,7 +91,7 @@ async function observeServing(
   };
 }
 
-/** Whether the project is marked as migrated, and who would act upon that besides the dashboard. */
+/** Whether the project is marked as migrated, and who besides the dashboard would act on that. */
 async function observeMarks(
   { marks, forwardingPod: findForwardingPod, corePodsUnknown: arePodsUnknown, clock }: Sources,
   migration: EdgeMigration,
@@ -121,7 +121,7 @@ async function observeHandover(
   return { mode, when, stage, state };
 }
 
-/** Once all is done and Edge is ready, nothing would follow from another look, but for the last hand-over. */
+/** Once all is done and Edge is ready, only the last hand-over gives a reason to check again. */
 async function observeReadiness(
   { handover, settings }: Sources,
   view: ReadinessView,
@@ -142,7 +142,7 @@ function observeClocks(sources: Sources, migration: EdgeMigration): Pick<Facts, 
   return { clocks: [...clocks, { process: "Core's Postgres", ahead: coreAhead }], coreAhead };
 }
 
-/** The stores were looked at before this began; from then on the copy's own pods tell when something is wrong. */
+/** The stores were checked before this began; from then on the copy's own pods report problems. */
 function isUnderWay(migration: EdgeMigration, { ranges }: WorkFacts): boolean {
   const isAccepted = recordedCondition(migration.status.conditions, 'Accepted')?.status === 'True';
   return isAccepted && (ranges !== undefined || isConcluded(migration));
@@ -169,7 +169,7 @@ async function observeEdge({ edge, projectMetadata }: Sources, signal: AbortSign
   }
 }
 
-/** Since when gaps matter to any migration, in epoch milliseconds; undefined until what tells that is listed. */
+/** Since when gaps matter to any migration, in epoch milliseconds; undefined until its sources are listed. */
 export function observeHorizon(sources: Pick<Sources, 'migrations' | 'configMaps'>, now: number): number | undefined {
   const { migrations, configMaps } = sources;
   const isListed = [migrations, configMaps].every((cache) => cache.listedAge() < Number.POSITIVE_INFINITY);
@@ -182,7 +182,7 @@ function findRecord({ configMaps }: Pick<Sources, 'configMaps'>, { uid }: EdgeMi
   return parseRecord(kept?.record);
 }
 
-/** Of several EdgeMigrations of one project the oldest works; equally old ones are told apart by their uids. */
+/** The oldest of several EdgeMigrations of one project works; uids decide between equally old ones. */
 /** The EdgeMigration that works on the project, if it is another one. */
 function findOlderDuplicate({ migrations }: Sources, migration: EdgeMigration): string | undefined {
   const ofProject = migrations.byIndex(BY_PROJECT, String(projectOf(migration)));
@@ -201,7 +201,7 @@ function hasPlan({ jobs, configMaps }: Sources, { uid }: EdgeMigration): boolean
 async function observeWork(sources: Sources, migration: EdgeMigration, signal: AbortSignal): Promise<WorkFacts> {
   const operation = chooseOperation(migration);
   const { plan, settings, ...facts } = await observeCheckpointed(sources, migration, operation, signal);
-  // A Job that was removed may have left pods that are still ending.
+  // A removed Job may have left pods that are still ending.
   const isAtWork = ({ fact }: Owned<PodFact>) => fact.live && !fact.workerEnded;
   const pods = sources.pods.byIndex(BY_MIGRATION, migration.uid).filter((pod) => pod.operation === operation);
   const isIdle = plan !== undefined && facts.jobs.every(({ outcome }) => outcome !== 'active') && !pods.some(isAtWork);
@@ -220,8 +220,8 @@ async function observeWork(sources: Sources, migration: EdgeMigration, signal: A
 }
 
 /**
- * A checkpoint is there before its pod ends well. Where the cache does not have it by then, its event may have been lost, and
- * nothing but a list brings it.
+ * A checkpoint is saved before its pod ends successfully. Where the cache lacks it by then, its event may have been
+ * lost, and only a list brings it.
  */
 async function observeCheckpointed(
   sources: Sources,
@@ -236,6 +236,6 @@ async function observeCheckpointed(
   return observeOperation(sources, migration, operation, parseCheckpoint);
 }
 
-/** Its checkpoints are, or will be, let go of. */
+/** Its checkpoints are, or will be, removed. */
 const isConcluded = (migration: EdgeMigration): boolean =>
   migration.spec?.mode === 'Plan' ? migration.status.plan?.completionTime !== undefined : isCopied(migration);

@@ -36,12 +36,12 @@ function counts(...owners: string[]): boolean {
   return facts.checkpoints.length === 1;
 }
 
-test('a checkpoint counts for the plan that owns it, also while it still names the plan before', () => {
+test('a checkpoint counts for the plan that owns it, even while it still names the previous plan', () => {
   expect(counts('present')).toBe(true);
   expect(counts('before', 'present')).toBe(true);
   expect(counts('present', 'before')).toBe(true);
 });
 
-test('a checkpoint of the plan before alone does not count', () => {
+test('a checkpoint that only the previous plan owns does not count', () => {
   expect(counts('before')).toBe(false);
 });

@@ -6,9 +6,9 @@ import { BY_MIGRATION, type Sources } from './sources.ts';
 
 /** What exists in the cluster for one operation of an EdgeMigration: its plan, its copy or one of its comparisons. */
 export interface OperationFacts<Checkpoint> {
-  /** Undefined until the ranges are written down. */
+  /** Undefined until the ranges are stored. */
   plan: Plan | undefined;
-  /** What running pods read, as JSON. */
+  /** The settings that running pods read, as JSON. */
   settings: string | undefined;
   jobs: JobFact[];
   checkpoints: Checkpoint[];
@@ -16,7 +16,7 @@ export interface OperationFacts<Checkpoint> {
   podProblems: PodProblem[];
 }
 
-/** Gathers it from the caches. A checkpoint that `parseCheckpoint` finds to be none is left out. */
+/** Gathers them from the caches. A checkpoint that `parseCheckpoint` rejects is left out. */
 export function observeOperation<Checkpoint>(
   { jobs, configMaps, pods, clock }: Pick<Sources, 'jobs' | 'configMaps' | 'pods' | 'clock'>,
   migration: EdgeMigration,
@@ -28,7 +28,7 @@ export function observeOperation<Checkpoint>(
   const { root: rootName } = objectNames(migration, operation);
   const rootMap = maps.find(({ name }) => name === rootName);
   const root = rootMap?.fact.kind === 'root' ? rootMap.fact : undefined;
-  // What was done by another plan, whose root somebody has removed, says nothing about the ranges of this one.
+  // Results of another plan, whose root was removed, say nothing about the ranges of this one.
   const isOfPlan = ({ rootUids }: { rootUids: readonly string[] }) =>
     rootMap === undefined || rootUids.length === 0 || rootUids.includes(rootMap.uid);
   return {
@@ -49,7 +49,7 @@ export function observeOperation<Checkpoint>(
   };
 }
 
-/** A pod is gone when its node says so; clocks differ, and so much later even a busy node has said it. */
+/** A pod is gone when its node says so; clocks differ, and even a busy node has said it this much later. */
 const LINGERING_MS = 60_000;
 
 function findLingering({ name, fact }: Owned<PodFact>, now: number): PodProblem | undefined {

@@ -37,13 +37,13 @@ const say = (now: Facts) => {
   return { condition: condition(status, 'EdgeReady'), message };
 };
 
-describe('that every override has its row', () => {
+describe('the fact that every override has its row', () => {
   test.for<[string, (string | undefined)[], string | undefined]>([
     ['every range was copied with the table', [TABLE, TABLE], TABLE],
     ['no range was', [undefined, undefined], undefined],
     ['one range was copied before the table was configured', [undefined, TABLE], undefined],
     ['one range has its rows in another table', ['former', TABLE], undefined],
-  ])('is recorded with the copy as it is: %s', ([, tables, expected]) => {
+  ])('is recorded with the copy according to its ranges: %s', ([, tables, expected]) => {
     expect(recorded(ended(tables))).toBe(expected);
   });
 
@@ -52,13 +52,13 @@ describe('that every override has its row', () => {
     expect(recorded({ ...visitedFacts({ settings: configured(TABLE) }), work: nothing })).toBe(TABLE);
   });
 
-  test('is told to Flagsmith only then; otherwise its _META rows alone are handed over', () => {
+  test('makes Flagsmith take the overrides as complete; otherwise only its _META rows are handed over', () => {
     expect(stageOf(next(ended([TABLE, TABLE]), 1_000))).toBe('after');
     expect(stageOf(next(ended([undefined, TABLE]), 1_000))).toBe('before');
     expect(stageOf(next(ended([undefined, undefined], configured(undefined)), 1_000))).toBe('after');
   });
 
-  test('is not true any more once the table has another name, or was not configured for a time', () => {
+  test('is no longer true once the table was renamed, or was not configured for a time', () => {
     const copied = next(ended([TABLE, TABLE]), 1_000);
     const renamed = next(copied, 1_000, { settings: configured('other') });
     expect(stageOf(next(renamed, 0))).toBe('before');
@@ -68,7 +68,7 @@ describe('that every override has its row', () => {
     expect(say(again).condition).toBe('False/OverridesNotShown');
   });
 
-  test('is not true because a table was configured after the copy, to which replay writes some rows', () => {
+  test('does not become true for a table configured after the copy, to which replay writes some rows', () => {
     const copied = next(ended([undefined, undefined], configured(undefined)), 1_000);
     expect(say(copied).condition).toBe('True/Complete');
     const late = { ...copied, settings: configured(TABLE) };
@@ -78,7 +78,7 @@ describe('that every override has its row', () => {
     expect(decide(late).actions.map(({ kind }) => kind)).not.toContain('markCompleted');
   });
 
-  test('is not made true by the record of an older status, nor lost with a status', () => {
+  test("neither becomes true by an older status's record, nor is lost with a status", () => {
     const copied = next(ended([TABLE, TABLE]), 1_000);
     const { record } = decide(ended([TABLE, TABLE]));
     expect(restoreStatus({ ...copied.migration, status: {} }, record).status.copy?.overridesTable).toBe(TABLE);
@@ -103,7 +103,7 @@ describe('a comparison', () => {
     ...(table && { overridesTable: table }),
   });
 
-  /** A repair that was asked for after a copy without rows, and has just ended. */
+  /** A requested repair after a copy without rows that has just ended. */
   function compared(totals: Partial<VerifyTotals>, tables: (string | undefined)[]): Facts {
     const copied = next(ended([undefined, undefined]), 1_000);
     const { spec } = migration({}, { retry: 'repair-1', verify: { afterCopy: 'Never', atDeadline: 'Never' } });
@@ -113,7 +113,7 @@ describe('a comparison', () => {
     return { ...begun, verification: { ...nothing, ranges: twoRanges, jobs, checkpoints } };
   }
 
-  test('shows it where it has looked at every row of the table, and none is missing or wrong any more', () => {
+  test('proves that every override has its row if it checked all rows, and none is still missing or wrong', () => {
     const rows = { ...NOTHING_VERIFIED.found, rows: 3 };
     const repaired = compared({ found: rows, repaired: rows }, [TABLE, TABLE]);
     expect(say(repaired).condition).toBe('True/Complete');
@@ -125,7 +125,7 @@ describe('a comparison', () => {
     ['left rows that are wrong', { found: { ...NOTHING_VERIFIED.found, rows: 1 } }, [TABLE, TABLE]],
     ['did not look at rows', {}, [undefined, undefined]],
     ['looked at another table for a time', {}, ['former', TABLE]],
-  ])('does not show it where it %s', ([, totals, tables]) => {
+  ])('does not prove that every override has its row if it %s', ([, totals, tables]) => {
     const now = compared(totals, tables);
     expect(condition(decide(now).status, 'Verified')).not.toBe('Unknown/Comparing');
     expect(say(now).condition).toBe('False/OverridesNotShown');
@@ -133,7 +133,7 @@ describe('a comparison', () => {
   });
 });
 
-test('what nothing has shown when the window has closed is written by another copy', () => {
+test('override rows of unknown completeness at the end of the window are written by another copy', () => {
   const copied = next(ended([undefined, undefined]), 1_000);
   const closed = next(copied, 1_000, { capture: { kind: 'disabled' } });
   const conditions = closed.migration.status.conditions?.map((each) =>

@@ -4,7 +4,7 @@ import type { Facts } from './facts.ts';
 type WithTable = { readonly overridesTable?: string | undefined };
 type Settings = Pick<Facts, 'settings'>;
 
-/** The configured table of override rows where all ranges had it from their beginning to their end; otherwise undefined. */
+/** The configured table of override rows where all ranges had it from start to end; otherwise undefined. */
 export function agreeOnTable(
   { settings: { overridesTable } }: Settings,
   checkpoints: readonly WithTable[],
@@ -13,7 +13,7 @@ export function agreeOnTable(
 }
 
 /**
- * What `status.copy` is to say of override rows. What has been shown of a table counts while that is the configured one: while
+ * The table of override rows for `status.copy`. What was shown of a table counts while it is the configured one: while
  * it is not, replay does not write to it.
  *
  * @param shown the table that a comparison has just found to have every row

@@ -3,7 +3,7 @@ import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { z } from 'zod';
 import type { JobFact } from './facts.ts';
 
-/** An object of ours, as the caches hold it: what it belongs to, and what it says. */
+/** One of our objects as the caches hold it: its EdgeMigration and its content. */
 export interface Owned<T> {
   /** `<namespace>/<name>` of the EdgeMigration. */
   migration: string;
@@ -12,8 +12,8 @@ export interface Owned<T> {
   name: string;
   uid: string;
   /**
-   * Uids of the root ConfigMaps that own it, if any: one that was taken over from an earlier root may name that, too, until
-   * Kubernetes has removed what refers to nothing.
+   * Uids of the root ConfigMaps that own it, if any: an object taken over from an earlier root may name that, too,
+   * until Kubernetes has removed the dangling reference.
    */
   rootUids: readonly string[];
   fact: T;
@@ -27,7 +27,7 @@ export const metadataSchema = z.object({
   ownerReferences: z.array(z.object({ kind: z.string(), uid: z.string() })).default([]),
 });
 
-/** Reads an object of ours. */
+/** Reads one of our objects. */
 export function own<T>(
   { metadata }: KubernetesObject,
   read: (metadata: z.infer<typeof metadataSchema>) => T,
@@ -74,7 +74,7 @@ const jobSchema = z.object({
     .prefault({}),
 });
 
-/** Reads a Job of ours. */
+/** Reads one of our Jobs. */
 export function parseJob(object: KubernetesObject): Owned<JobFact> {
   const { spec, status } = jobSchema.parse(object);
   const completedIndexes = parseIndexes(status.completedIndexes);
@@ -111,14 +111,14 @@ function parseIndexes(text: string): number[] {
   });
 }
 
-/** The root ConfigMap, a range's checkpoint, the record of a status or a report for people, by what it holds. */
+/** The root ConfigMap, a range's checkpoint, the record of a status or a report for people, by content. */
 export type ConfigMapFact =
   | { kind: 'root'; plan: string | undefined; settings: string | undefined }
-  /** `savedTime`: when the API server took its last change, in whole seconds; epoch milliseconds. */
+  /** `savedTime`: when the API server accepted its last change, in whole seconds; epoch milliseconds. */
   | { kind: 'checkpoint'; checkpoint: string; savedTime: number | undefined }
   | { kind: 'record'; record: string };
 
-/** Reads a ConfigMap of ours; its JSON texts are parsed by whoever knows their schema. */
+/** Reads one of our ConfigMaps; its JSON texts are parsed where their schema is known. */
 export function parseConfigMap(object: KubernetesObject): Owned<ConfigMapFact> {
   const { data } = z.object({ data: z.record(z.string(), z.string()).default({}) }).parse(object);
   const { checkpoint, plan, settings, record } = data;
@@ -149,12 +149,12 @@ const liveSettingsSchema = z.object({
   onConflict: z.enum(['KeepEdge', 'CoreWins']),
 });
 
-/** The plan in the root; undefined while there is none, or when someone has damaged it: it is then created again. */
+/** The plan in the root; undefined while there is none, or when it was damaged: it is then created again. */
 export const parsePlan = (text: string | undefined) => parseJsonText(text, planSchema);
 
 export const parseLiveSettings = (text: string | undefined) => parseJsonText(text, liveSettingsSchema);
 
-/** Undefined when there is no text or it is not what the schema says. */
+/** Undefined when there is no text or it does not match the schema. */
 export function parseJsonText<T>(text: string | undefined, schema: z.ZodType<T>): T | undefined {
   if (text === undefined) return undefined;
   try {

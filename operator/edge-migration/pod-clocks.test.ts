@@ -9,7 +9,7 @@ import { job } from './testing/facts.ts';
 const NOON = Date.parse('2026-05-04T12:00:00Z');
 const iso = (time: number) => new Date(time).toISOString();
 
-/** A checkpoint as the API server has it, which took it at this second. */
+/** A checkpoint that the API server accepted at this second. */
 function checkpoint(instance: string, updatedTime: string, savedTime: number): KubernetesObject {
   return {
     apiVersion: 'v1',
@@ -34,7 +34,7 @@ function sources(outcome: 'active' | 'complete', ...objects: KubernetesObject[])
   } as unknown as Pick<Sources, 'jobs' | 'configMaps'>;
 }
 
-test('a copy pod whose clock is wrong is named by its second checkpoint, while pods work', () => {
+test('a copy pod with a wrong clock is named from its second checkpoint on, while pods work', () => {
   const { observe } = createPodClocks();
   const look = (outcome: 'active' | 'complete', time: number, ahead: number) =>
     observe(sources(outcome, checkpoint('worker-1', iso(time + ahead + 300), time)), { uid: 'uid-1' });
@@ -44,7 +44,7 @@ test('a copy pod whose clock is wrong is named by its second checkpoint, while p
   expect(look('complete', NOON + 5_000, 300_000)).toEqual([]);
 });
 
-test('a checkpoint whose saving took long is no clock that is behind', () => {
+test('a checkpoint that took long to save does not make its clock count as slow', () => {
   const { observe } = createPodClocks();
   const look = (saved: number, updated: number) =>
     observe(sources('active', checkpoint('worker-1', iso(updated), saved)), { uid: 'uid-1' });

@@ -4,11 +4,11 @@ import { type ClockFact, type Clocks, createClocks } from './clock-skew.ts';
 import { parseJsonText } from './parse.ts';
 import { BY_MIGRATION, type Sources } from './sources.ts';
 
-/** The clocks of pods that copy or compare, as their checkpoints tell: the API server notes when it saved each of them. */
+/** The clocks of pods that copy or compare, by their checkpoints: the API server notes when it saved each one. */
 export interface PodClocks {
-  /** Of the pods that work for this EdgeMigration now. */
+  /** The clocks of the pods that now work for this EdgeMigration. */
   observe(sources: Pick<Sources, 'jobs' | 'configMaps'>, migration: Pick<EdgeMigration, 'uid'>): ClockFact[];
-  /** EdgeMigrations of which clocks are remembered. */
+  /** Number of EdgeMigrations whose clocks are remembered. */
   readonly size: number;
 }
 
@@ -23,7 +23,7 @@ export function createPodClocks(): PodClocks {
     },
     observe({ jobs, configMaps }, { uid }) {
       const isActive = (one: string) => jobs.byIndex(BY_MIGRATION, one).some(({ fact }) => fact.outcome === 'active');
-      // Also of those that were deleted at work, and are asked about no more.
+      // Also those of EdgeMigrations deleted during their work, for which nothing is asked any more.
       for (const one of clocks.keys()) if (!isActive(one)) clocks.delete(one);
       if (!isActive(uid)) return [];
       const known = clocks.get(uid) ?? createClocks();

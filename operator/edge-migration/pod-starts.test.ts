@@ -5,18 +5,18 @@ const NOON = Date.parse('2026-05-04T12:00:00Z');
 const at = (milliseconds: number) => new Date(NOON + milliseconds).toISOString();
 const pod = (started: number, uid = 'uid-1') => ({ uid, name: uid, ready: true, runningTime: at(started) });
 
-test('a pod runs since it was first seen to, where a clock that is five minutes ahead says that it began later', () => {
+test('a pod runs since it was first seen running if a clock that is five minutes ahead puts its start later', () => {
   const starts = createPodStarts();
   const ahead = pod(300_000);
   expect(starts.correct([ahead], NOON)).toEqual([{ ...ahead, runningTime: at(0) }]);
   expect(starts.correct([ahead], NOON + 600_000)).toEqual([{ ...ahead, runningTime: at(0) }]);
 });
 
-test('a pod that began before it was first seen runs since then', () => {
+test('a pod that started before it was first seen runs since its start', () => {
   expect(createPodStarts().correct([pod(-5_000)], NOON)).toEqual([pod(-5_000)]);
 });
 
-test('a pod that does not run has no start, and what was seen of one that is gone is forgotten', () => {
+test('a pod that does not run has no start, and a deleted pod is forgotten', () => {
   const starts = createPodStarts();
   const waiting = { uid: 'uid-1', name: 'uid-1', ready: false };
   expect(starts.correct([waiting], NOON)).toEqual([waiting]);

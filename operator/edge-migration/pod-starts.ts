@@ -1,14 +1,14 @@
 import type { CoreApiPod } from '../coverage/decide.ts';
 
-/** Corrects since when pods of the Core API run, by when this process first saw them run. */
+/** Corrects since when pods of the Core API run, by when this process first saw them running. */
 export interface PodStarts {
   /** @param now by the clock of NATS, epoch milliseconds */
   correct(pods: readonly CoreApiPod[], now: number): CoreApiPod[];
 }
 
 /**
- * Kubernetes tells by the clock of the pod's node, or its own, since when a pod runs. Where that is ahead of the clock of
- * NATS, a gap would begin too late: no pod runs since a time after it was first seen to.
+ * Kubernetes reports since when a pod runs by its node's clock, or its own. Where that is ahead of the clock of NATS, a
+ * gap would begin too late: a pod cannot have started after it was first seen running.
  */
 export function createPodStarts(): PodStarts {
   let seen = new Map<string, number>();

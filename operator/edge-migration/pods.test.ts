@@ -25,12 +25,12 @@ const ended = (exitCode: number, message?: string) => ({ terminated: { exitCode,
 const RUNNING = { running: { startedAt: STARTED } };
 
 describe('a pod of the Core API', () => {
-  test('that fails its readiness runs all the same, since its node took it', () => {
+  test('counts as running while it fails its readiness, because its node accepted it', () => {
     const read = parseCoreApiPod(pod({ phase: 'Running', startTime: STARTED, conditions: [ready('False')] }));
     expect(read).toEqual({ uid: 'uid-1', name: 'pod-1', ready: false, runningTime: STARTED });
   });
 
-  test('on a node that is lost may run on', () => {
+  test('counts as running while its node is lost', () => {
     expect(parseCoreApiPod(pod({ phase: 'Unknown' }))).toMatchObject({ ready: false, runningTime: CREATED });
   });
 
@@ -39,7 +39,7 @@ describe('a pod of the Core API', () => {
   });
 });
 
-describe('what keeps a worker’s pod from working is told', () => {
+describe('the problem of a worker’s pod is reported', () => {
   const sidecars = { initContainers: [{ name: 'proxy', restartPolicy: 'Always' }, { name: 'prepare' }] };
   const problems: [string, ReturnType<typeof pod>, string, RegExp][] = [
     [
@@ -151,13 +151,13 @@ describe('what keeps a worker’s pod from working is told', () => {
       pod({ phase: 'Running', initContainerStatuses: [container('proxy', ended(1))] }, sidecars),
     ],
   ];
-  test.each(healthy)('and nothing is wrong with one that %s', (_, object) => {
+  test.each(healthy)('as none for a pod that %s', (_, object) => {
     expect(parsePod(object).fact.problem).toBeUndefined();
   });
 });
 
 describe('a pod whose worker has ended', () => {
-  test('lives on by a container that was injected, also where that stands first', () => {
+  test('lives on through an injected container, even where that stands first', () => {
     const status = {
       phase: 'Running',
       containerStatuses: [container('istio-proxy', RUNNING), container('worker', ended(0))],
@@ -165,7 +165,7 @@ describe('a pod whose worker has ended', () => {
     expect(parsePod(pod(status)).fact).toMatchObject({ live: true, workerEnded: true, running: ['istio-proxy'] });
   });
 
-  test('is another one than a pod whose injected container has ended before its worker', () => {
+  test('differs from a pod whose injected container has ended before its worker', () => {
     const status = {
       phase: 'Running',
       containerStatuses: [container('istio-proxy', ended(0)), container('worker', RUNNING)],
@@ -173,7 +173,7 @@ describe('a pod whose worker has ended', () => {
     expect(parsePod(pod(status)).fact).toMatchObject({ live: true, workerEnded: false, running: ['worker'] });
   });
 
-  test('and that was deleted should be gone by the time that the API server names', () => {
+  test('should be gone by the time that the API server gives if it was deleted', () => {
     const object = pod({ phase: 'Running' }, {}, { deletionTimestamp: LATER });
     expect(parsePod(object).fact.goneBy).toBe(Date.parse(LATER));
   });

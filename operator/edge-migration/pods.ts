@@ -5,7 +5,7 @@ import type { CoreApiPod } from '../coverage/decide.ts';
 import type { PodProblem } from './facts.ts';
 import { conditionsSchema, metadataSchema, type Owned, own } from './parse.ts';
 
-/** Of a pod: tells its worker from containers that were injected, wherever those stand. `kubectl logs` goes by it, too. */
+/** Names a pod's worker among injected containers, wherever they stand. `kubectl logs` follows it, too. */
 export const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
 
 const containerSchema = z.object({
@@ -63,28 +63,28 @@ const podSchema = z.object({
 
 type Pod = z.infer<typeof podSchema>;
 
-/** What a decision may depend on of a worker's pod. */
+/** The facts about a worker's pod that a decision may depend on. */
 export interface PodFact {
-  /** What is wrong with it, if anything. */
+  /** Its problem, if any. */
   problem: PodProblem | undefined;
-  /** Since when; otherwise since it was created. */
+  /** When the problem began; without one, when the pod was created. */
   time: number;
-  /** Not all of its containers have ended. */
+  /** Some of its containers have not ended. */
   live: boolean;
-  /** Its worker has, for better or worse. */
+  /** Its worker has ended, successfully or not. */
   workerEnded: boolean;
-  /** Containers that run. */
+  /** Running containers. */
   running: string[];
   /** When it should be gone, because it was deleted. */
   goneBy: number | undefined;
-  /** Of the Job that owns it. */
+  /** The Job that owns it. */
   jobUid: string | undefined;
 }
 
 /** Waiting reasons of a pod that is merely starting. */
 const STARTING = new Set(['ContainerCreating', 'PodInitializing']);
 
-/** Reads a pod of ours. A worker's last words are in its termination message. */
+/** Reads one of our pods. A worker's last words are in its termination message. */
 export function parsePod(object: KubernetesObject): Owned<PodFact> {
   const pod = podSchema.parse(object);
   const { metadata, status } = pod;
@@ -109,7 +109,7 @@ export function parsePod(object: KubernetesObject): Owned<PodFact> {
 interface Found {
   reason: string;
   message: string;
-  /** RFC 3339; of the pod when left out. */
+  /** RFC 3339; the pod's time when left out. */
   time?: string;
 }
 
@@ -145,7 +145,7 @@ function findFailure({ state: { terminated } }: Container): Found | undefined {
   return typeof finishedAt === 'string' ? { ...found, time: finishedAt } : found;
 }
 
-/** The node's controller takes readiness from the pods of a node that does not answer; no container says so itself. */
+/** The node controller marks the pods of a node that does not answer as not ready; no container reports it. */
 function findLostNode({ spec: { nodeName }, status }: Pod): Found | undefined {
   const find = (name: string) => status.conditions.find(({ type }) => type === name);
   const ready = find('Ready');
@@ -161,13 +161,13 @@ function findLostNode({ spec: { nodeName }, status }: Pod): Found | undefined {
 
 const describe = (reason: string, message = 'no message'): Found => ({ reason, message });
 
-/** A pod of the Core API: whether it takes requests, and since when. */
+/** A pod of the Core API: whether it serves requests, and since when. */
 export function parseCoreApiPod(object: KubernetesObject): CoreApiPod {
   const { metadata, spec, status } = podSchema.parse(object);
   const { name, uid } = metadataSchema.parse(object.metadata);
   const ready = status.conditions.find(({ type }) => type === 'Ready');
   const isReady = ready?.status === 'True';
-  // A node that is lost says nothing any more, and its pods may run on. Before and after these phases nothing serves.
+  // A lost node reports nothing any more, and its pods may run on. Before and after these phases nothing serves.
   const isRunning = isReady || status.phase === 'Running' || status.phase === 'Unknown';
   return {
     uid,
@@ -179,7 +179,7 @@ export function parseCoreApiPod(object: KubernetesObject): CoreApiPod {
   };
 }
 
-/** What comes from whole ConfigMaps and Secrets (`envFrom`) cannot be seen in a pod. */
+/** A pod does not show what comes from whole ConfigMaps and Secrets (`envFrom`). */
 const knowsEdge = ({ containers }: Pod['spec']): boolean =>
   containers.some(({ env }) =>
     env.some(({ name, value, valueFrom }) => name === 'EDGE_API_URL' && (value !== '' || valueFrom != null)),

@@ -7,10 +7,10 @@ import {
 } from './conditions.ts';
 import type { Facts } from './facts.ts';
 
-/** Looks at the facts for one thing; answers with what is wrong, or nothing. */
+/** Checks one thing in the facts; returns the violation, or nothing. */
 type Policy = (facts: Facts) => DecidedCondition<'False'> | undefined;
 
-/** Make sure that the stored object is one that we understand; the CRD's rules may have been bypassed or older. */
+/** Make sure that we understand the stored object; the CRD's rules may have been bypassed or older. */
 const specIsValid: Policy = ({ migration }) =>
   migration.spec === undefined
     ? conditionFalse(
@@ -19,7 +19,7 @@ const specIsValid: Policy = ({ migration }) =>
       )
     : undefined;
 
-/** Make sure that one EdgeMigration only works on a project: the older one wins, wherever it is. */
+/** Make sure that only one EdgeMigration works on a project: the older one wins, wherever it is. */
 const isNotDuplicate: Policy = ({ olderDuplicate, migration }) =>
   olderDuplicate === undefined
     ? undefined
@@ -47,11 +47,11 @@ const projectIsInCore: Policy = ({ core, migration }) => {
   }
 };
 
-/** Make sure that Edge's tables are there and of the right shape before anything is read. */
+/** Make sure that Edge's tables exist in the right shape before anything is read. */
 const tablesAreReady: Policy = ({ edge }) =>
   edge.kind === 'problem' ? conditionFalse(edge.reason, edge.message) : undefined;
 
-/** Reading the chain is reading the rule: the first violation is what `Accepted` says. */
+/** Reading the chain is reading the rule: `Accepted` states the first violation. */
 const ACCEPTANCE: readonly Policy[] = [specIsValid, isNotDuplicate, projectIsInCore, tablesAreReady];
 
 /** The finding for condition `Accepted`. */

@@ -9,10 +9,10 @@ import { addWriteUnits } from '../copy/write-units.ts';
 import { formatTime } from './conditions.ts';
 import type { CheckpointFact, CopyCounts, DecisionSettings, Facts, PlannedRange } from './facts.ts';
 
-/** A pod that has not saved a page for this long adds nothing to the current rate. */
+/** A pod that has not saved a page for this long does not count in the current rate. */
 const RATE_VALID_MS = 15_000;
 
-/** Progress moves the status at most this often; a running copy saves pages many times a second. */
+/** Progress changes the status at most this often; a running copy saves pages many times a second. */
 export const PROGRESS_INTERVAL_MS = 2_000;
 
 const COUNTS: readonly (keyof CopyCounts)[] = [
@@ -42,7 +42,7 @@ function sumCounts(checkpoints: readonly CheckpointFact[]): CopyCounts {
 export const countPlanned = (ranges: readonly PlannedRange[]) =>
   ranges.reduce((total, { identities }) => total + identities, 0);
 
-/** The part of `status.copy` that moves while pages are copied. */
+/** The part of `status.copy` that changes while pages are copied. */
 export function measureProgress(facts: Facts, doneRanges: ReadonlySet<number>): CopyStatus {
   const { now, work } = facts;
   const ranges = work.ranges ?? [];
@@ -114,7 +114,7 @@ export function summarisePlan(facts: Facts): PlanStatus {
 
 const sum = (writes: readonly PlannedWrites[]) => writes.reduce((total, { writeUnits }) => total + writeUnits, 0);
 
-/** Where a plan's writes are billed, the home region first. Transfer between regions is billed besides. */
+/** Where a plan's writes are billed, the home region first. Transfer between regions is billed in addition. */
 function listWrites({ work, settings }: Facts): PlannedWrites[] {
   const units = addWriteUnits(work.checkpoints.map(({ plannedUnits }) => plannedUnits));
   return Object.entries(units).map(([place, writeUnits]) => {
@@ -127,17 +127,17 @@ function priceOf(writeUnits: number, { pricePerMillionWriteUnits }: DecisionSett
   return ((writeUnits / 1_000_000) * pricePerMillionWriteUnits).toFixed(2);
 }
 
-/** Whether only numbers that move all the time would change, and did so a moment ago. */
+/** Whether only constantly changing numbers would change, and did so a moment ago. */
 export function isTooSoon(before: Status, now: number): boolean {
   const last = before.copy?.progressTime;
   return last !== undefined && isRecent(Date.parse(last), now, PROGRESS_INTERVAL_MS);
 }
 
-/** Another replica's clock may be ahead of ours: what it says of the future is no reason to wait for it. */
+/** Another replica's clock may be ahead of ours: a time in the future is no reason to wait. */
 export function isRecent(time: number, now: number, milliseconds: number): boolean {
   return time <= now && now - time < milliseconds;
 }
 
-/** The earlier of two times that may not be; undefined when neither is. */
+/** The earlier of two optional times; undefined when both are. */
 export const earliest = (one: number | undefined, other: number | undefined): number | undefined =>
   one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);

@@ -14,7 +14,7 @@ const told = { ranges: twoRanges, jobs: [], checkpoints: [], podProblems: [], li
 const done = (...ids: number[]) => ids.map((rangeId) => ({ rangeId, finished: true }));
 const failed = job({ outcome: 'failed', failedIndexes: [1] });
 
-/** Work that only reads, whose outcome is final when its ranges are done. */
+/** Read-only work, whose outcome is final when its ranges are done. */
 function kind(work: Partial<Work>, changes: Partial<WorkKind<Settings>> = {}): WorkKind<Settings> {
   return {
     operation: 'plan',
@@ -47,7 +47,7 @@ describe('ranges', () => {
     expect(suspended({ ranges: undefined })).toMatchObject({ stage: { kind: 'unplanned' }, actions: [] });
   });
 
-  test('that no checkpoint calls finished are started, after what comes before pods', () => {
+  test('without a finished checkpoint are started, after the actions that precede pods', () => {
     const beforeStart = [{ kind: 'markStarted' }] as const;
     const { stage, actions, remaining } = decide({ checkpoints: done(0), liveSettings: undefined }, { beforeStart });
     expect(stage).toEqual({ kind: 'starting' });
@@ -60,7 +60,7 @@ describe('ranges', () => {
     expect(suspended({ checkpoints: done(0) })).toMatchObject({ stage: { kind: 'stopped' }, actions: [] });
   });
 
-  test('that are all done are complete once nothing can be written any more', () => {
+  test('that are all done are complete once no write may still arrive', () => {
     const work = { jobs: [endedJob], checkpoints: done(0, 1) };
     expect(decide(work).stage).toEqual({ kind: 'complete' });
     const settledTime = NOON + 5_000;
@@ -68,33 +68,33 @@ describe('ranges', () => {
     expect(decide(work, { settledTime }, settledTime).stage).toEqual({ kind: 'complete' });
   });
 
-  test('are not complete while pods are at work, whatever the checkpoints say', () => {
+  test('are not complete while pods work, whatever the checkpoints say', () => {
     expect(decide({ jobs: [job()], checkpoints: done(0, 1) }).stage).toMatchObject({ kind: 'running' });
   });
 });
 
 describe('pods', () => {
-  test('are left alone where they are as the spec wants them, and know it', () => {
+  test('are left alone if they match the spec and have their settings', () => {
     expect(decide({ jobs: [job()] }).actions).toEqual([]);
   });
 
-  test('are told another share as soon as fewer of them have work', () => {
+  test('get a new share of the limits as soon as fewer of them have work', () => {
     expect(decide({ jobs: [job()], checkpoints: done(0) }).actions).toMatchObject([
       { kind: 'writeLiveSettings', settings: { maxWriteUnitsPerSecond: 100 } },
     ]);
   });
 
-  test('are stopped and go on by spec.suspend', () => {
+  test('are stopped and resumed by spec.suspend', () => {
     expect(suspended({ jobs: [job()] }).actions).toMatchObject([{ kind: 'adjustJob', suspend: true }]);
     expect(decide({ jobs: [job({ suspended: true })] }).actions).toMatchObject([{ kind: 'adjustJob', suspend: false }]);
   });
 
-  describe('that do not end when their workers have', () => {
+  describe('that outlive their workers', () => {
     const jobPods = { missing: undefined, stranded: { containers: ['proxy of pod p'], since: NOON } };
     const follow = (work: Partial<Work>, changes: Partial<WorkKind<Settings>> = {}) =>
       decideRanges({ now: NOON + 30_000, jobPods }, spec, kind(work, changes));
 
-    test('are removed, and it is said when what is left is tried again', () => {
+    test('are removed, and the status says when the rest is tried again', () => {
       const removed = follow({ jobs: [job()], checkpoints: done(0) });
       expect(removed.actions).toMatchObject([{ kind: 'removeJob', attempt: 1 }]);
       expect(removed.degraded?.reason).toBe('PodsNotEnding');
@@ -106,14 +106,14 @@ describe('pods', () => {
       });
     });
 
-    test('leave nothing to be tried again where every range is done', () => {
+    test('leave nothing to retry if every range is done', () => {
       expect(follow({ jobs: [job()], checkpoints: done(0, 1) }).retryTime).toBeUndefined();
     });
   });
 });
 
-describe('what failed', () => {
-  test('is tried again alone after a pause, by the attempt after the last one that was seen', () => {
+describe('a failed range', () => {
+  test('is retried alone after a pause, by the attempt after the last one seen', () => {
     const work = { jobs: [failed], checkpoints: done(0) };
     const waiting = decide(work);
     expect(waiting).toMatchObject({ stage: { kind: 'waiting', until: NOON + 15_000 }, actions: [] });
@@ -124,7 +124,7 @@ describe('what failed', () => {
     ]);
   });
 
-  test('is tried again at once where somebody asks for it', () => {
+  test('is retried at once on request', () => {
     expect(decide({ jobs: [failed] }, { isRetryAsked: true }).stage).toEqual({ kind: 'starting' });
   });
 
@@ -136,7 +136,7 @@ describe('what failed', () => {
     expect(stage).toEqual({ kind: 'waiting', until: NOON + pause });
   });
 
-  test('of a Job that somebody removed waits for nothing', () => {
+  test('does not wait after its Job was removed', () => {
     expect(decide({ jobs: [] }, { known: { attempt: 1 } }).actions).toMatchObject([
       { kind: 'createJob', attempt: 2, rangeIds: [0, 1] },
     ]);
@@ -148,7 +148,7 @@ test.for<[string, Partial<Work>, boolean]>([
   ['checkpoints', { ranges: undefined, checkpoints: done(0) }, true],
   ['a Job that is kept for ever', { ranges: undefined, jobs: [endedJob] }, true],
   ['a Job that goes by itself', { ranges: undefined, jobs: [{ ...endedJob, ttlSeconds: 60 }] }, false],
-])('work that is over and has left %s is let go of: %s', ([, left, isRetired]) => {
+])('finished work that has left %s is cleaned up: %s', ([, left, isRetired]) => {
   const retired = [{ kind: 'retireWork', operation: 'copy' }];
   expect(retire('copy', { ...told, ...left })).toEqual(isRetired ? retired : []);
 });

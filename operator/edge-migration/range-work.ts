@@ -7,29 +7,29 @@ import { describeStranded, findPodTrouble, findStranded, whenToLook } from './tr
 
 type Work<Settings = unknown> = RangeWorkFacts<{ readonly rangeId: number; readonly finished: boolean }, Settings>;
 
-/** What is different from one kind of work on ranges to another: a plan, a copy, a comparison, a repair. */
+/** The differences between the kinds of work on ranges: a plan, a copy, a comparison, a repair. */
 export interface WorkKind<Settings extends object> {
   readonly operation: Operation;
-  /** What exists of it. */
+  /** What exists of it in the cluster. */
   readonly work: Work<Settings>;
-  /** What the status has of it: the last attempt that was seen, and when what is left is tried again. */
+  /** Its part of the status: the last attempt that was seen, and when the rest is tried again. */
   readonly known: { readonly attempt?: number | undefined; readonly retryTime?: string | undefined };
-  /** What each of so many pods is to follow, which share the limits. */
+  /** The settings for each of so many pods, which share the limits. */
   readonly chooseSettings: (pods: number) => Settings;
   readonly writeSettings: (settings: Settings) => Action;
-  /** What is done each time before pods are started. */
+  /** Carried out each time before pods are started. */
   readonly beforeStart: readonly Action[];
-  /** What its pods are told once and for all, where that is not in the spec. */
+  /** Fixed settings of its pods, where they are not in the spec. */
   readonly comparison?: Extract<Action, { kind: 'createJob' }>['comparison'];
-  /** Once every range is done: until when something may still be written that the checkpoints do not tell of. */
+  /** Once every range is done: until when writes may still happen that the checkpoints do not show. */
   readonly settledTime: number;
-  /** What failed is to be tried again now, whatever the pause. */
+  /** Failed ranges are to be tried again now, without the pause. */
   readonly isRetryAsked: boolean;
-  /** The pause after a Job whose pods have all ended well; as after one that failed when left out. */
+  /** The pause after a Job whose pods all succeeded; when left out, the same as after a failed one. */
   readonly pauseAfterSuccess?: number;
 }
 
-/** Where the work is. */
+/** The stage of the work. */
 export type Stage =
   /** Suspended before the ranges were planned. */
   | { readonly kind: 'unplanned' }
@@ -38,26 +38,26 @@ export type Stage =
   | { readonly kind: 'running'; readonly job: JobFact }
   /** Ranges are left, no pods work on them, and none may. */
   | { readonly kind: 'stopped' }
-  /** Ranges are left that have failed; they are tried again at this time. */
+  /** Failed ranges are left; they are tried again at this time. */
   | { readonly kind: 'waiting'; readonly until: number }
   | { readonly kind: 'starting' }
-  /** Every range is done, but something may still be written until this time. */
+  /** Every range is done, but late writes may still arrive until this time. */
   | { readonly kind: 'settling'; readonly until: number }
   | { readonly kind: 'complete' };
 
 export interface WorkProgress {
   readonly stage: Stage;
   readonly done: ReadonlySet<number>;
-  /** Ids of the ranges that are left. */
+  /** Ids of the remaining ranges. */
   readonly remaining: readonly number[];
   /** The latest one. */
   readonly job: JobFact | undefined;
   readonly actions: Action[];
-  /** When what is left is tried again, in milliseconds since the epoch: to be kept in the status. */
+  /** When the rest is tried again, in milliseconds since the epoch: kept in the status. */
   readonly retryTime?: number;
   /** What keeps pods from working. */
   readonly degraded?: DecidedCondition<'True'> | undefined;
-  /** When to look again at pods that are not as they should be. */
+  /** When to check again on pods that are not as they should be. */
   readonly nextTime?: number | undefined;
 }
 
@@ -66,7 +66,7 @@ type Choices = { readonly suspend: boolean; readonly copy: Pick<Spec['copy'], 'p
 
 /**
  * The one decision from ranges to Jobs, checkpoints and further attempts: plan, start or adjust the pods, remove a Job
- * whose pods do not end, try again what failed. What the status says of it, and what follows in the end, is the kind's.
+ * whose pods do not end, retry what failed. The kind decides what the status says of it, and what follows in the end.
  */
 export function decideRanges<Settings extends object>(
   facts: Situation,
@@ -95,20 +95,20 @@ export function decideRanges<Settings extends object>(
   return { ...base, stage: { kind: 'starting' }, actions: start(spec, kind, job, remaining) };
 }
 
-/** Lets go of what is no longer needed once the outcome is in the status. */
+/** Removes what is no longer needed once the outcome is in the status. */
 export const retire = (operation: Operation, work: Work): Action[] =>
   hasLeftovers(work) ? [{ kind: 'retireWork', operation }] : [];
 
 /**
- * A range is done when its checkpoint says so: what was read and who was skipped is nowhere else. A worker saves that
- * before it ends well.
+ * A range is done when its checkpoint says so: only there is what was read and who was skipped. A worker saves it
+ * before it ends successfully.
  */
 const findDoneRanges = ({ checkpoints }: Pick<Work, 'checkpoints'>): Set<number> =>
   new Set(checkpoints.filter(({ finished }) => finished).map(({ rangeId }) => rangeId));
 
 /**
- * Whether a pod has ended well whose checkpoint does not say that its range is done: it was removed or damaged since, or the
- * cache is behind.
+ * Whether a pod succeeded whose checkpoint does not say that its range is done: it was removed or damaged since, or the
+ * cache is stale.
  */
 export function lacksCheckpoint({ jobs, checkpoints }: Pick<Work, 'jobs' | 'checkpoints'>): boolean {
   const done = findDoneRanges({ checkpoints });
@@ -117,7 +117,7 @@ export function lacksCheckpoint({ jobs, checkpoints }: Pick<Work, 'jobs' | 'chec
   );
 }
 
-/** Pods work: they are kept as the spec wants them; a Job whose workers have ended and whose pods have not is removed. */
+/** Keeps working pods as the spec wants them; removes a Job whose workers have ended but whose pods have not. */
 function follow<Settings extends object>(
   { now, jobPods: pods }: Situation,
   spec: Choices,
@@ -160,7 +160,7 @@ function start<Settings extends object>(
   ];
 }
 
-/** By the pods that can still run. */
+/** Settings for the pods that can still run. */
 function tellPods<Settings extends object>(
   { copy: { parallelism } }: Choices,
   { work: { liveSettings }, chooseSettings, writeSettings }: WorkKind<Settings>,
@@ -173,8 +173,8 @@ function tellPods<Settings extends object>(
 }
 
 /**
- * When what is left is tried again. It counts from when that was seen, and is kept to: a Job's end is by another machine's
- * clock, and one that was removed because its pods did not end has none.
+ * When the rest is tried again. It counts from when that need was seen, and stays fixed: a Job's end is by another
+ * machine's clock, and a Job removed because its pods did not end has none.
  */
 function findRetryTime(
   { known: { attempt = 1, retryTime }, pauseAfterSuccess }: Pick<WorkKind<never>, 'known' | 'pauseAfterSuccess'>,

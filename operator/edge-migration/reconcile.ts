@@ -16,17 +16,17 @@ import { BY_KEY, type Sources } from './sources.ts';
 export interface ReconcileSettings {
   sources: Sources;
   context: ActionContext;
-  /** Told about every status that was written, with the one before. */
+  /** Called with every status that was written, and the one before. */
   onStatus: (migration: EdgeMigration, status: Status) => void;
 }
 
-/** How long a decision waits for the cache to show this replica's own last write before it is taken without. */
+/** How long a decision waits for the cache to show this replica's own last write before it goes on without. */
 const OWN_WRITE_MS = 5_000;
 
-/** Reconciles one EdgeMigration: observe, decide, act, and then say so in the status. */
+/** Reconciles one EdgeMigration: observe, decide, act, and then report it in the status. */
 export function createReconcile({ sources, context, onStatus }: ReconcileSettings): Reconcile {
   const { client, clock } = context;
-  /** By key: the version that the last own write was based on, which the cache may still show. */
+  /** By key: the version that our last write was based on, which the cache may still show. */
   const written = new Map<string, { over: string; time: number }>();
 
   function isBehind(migration: EdgeMigration): boolean {
@@ -43,8 +43,8 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
   }
 
   /**
-   * The cache may be behind, by as much as an API server that lags or a watch event that was lost: nothing is done on the
-   * word of an EdgeMigration that has changed, gone or been created again since.
+   * The cache may be stale because an API server lags or a watch event was lost: nothing is done for an EdgeMigration
+   * that has changed, gone or been created again since.
    */
   async function confirm(migration: EdgeMigration, signal: AbortSignal) {
     const { namespace, name, resourceVersion } = migration;
@@ -87,7 +87,7 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
     try {
       await carryOut(migration, decision, { signal, logger: migrationLogger });
     } catch (error) {
-      // If the cache is behind because an event was lost, nothing but a list will bring it.
+      // If the cache is stale because an event was lost, only a list will bring it.
       if (error instanceof ConflictError) await sources.migrations.refresh(signal);
       throw error;
     }
@@ -96,8 +96,8 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
   };
 
   /**
-   * Objects that name this EdgeMigration but another uid: of one that was deleted, with or without a successor. Whoever
-   * has put a finalizer on it may take long; its pods stop at once.
+   * Objects that name this EdgeMigration but another uid: those of a deleted one, with or without a successor. Its
+   * finalizers may take long; its pods stop at once.
    */
   async function removeOrphans(
     key: string,
@@ -112,7 +112,7 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
   }
 }
 
-/** What was remembered of an EdgeMigration goes with it; of another one of its project it is found again. */
+/** What was remembered of an EdgeMigration goes with it; for another one of its project it is found again. */
 function forget(sources: Sources, key: string): void {
   const projectId = projectOf({ name: parseObjectKey(key).name, spec: undefined });
   sources.handover?.runner.forget(key);

@@ -14,9 +14,9 @@ import { takesIn } from './gaps.ts';
 import { parseJsonText } from './parse.ts';
 
 /**
- * What of a status cannot be computed again once the work is over and let go of: that and when the copy was complete, what
- * was not captured, what was compared, that the window has closed. It is kept beside the EdgeMigration too, since a
- * status may be removed or put back by an edit or a restored backup.
+ * The part of a status that cannot be computed again once the work is over and removed: that and when the copy was
+ * complete, what was not captured, what was compared, that the window has closed. It is also kept next to the
+ * EdgeMigration, since a status may be removed or reverted by an edit or a restored backup.
  */
 const recordSchema = z.object(statusSchema.shape).pick({
   observedRetry: true,
@@ -32,10 +32,10 @@ export type StatusRecord = z.infer<typeof recordSchema>;
 
 export const parseRecord = (text: string | undefined): StatusRecord | undefined => parseJsonText(text, recordSchema);
 
-/** Conditions that later decisions go by, while they say so. */
+/** Conditions that later decisions depend on while they hold. */
 const LASTING = ['Capturing/Disabled', 'Copied/True', 'Verified/True', 'Verified/False', 'Succeeded/True'];
 
-/** What of a status is to be recorded, without what moves all the time; undefined before a copy has begun. */
+/** The recorded part of a status, without what changes all the time; undefined before a copy has begun. */
 export function recordStatus(status: Status): StatusRecord | undefined {
   const { observedRetry, copy, skipped, replay, gaps, verification } = status;
   if (copy?.startTime === undefined || copy.dryRun) return undefined;
@@ -43,7 +43,7 @@ export function recordStatus(status: Status): StatusRecord | undefined {
   const conditions = status.conditions?.filter(({ type, status: state, reason }) =>
     [`${type}/${state}`, `${type}/${reason}`].some((name) => LASTING.includes(name)),
   );
-  // In the schema's order of fields, as it is read back.
+  // In the schema's field order, as it is read back.
   return recordSchema.parse({
     ...(observedRetry === undefined ? {} : { observedRetry }),
     conditions: (conditions ?? []).map(({ observedGeneration: _, ...condition }) => condition),
@@ -62,9 +62,9 @@ function withoutProgress({ current, ...others }: NonNullable<Status['verificatio
 }
 
 /**
- * The EdgeMigration with what its status has lost of the record; the same one when it has lost nothing. Either may be the
- * newer one: the record is written first, but the caches follow each for itself. So of two things that only ever move on
- * the further one counts, and of what is known of gaps and deadlines whatever claims less.
+ * The EdgeMigration with the parts of the record that its status has lost; the same one when it has lost nothing.
+ * Either may be newer: the record is written first, but the caches are independent. So where two things only ever
+ * advance the further one counts, and of gaps and deadlines whatever claims less.
  */
 export function restoreStatus(migration: EdgeMigration, record: StatusRecord | undefined): EdgeMigration {
   if (record === undefined) return migration;
@@ -74,7 +74,7 @@ export function restoreStatus(migration: EdgeMigration, record: StatusRecord | u
   return isDeepStrictEqual(status, found) ? migration : { ...migration, status };
 }
 
-/** Every decision states all conditions and when the copy began, and that a copy is complete is never taken back. */
+/** Every decision states all conditions and when the copy began, and a copy's completion is never revoked. */
 function isWhole({ conditions, copy }: Status, record: StatusRecord): boolean {
   const copied = recordedCondition(conditions, 'Copied');
   if (copied === undefined || copy?.startTime === undefined) return false;
@@ -87,14 +87,14 @@ function withLost(status: Status, record: StatusRecord): Status {
   return { ...status, ...record, gaps: status.gaps, replay, conditions };
 }
 
-/** A status that is whole may still have been put back to an older one, from after the end of the copy. */
+/** A complete status may still have been reverted to an older one, from after the end of the copy. */
 function joinRecord(status: Status, record: StatusRecord, token: string | undefined): Status {
   const isTaken = record.observedRetry !== undefined && record.observedRetry === token;
   const isComplete = record.copy?.completionTime !== undefined && status.copy?.completionTime !== undefined;
   const joined: Status = {
     ...status,
     ...(isTaken ? { observedRetry: record.observedRetry } : {}),
-    // Nothing about a copy changes after its end but what is known of its override rows, which the record has first.
+    // After its end a copy changes only in what is known of its override rows, which the record has first.
     ...(isComplete ? { copy: record.copy, skipped: record.skipped } : {}),
     conditions: replaceConditions(status.conditions, (record.conditions ?? []).filter(isOnceForAll)),
     replay: joinReplay(status.replay, record.replay),
@@ -104,11 +104,11 @@ function joinRecord(status: Status, record: StatusRecord, token: string | undefi
   return Object.fromEntries(Object.entries(joined).filter(([, part]) => part !== undefined));
 }
 
-/** What later decisions go by, and take back themselves where it has changed since. */
+/** What later decisions depend on, and revoke themselves where it has changed since. */
 const isOnceForAll = ({ type, status, reason }: Condition): boolean =>
   (type === 'Capturing' && reason === 'Disabled') || (type === 'Succeeded' && status === 'True');
 
-/** The same array where nothing differs. */
+/** Returns the same array where nothing differs. */
 function replaceConditions(
   conditions: readonly Condition[] | undefined,
   others: readonly Condition[],
@@ -120,14 +120,14 @@ function replaceConditions(
   return [...lost, ...(conditions ?? []).filter(({ type }) => lost.every((other) => other.type !== type))];
 }
 
-/** Since the earlier deadline appliers may have dropped what they got. */
+/** Since the earlier deadline appliers may have dropped events. */
 function joinReplay(status: ReplayStatus | undefined, record: ReplayStatus | undefined): ReplayStatus | undefined {
   const deadlines = [status?.deadline, record?.deadline].filter((deadline) => deadline !== undefined);
   const [first] = deadlines.toSorted((a, b) => Date.parse(a) - Date.parse(b));
   return first === undefined ? status : { ...status, deadline: first };
 }
 
-/** Of both; what is the same gap becomes one where gaps are collected. One that the record has joined with others stays so. */
+/** Gaps of both; equal ones are merged where gaps are collected. Gaps that the record has joined stay joined. */
 function joinGaps(status: GapStatus[] | undefined, record: GapStatus[] | undefined): GapStatus[] | undefined {
   if (status === undefined || record === undefined) return status ?? record;
   const isJoined = (gap: GapStatus) => record.some((other) => isDeepStrictEqual(other, gap) || takesIn(other, gap));
@@ -140,7 +140,7 @@ function furtherVerification(
 ): VerificationStatus | undefined {
   if (record === undefined || stageOf(status) > stageOf(record)) return status;
   if (stageOf(status) < stageOf(record) || status?.current === undefined) return record;
-  // How far it is moves without the record.
+  // Its progress changes without the record.
   return { ...record, current: status.current };
 }
 

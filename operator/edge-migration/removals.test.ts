@@ -6,9 +6,9 @@ const HOUR = 3_600_000;
 const LOOK = 2000;
 
 /**
- * A parking stream, two appliers that remove from it, others that do, and the operator that counts. An applier tells, removes
- * and tells again; in between it may be killed. The operator reads what was told before it reads what is gone, and what it
- * reads may be one look old.
+ * A parking stream, two appliers and others that remove from it, and the operator that counts. An applier reports,
+ * removes and reports again; in between it may be killed. The operator reads the reports before it reads the removals,
+ * and what it reads may be one reading old.
  */
 function createWorld({ tellsBefore = true } = {}) {
   let now = 0;
@@ -46,7 +46,7 @@ function createWorld({ tellsBefore = true } = {}) {
         one.removed += some;
         one.pending = 0;
       },
-      /** It has no answer, and says later that all of them may be gone. */
+      /** It gets no answer, and reports later that all of them may be gone. */
       removeUnanswered(index: number, most: number) {
         const one = appliers[index]!;
         removed += Math.min(one.pending, most);
@@ -76,7 +76,7 @@ function createWorld({ tellsBefore = true } = {}) {
         for (const one of appliers) tell(one);
         read = [...told.values()];
       },
-      /** The reports of processes that are gone go, long after an operator has written down what they told. */
+      /** The reports of dead processes disappear, long after an operator has recorded their content. */
       expire() {
         this.readAndLook();
         this.save();
@@ -109,11 +109,11 @@ const steps = fc.array(step, { maxLength: 60 });
 const run = (world: World, all: readonly (readonly [keyof World['steps'], number, number])[]) => {
   for (const [name, index, most] of all) world.steps[name](index, most);
 };
-/** More than what killed appliers may have been about to remove. */
+/** More than killed appliers may have been about to remove. */
 const MANY = 1000;
 
-describe('what was removed from where events wait aside', () => {
-  test('is never taken for the doing of others when appliers did it, killed, late or at the same time', () => {
+describe('removals from the parking stream', () => {
+  test('are never attributed to others when appliers made them, killed, late or at the same time', () => {
     fc.assert(
       fc.property(steps, (all) => {
         const world = createWorld();
@@ -127,7 +127,7 @@ describe('what was removed from where events wait aside', () => {
     );
   });
 
-  test('would be, if an applier told only what it has removed, and was killed before', () => {
+  test('would be attributed to others if a killed applier had reported only finished removals', () => {
     const world = createWorld({ tellsBefore: false });
     world.steps.readAndLook();
     world.steps.begin(0, 1);
@@ -137,7 +137,7 @@ describe('what was removed from where events wait aside', () => {
     expect(world.found()).toBe(1);
   });
 
-  test('is not taken for the doing of others when an operator begins after the reports of former appliers have expired', () => {
+  test('are not attributed to others when an operator starts after the reports of former appliers have expired', () => {
     const { steps, settle, found } = createWorld();
     steps.readAndLook();
     steps.begin(0, 5);
@@ -155,7 +155,7 @@ describe('what was removed from where events wait aside', () => {
     expect(found()).toBe(0);
   });
 
-  test('is found, once, when others did it, whatever appliers do meanwhile', () => {
+  test('are found once when others made them, whatever appliers do meanwhile', () => {
     fc.assert(
       fc.property(steps, steps, (before, after) => {
         const world = createWorld();
@@ -174,7 +174,7 @@ describe('what was removed from where events wait aside', () => {
     );
   });
 
-  test('is found although it is a single event', () => {
+  test('are found even for a single event', () => {
     const world = createWorld();
     world.steps.readAndLook();
     world.steps.begin(0, 5);
@@ -185,7 +185,7 @@ describe('what was removed from where events wait aside', () => {
     expect(world.found()).toBe(1);
   });
 
-  test('is not counted while an applier of an earlier release runs, nor in a stream that was made again', () => {
+  test('are not counted while an applier of an earlier release runs, nor in a recreated stream', () => {
     const count = createRemovalCount();
     const look = (now: number, removed: number, { created = 'then', isComplete = true } = {}) =>
       count.notice({ now: now * 1000, created, removed, told: [], isComplete });

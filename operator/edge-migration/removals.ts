@@ -1,60 +1,60 @@
 import { z } from 'zod';
 
-/** What an applier process says that it has removed from the parking stream, or is about to. */
+/** What an applier process reports to have removed from the parking stream, or to be about to remove. */
 export interface RemovalFact {
   readonly process: string;
   readonly created: string;
   readonly removed: number;
   readonly pending: number;
-  /** When that was stored, epoch milliseconds by the clock of NATS. */
+  /** When the report was stored, epoch milliseconds by the clock of NATS. */
   readonly time: number;
 }
 
 export interface RemovalLook {
   /** By the clock of NATS. */
   readonly now: number;
-  /** When the parking stream was made. */
+  /** When the parking stream was created. */
   readonly created: string;
-  /** How many messages were removed from it since. */
+  /** How many messages were removed since then. */
   readonly removed: number;
-  /** Read before that. */
+  /** Read earlier than `removed`. */
   readonly told: readonly RemovalFact[];
-  /** Whether all appliers tell: those of earlier releases do not. */
+  /** Whether all appliers report removals: those of earlier releases do not. */
   readonly isComplete: boolean;
 }
 
 const tale = z.object({ removed: z.number(), pending: z.number(), time: z.number() });
 
-/** As it is written down for later processes. */
+/** The stored form for later processes. */
 export const removalRecord = z.object({
   created: z.string(),
-  /** Removed, and not told in `told`. */
+  /** Removed, but not reported in `told`. */
   base: z.number(),
-  /** What was told until this time, and not since, is part of `base`. */
+  /** Reports until this time, and none later, are part of `base`. */
   folded: z.number(),
-  /** By process; of the last hour, so that they are few. */
+  /** By process; only of the last hour, so that they are few. */
   told: z.record(z.string(), tale),
 });
 type Known = Pick<z.infer<typeof removalRecord>, 'created' | 'base' | 'folded'>;
 
-/** Finds what was removed from the parking stream by others than the appliers. */
+/** Finds removals from the parking stream by others than the appliers. */
 export interface RemovalCount {
   restore(record: z.infer<typeof removalRecord>): void;
-  /** @returns whether others have removed something since the last time */
+  /** @returns whether others have removed something since the last call */
   notice(look: RemovalLook): boolean;
-  /** What was lost is known already. */
+  /** The losses so far are known already. */
   reset(): void;
   record(): z.infer<typeof removalRecord> | undefined;
 }
 
-/** Appliers tell before they remove, but NATS may answer from a replica that does not know yet. */
+/** Appliers report before they remove, but NATS may answer from a replica that is behind. */
 const PROOF_MS = 15_000;
-/** A process that has told nothing for so long is dead; it tells again at each look. */
+/** A process that has reported nothing for so long is dead; a living one reports again each time. */
 const DEAD_MS = 60 * 60 * 1000;
 
 /**
- * All that was removed was told before, or is from before it was counted. What is told may be too much, where a process died
- * before it removed anything or two wanted to remove the same: that is corrected when nothing is pending.
+ * All removals were reported before, or precede the counting. Reports may claim too much, where a process died before
+ * it removed anything or two wanted to remove the same: that is corrected when nothing is pending.
  */
 export function createRemovalCount(): RemovalCount {
   const told = new Map<string, RemovalFact>();
@@ -68,7 +68,7 @@ export function createRemovalCount(): RemovalCount {
   function follow({ now, created, told: facts }: RemovalLook): Known {
     const current = known?.created === created ? known : { created, base: 0, folded: Number.NEGATIVE_INFINITY };
     for (const [process, fact] of told) if (fact.created !== created) told.delete(process);
-    // What NATS has lost of the reports was told all the same.
+    // Reports that NATS has lost still count.
     const isOlder = ({ process, removed }: RemovalFact) => removed < (told.get(process)?.removed ?? 0);
     const isFolded = ({ time }: RemovalFact) => time <= Math.min(current.folded, now - DEAD_MS);
     for (const fact of facts)
@@ -76,7 +76,7 @@ export function createRemovalCount(): RemovalCount {
     return fold(current, now);
   }
 
-  /** The reports of processes that are gone expire, or are lost; what they told was removed all the same. */
+  /** Reports of dead processes expire, or are lost; what they reported was removed all the same. */
   function fold(current: Known, now: number): Known {
     const folded = now - DEAD_MS;
     let { base } = current;
@@ -109,7 +109,7 @@ export function createRemovalCount(): RemovalCount {
       known = current;
       if (isBegin || isLost) {
         suspect = undefined;
-        // What is pending may be among it or not.
+        // Pending removals may be included or not.
         known = { ...current, base: removed - done() };
       } else if (isQuiet && suspect === undefined) known = { ...current, base: removed - sum() };
       return isLost;

@@ -25,7 +25,7 @@ function copied(changes: Partial<Facts> = {}): Facts {
 }
 
 describe('before the copy', () => {
-  test('nothing is read before every Core API pod has a sidecar that proves its way to the stream', () => {
+  test('nothing is read before every Core API pod has a sidecar with a proven connection to the stream', () => {
     const missing = covered({
       covered: false,
       reason: 'SidecarMissing',
@@ -41,14 +41,14 @@ describe('before the copy', () => {
     ]);
   });
 
-  test('a stream that cannot be read is not taken for one without sidecars', () => {
+  test('an unreadable stream does not count as one without sidecars', () => {
     const unknown = { kind: 'unknown', reason: 'StreamUnreachable', message: 'NATS cannot be read: refused' } as const;
     const { status } = decide(visitedFacts({ capture: unknown, replay: unknown }));
     expect(condition(status, 'Capturing')).toBe('Unknown/StreamUnreachable');
     expect(condition(status, 'Degraded')).toBe('True/StreamUnreachable');
   });
 
-  test('a sidecar that is lost while pods copy does not stop them, and the gap is said', () => {
+  test('a sidecar lost while pods copy does not stop them, and the status shows the gap', () => {
     const lost = covered({
       covered: false,
       reason: 'ProofStale',
@@ -66,7 +66,7 @@ describe('before the copy', () => {
 describe('within the window', () => {
   const away = { regions: ['us-east-2'], home: 'eu-west-2', since: NOON, reason: 'eu-west-2 is silent', appliers: 1 };
 
-  test('the deadline counts from the end of the copy, and Succeeded is not known', () => {
+  test('the deadline counts from the end of the copy, and Succeeded is unknown', () => {
     const { status } = decide(copied());
     expect(status.replay?.deadline).toBe(new Date(DEADLINE).toISOString().replace('.000Z', 'Z'));
     expect(condition(status, 'Replaying')).toBe('True/Following');
@@ -81,7 +81,7 @@ describe('within the window', () => {
     expect(status.replay?.deadline).toBe('2026-05-04T13:01:00Z');
   });
 
-  test('lag is the age of the oldest event in hand', () => {
+  test('the lag is the age of the oldest event in hand', () => {
     const project = {
       applied: 1,
       unchanged: 0,
@@ -139,24 +139,24 @@ describe('within the window', () => {
       'True/Following',
       'True/CoverageGap',
     ],
-  ])('it is said when %s', (_, changes, replaying, degraded) => {
+  ])('the conditions show that %s', (_, changes, replaying, degraded) => {
     const { status } = decide(copied(changes));
     expect(condition(status, 'Replaying')).toBe(replaying);
     expect(condition(status, 'Degraded')).toBe(degraded);
   });
 
-  test('what hinders appliers in another region is said with the region', () => {
+  test('the message about a hindrance of appliers in another region names the region', () => {
     const { status } = decide(copied({ replay: following({ outage: 'EdgeRefused: no right', away }) }));
     const degraded = status.conditions?.find(({ type }) => type === 'Degraded');
     expect(degraded?.message).toMatch(/EdgeRefused: no right.*us-east-2/);
   });
 
-  test('a gap that ended before the migration began is none of its business', () => {
+  test('a gap that ended before the migration began does not count', () => {
     const old = covered({ gaps: [{ from: NOON - 2 * DAY, until: NOON - DAY, reason: 'spoolFull', podName: 'api-1' }] });
     expect(condition(decide(copied({ capture: old })).status, 'Degraded')).toBe('False/AsExpected');
   });
 
-  test('numbers alone move the status every ten seconds at most', () => {
+  test('numbers alone change the status every ten seconds at most', () => {
     const facts = copied();
     const more = following({
       project: {
@@ -184,7 +184,7 @@ describe('at the deadline', () => {
   const drained = { capture: covered({ allSentUntil: AFTER }), replay: following({ takenUntil: AFTER }) };
   const at = (changes: Partial<Facts>) => decide({ ...copied(changes), now: AFTER + 2_000 }).status;
 
-  test('it has succeeded once nothing from before can be left anywhere', () => {
+  test('the migration succeeds once no earlier event can be left anywhere', () => {
     expect(condition(at(drained), 'Succeeded')).toBe('True/WindowClosed');
     expect(condition(at(drained), 'Replaying')).toBe('False/WindowClosed');
   });
@@ -239,13 +239,13 @@ describe('at the deadline', () => {
       },
       /3 events are parked/,
     ],
-  ])('it waits while %s', (_, changes, message) => {
+  ])('the migration waits while %s', (_, changes, message) => {
     const status = at(changes);
     expect(condition(status, 'Succeeded')).toBe('Unknown/Draining');
     expect(status.conditions?.find(({ type }) => type === 'Replaying')?.message).toMatch(message);
   });
 
-  test('and rests: nothing is asked for and nothing changes', () => {
+  test('the finished migration rests: no action is due and nothing changes', () => {
     const finished = { ...copied(drained), now: AFTER + 2_000 };
     const rested = next(finished, DAY);
     const { status, actions, nextTime } = decide({ ...rested, replay: { kind: 'unknown', reason: 'x', message: 'y' } });

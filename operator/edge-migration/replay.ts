@@ -14,7 +14,7 @@ import type { AwayFact, Facts, ObservedReplay, ProjectReplay, ReplayFact } from 
 import { isRecent } from './progress.ts';
 import { countEvents, findStuck } from './waiting-events.ts';
 
-/** The part of a decision that is about following Core after the copy. */
+/** The part of a decision about following Core after the copy. */
 export interface ReplayDecision {
   replaying: FindingOf<'Replaying'>;
   succeeded: FindingOf<'Succeeded'>;
@@ -25,7 +25,7 @@ export interface ReplayDecision {
 
 /**
  * Decides about a migration whose copy is complete: until the deadline it follows Core; after it, it waits until every
- * event that was observed before has been applied, and is then done (docs/design.md, "Life of a migration").
+ * event observed before has been applied, and is then done (docs/design.md, "Life of a migration").
  *
  * @param completion when the copy was complete, in milliseconds; the deadline counts from it, so that changing
  *   `windowSeconds` moves the deadline
@@ -64,8 +64,8 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
 }
 
 /**
- * That a migration has succeeded, while it is not accepted: as it was found before, unless the settings of today say
- * otherwise. A status may be put back to one of former settings. Undefined when it has not.
+ * Recalls the success of a migration that is not accepted, unless today's settings contradict it: a status may have
+ * been reverted to one of former settings. Undefined when it has not succeeded.
  */
 export function recallSucceeded(facts: Facts): FindingOf<'Succeeded'> | undefined {
   const { spec, status } = facts.migration;
@@ -80,10 +80,10 @@ export function recallSucceeded(facts: Facts): FindingOf<'Succeeded'> | undefine
   return recall('Succeeded', succeeded);
 }
 
-/** Nothing of this project's writes is captured, or nothing is replayed, by configuration. */
+/** By configuration, this project's writes are not captured or not replayed. */
 const isOff = ({ capture, replay }: Facts): boolean => capture.kind === 'disabled' || replay.kind === 'disabled';
 
-/** It was found closed before, for this very deadline: from then on it does not matter what sidecars and appliers do. */
+/** It was already found closed for this very deadline: from then on sidecars and appliers do not matter. */
 function isClosed({ migration }: Facts, deadline: number): boolean {
   const { conditions, replay } = migration.status;
   const { status, reason } = recordedCondition(conditions, 'Succeeded') ?? {};
@@ -138,13 +138,13 @@ function judgeFollowing(
   };
 }
 
-/** That appliers write in another region than the home region; undefined while they do not. */
+/** Set while appliers write in another region than the home region. */
 export function findElsewhere({ replay }: Facts): { home: string; degraded: DecidedCondition<'True'> } | undefined {
   if (replay.kind !== 'observed' || replay.away === undefined) return undefined;
   return { home: replay.away.home, degraded: describeAway(replay.away, replay) };
 }
 
-/** What is written elsewhere is done with only once the home region has it, too, so `Succeeded` waits for that by itself. */
+/** Writes elsewhere are finished only once the home region has them, too, so `Succeeded` waits for that by itself. */
 function describeAway(
   { regions, home, since, reason, appliers: some }: AwayFact,
   { appliers: all, outage }: Pick<ObservedReplay, 'appliers' | 'outage'>,
@@ -157,8 +157,8 @@ function describeAway(
 }
 
 /**
- * What an event from before the deadline may still be in; undefined when it can be nowhere: all of them were taken from
- * the stream, and nothing that followed from them, or had waited aside, is on its way.
+ * Where an event from before the deadline may still be; undefined when it can be nowhere: all were taken from the
+ * stream, and nothing that followed from them, or was parked, is on its way.
  */
 function findUnapplied(facts: Facts, deadline: number): string | undefined {
   const { capture, replay, migration } = facts;

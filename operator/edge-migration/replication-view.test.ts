@@ -16,7 +16,7 @@ const global = (changes: Partial<Extract<Replication, { kind: 'GlobalTable' }>> 
 const table = (replication: Replication) => ({ replication, region: 'eu-west-2' });
 const SINGLE = { kind: 'SingleRegion' } as const;
 
-test('of tables that differ the weaker consistency counts, and every region of one of them', () => {
+test('tables that differ are reported with the weaker consistency and the regions of either', () => {
   expect(summariseReplication([table(SINGLE), table(global())])).toEqual({
     consistency: 'Eventual',
     regions: ['eu-west-2', 'us-east-2'],
@@ -27,12 +27,12 @@ test('of tables that differ the weaker consistency counts, and every region of o
   });
 });
 
-test('the legacy version is told, and that it cannot be told without the right to ask', () => {
+test('the legacy version is reported, as is a missing right to read the version', () => {
   expect(summariseReplication([table(global({ version: '2017.11.29' }))])).toMatchObject({ legacyVersion: true });
   expect(summariseReplication([table({ ...SINGLE, isUnsure: true })])).toMatchObject({ consistency: 'Unknown' });
 });
 
-test('a replica that is not active is named, and keeps nothing from going on', () => {
+test('an inactive replica is named, and blocks nothing', () => {
   const replication = summariseReplication([
     table(global({ replicas: [{ region: 'us-east-2', status: 'REGION_DISABLED' }] })),
   ]);
@@ -43,13 +43,13 @@ test('a replica that is not active is named, and keeps nothing from going on', (
   expect(migration.status.edge).toEqual(replication);
 });
 
-test('what is known stays in the status while it cannot be looked up', () => {
+test('the last known regions stay in the status while they cannot be read', () => {
   const replication = summariseReplication([table(global())]);
   const known = next(facts({ replication }), 0);
   expect(next({ ...known, replication: undefined }, 1000).migration.status.edge).toEqual(replication);
 });
 
-test('a look that fails is followed by another one, and said once', async () => {
+test('a failed check of the regions is followed by another one, and logged once', async () => {
   const ending = new AbortController();
   const described = { identities: table(global()), overrideRows: undefined };
   const describe = vi

@@ -5,15 +5,15 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { REGIONS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 
-/** In which regions Edge's tables are, as last seen. Nothing waits for it. */
+/** The regions of Edge's tables, as last seen. Nothing waits for it. */
 export interface ReplicationView {
   /** Undefined until it is known. */
   now(): EdgeStatus | undefined;
-  /** Looks now and then, until the signal aborts; never rejects. */
+  /** Checks now and then, until the signal aborts; never rejects. */
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** @param edge with little patience: a look that fails is followed by another one */
+/** @param edge with short timeouts: a failed check is followed by another one */
 export function createReplicationView(
   edge: Pick<EdgeStore, 'describe'>,
   { clock, logger }: { clock: Pick<Clock, 'sleep'>; logger: Pick<Logger, 'warn' | 'info'> },
@@ -46,7 +46,7 @@ export function createReplicationView(
   };
 }
 
-/** Both tables as one: the weaker consistency, and all regions that one of them is in. */
+/** Both tables combined: the weaker consistency, and the regions of either. */
 export function summariseReplication(tables: readonly Pick<TableFacts, 'replication' | 'region'>[]): EdgeStatus {
   const replications = tables.map(({ replication }) => replication);
   const consistency = replications.map(consistencyOf).toSorted(byWeakness)[0] ?? 'SingleRegion';

@@ -4,7 +4,7 @@ import type { Appliers } from './appliers.ts';
 import { type ClockFact, createClocks } from './clock-skew.ts';
 
 export interface ReportClocksOptions {
-  /** As they were read last. */
+  /** The appliers' reports as last read. */
   readonly appliers: Pick<Appliers, 'listAlive'>;
   /** How long a process counts as alive after its report. */
   readonly freshMs: number;
@@ -12,7 +12,7 @@ export interface ReportClocksOptions {
   readonly ownAhead: () => number;
 }
 
-/** What reports say of their authors' clocks. */
+/** What reports show of their authors' clocks. */
 export class ReportClocks {
   private readonly options: ReportClocksOptions;
   private readonly clocks = createClocks();

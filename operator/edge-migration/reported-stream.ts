@@ -41,16 +41,16 @@ export interface ReportedStreamSettings {
   nats: NatsSettings & StreamSettings;
   /** The Core API's pods, from a cache; undefined until they are listed. */
   pods: () => CoreApiPod[] | undefined;
-  /** Of those pods; undefined where there are none to watch. */
+  /** Departures of those pods; undefined where there are none to watch. */
   departures?: Pick<Departures, 'findUnheard' | 'forget'> | undefined;
   /** Sidecars in front of Core APIs outside Kubernetes. */
   staticCount: number;
   freshSeconds: number;
-  /** The projects of what gaps name; as `core.projects.ofScopes`. */
+  /** The projects that gaps name; as `core.projects.ofScopes`. */
   readProjects: ReadProjects;
-  /** For what sidecars count of each environment. */
+  /** For the sidecars' counts of each environment. */
   usage: Pick<UsageCountsSettings, 'readEnvironments' | 'isMigrated'>;
-  /** For what is known of the streams, across processes. */
+  /** Stores what is known of the streams, across processes. */
   record: RecordStore;
   /** Losses that ended before this time are forgotten; undefined while that is not known. */
   neededSince: () => number | undefined;
@@ -58,7 +58,7 @@ export interface ReportedStreamSettings {
   logger: Logger;
 }
 
-/** An applier of an earlier release that has not reported for so long is gone. */
+/** An applier of an earlier release that has not reported for this long is gone. */
 const RELEASE_MS = 60 * 60 * 1000;
 
 /** What was read at one time. */
@@ -199,7 +199,7 @@ export class ReportedStream implements StreamView {
     await connection?.close();
   }
 
-  /** Undefined when it is too old to decide by. */
+  /** Undefined when it is too old for decisions. */
   private fresh(): Read | undefined {
     const { last } = this;
     const isFresh = last !== undefined && this.settings.clock.monotonic() - last.at <= this.freshMs;
@@ -211,7 +211,7 @@ export class ReportedStream implements StreamView {
     return { kind: 'unknown', reason: 'StreamUnreachable', message } as const;
   }
 
-  /** By NATS's clock as soon as that is known. */
+  /** By NATS's clock once that is known. */
   private storeTime(): number {
     return this.store.now() ?? this.settings.clock.now();
   }
@@ -220,7 +220,7 @@ export class ReportedStream implements StreamView {
     return this.storeTime() - this.freshMs;
   }
 
-  /** What coverage is judged by; undefined while the pods are not listed. */
+  /** The facts that coverage is judged by; undefined while the pods are not listed. */
   private describeCoverage(reports: StoredReport[]): CoverageFacts | undefined {
     const { staticCount } = this.settings;
     const pods = this.settings.pods();
@@ -240,7 +240,7 @@ export class ReportedStream implements StreamView {
     const { sidecars, clocks } = this.reportClocks.follow(reports, this.storeTime());
     this.usageFollower.follow(sidecars, this.storeTime(), signal);
     const facts = this.describeCoverage(sidecars);
-    // What the sidecars had sent is in the stream by now.
+    // By now the stream has what the sidecars had sent.
     const transit = await readTransit(manager, clock);
     if (facts !== undefined) this.taken.notice({ ...transit, sentUntil: findSent(facts).until });
     await this.followLosses(transit, signal);
@@ -256,7 +256,7 @@ export class ReportedStream implements StreamView {
   }
 
   /**
-   * A loss shows only once, so it is written down before anything is decided by it; while that cannot be, this process alone
+   * A loss shows only once, so it is stored before any decision depends on it; while that fails, only this process
    * knows of it.
    */
   private async followLosses(transit: Transit, signal: AbortSignal): Promise<void> {
@@ -290,10 +290,10 @@ const toFact = ({ from, until, reason, podName }: SidecarGap): CoverageGapFact =
   podName,
 });
 
-/** Whose events they were is not known any more. */
+/** Whose events they were is unknown. */
 const lossGap = ({ from, until }: Loss): CoverageGapFact => ({ from, until, reason: 'streamLost', podName: undefined });
 
-/** A name counts only as that of its own pod, or of none that Kubernetes has. */
+/** A name counts only for its own pod, or for a pod that Kubernetes does not have. */
 function isItself({ podUid, podName }: CoverageReport, pods: readonly CoreApiPod[]): boolean {
   return pods.every(({ uid, name }) => (uid === podUid) === (name === podName));
 }

@@ -19,7 +19,7 @@ test('an identity stays listed while its event is under way for another try', ()
   expect(join(42, [ADA, BOB])).toEqual([ADA, BOB]);
 });
 
-test('one that Edge can hold is listed no longer, half a minute later at most', () => {
+test('an identity that Edge can hold is unlisted after half a minute at most', () => {
   const { clock, join } = create();
   join(42, [ADA, BOB]);
   clock.now += 10_000;
@@ -30,7 +30,7 @@ test('one that Edge can hold is listed no longer, half a minute later at most', 
   expect(join(42, [])).toEqual([]);
 });
 
-test('projects are told apart, and of two causes the last one counts', () => {
+test('identities are kept by project, and the last of two causes counts', () => {
   const { join } = create();
   join(42, [ADA]);
   expect(join(43, [BOB])).toEqual([BOB]);

@@ -1,16 +1,16 @@
 import type { UnstorableIdentity } from '@edge-migration/contract/parked-place.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
-/** Which identities of a project Edge cannot hold, by all looks of the last seconds. */
+/** Which identities of a project Edge cannot hold, by all readings of the last seconds. */
 export interface Sightings {
   /**
-   * @param seen those that the parking stream lists now
-   * @returns these and the ones that it listed a moment ago, ascending by Core's id
+   * @param seen identities that the parking stream now lists
+   * @returns these and those listed a moment ago, ascending by Core's id
    */
   join(projectId: number, seen: readonly UnstorableIdentity[]): readonly UnstorableIdentity[];
 }
 
-/** Longer than from one look of a project to the next, and than a try takes. */
+/** Longer than the time between two readings for a project, and than a try takes. */
 const HOLD_MS = 20_000;
 
 interface Sighting {
@@ -19,8 +19,8 @@ interface Sighting {
 }
 
 /**
- * The event that lists an identity leaves the parking stream for each try, every minute. Without a memory the status
- * would be another one, or say that nothing is wrong, whenever somebody looks at that moment.
+ * The event that lists an identity leaves the parking stream for each try, every minute. Without a memory, a status
+ * computed at that moment would be different, or say that nothing is wrong.
  */
 export function createSightings(clock: Pick<Clock, 'monotonic'>): Sightings {
   const projects = new Map<number, Map<number, Sighting>>();

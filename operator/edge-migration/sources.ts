@@ -20,7 +20,7 @@ import type { ReplicationView } from './replication-view.ts';
 import type { StreamView } from './stream.ts';
 import type { WatchHistory } from './watch-history.ts';
 
-/** Everything that facts are read from. */
+/** Everything that the facts are read from. */
 export interface Sources {
   migrations: Reflector<EdgeMigration>;
   jobs: Reflector<Owned<JobFact>>;
@@ -29,13 +29,13 @@ export interface Sources {
   core: Core;
   edge: EdgeStore;
   projectMetadata: ProjectMetadata | undefined;
-  /** Names a pod of the Core API that is told where Edge is; undefined when none is, or none is watched. */
+  /** Names a pod of the Core API that knows where Edge is; undefined when none does, or none is watched. */
   forwardingPod: () => string | undefined;
   /** Whether the Core API's pods have been listed, where they are watched. */
   corePodsUnknown: () => boolean;
   /** Undefined where no project metadata table is configured. */
   marks: Pick<Marks, 'look' | 'forget'> | undefined;
-  /** Undefined where no table is configured that could tell. */
+  /** Undefined where no table is configured that shows it. */
   readiness: ReadinessView | undefined;
   /** Undefined where it is switched off. */
   handover:
@@ -47,11 +47,11 @@ export interface Sources {
   podClocks: PodClocks;
   idleTimes: IdleTimes;
   formerWork: Pick<FormerWork, 'lastSeen'>;
-  /** Since when pods are missing, and since when pods live on whose workers have ended. */
+  /** Since when pods are missing, and since when pods live on after their workers have ended. */
   missingTimes: IdleTimes;
   strandedTimes: IdleTimes;
   jobEvents: JobEvents;
-  /** Of the Core API's pods; undefined where there are none to watch. */
+  /** The Core API's pods; undefined where there are none to watch. */
   watchHistory: Pick<WatchHistory, 'unwatched'> | undefined;
   clock: Clock;
   settings: DecisionSettings;

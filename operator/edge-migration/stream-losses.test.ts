@@ -22,7 +22,7 @@ import type { StreamView } from './stream.ts';
 import { createRecordStore, RECORD_NAME } from './stream-record.ts';
 import { createNamespace } from './testing/namespace.ts';
 
-// Servers are killed and start again; a busy machine takes its time for that.
+// Servers are killed and restarted; a busy machine takes its time for that.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const APPLIER = { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 };
@@ -85,7 +85,7 @@ function openView(): StreamView & AsyncDisposable {
 
 const data = () => join(folder, 'jetstream');
 const copyData = () => cpSync(data(), `${data()}-earlier`, { recursive: true });
-/** NATS is down, and comes back with the data that were copied earlier. */
+/** NATS goes down, and comes back with the data copied earlier. */
 async function restoreData(): Promise<void> {
   await nats.kill('SIGKILL');
   rmSync(data(), { recursive: true });
@@ -111,7 +111,7 @@ async function expectLoss(view: StreamView): Promise<void> {
   expect(gapsOf(view)).toMatchObject(lost);
 }
 
-/** An operator that has looked, and written down what it saw. */
+/** An operator that has read the streams and recorded them. */
 async function lookedAt(view: StreamView, stream: string, sequence: number): Promise<void> {
   const store = createRecordStore(kubernetes, namespace);
   const isSeen = async () => {
@@ -122,7 +122,7 @@ async function lookedAt(view: StreamView, stream: string, sequence: number): Pro
   expect(gapsOf(view)).toEqual([]);
 }
 
-test('a stream that comes back without its end is a gap of every project, although no sidecar is there any more', async () => {
+test('a stream that comes back without its end is a gap of every project, even if no sidecar is left', async () => {
   await publish(EVENT_SUBJECT, 8);
   copyData();
   await publish(EVENT_SUBJECT, 20);
@@ -132,7 +132,7 @@ test('a stream that comes back without its end is a gap of every project, althou
   await expectLoss(view);
 });
 
-test('an operator that starts later finds what was lost while there was none', async () => {
+test('an operator that starts later finds what was lost while none ran', async () => {
   await publish(EVENT_SUBJECT, 8);
   copyData();
   await publish(EVENT_SUBJECT, 20);
@@ -145,7 +145,7 @@ test('an operator that starts later finds what was lost while there was none', a
   await expectLoss(later);
 });
 
-test('a stream that comes back without its end, and has been given more since, is a gap while one of these is in it', async () => {
+test('a stream that comes back without its end and has grown since is a gap while it holds one of the new messages', async () => {
   await publish(EVENT_SUBJECT, 1);
   const [first] = await Array.fromAsync(await manager.direct.getBatch(STREAM, { seq: 1, batch: 1 }));
   await manager.streams.deleteMessage(STREAM, first!.seq);
@@ -162,7 +162,7 @@ test('a stream that comes back without its end, and has been given more since, i
   await expectLoss(later);
 });
 
-test('a stream that somebody deleted is a gap, found once by all operators', async () => {
+test('a deleted stream is a gap that all operators together find once', async () => {
   await publish(EVENT_SUBJECT, 5);
   await using view = openView();
   await using second = openView();
@@ -174,7 +174,7 @@ test('a stream that somebody deleted is a gap, found once by all operators', asy
   await expectLoss(later);
 });
 
-test('a parking stream that somebody deleted, or that comes back without its end, is a gap', async () => {
+test('a parking stream that was deleted, or comes back without its end, is a gap', async () => {
   copyData();
   await publish('identity.parked.42.suspended', 3);
   await using view = openView();
@@ -183,7 +183,7 @@ test('a parking stream that somebody deleted, or that comes back without its end
   await expectLoss(view);
 });
 
-test('a parked event that somebody deletes is a gap, those that an applier lets go of are not', async () => {
+test('a parked event deleted by others is a gap, those that an applier removes are not', async () => {
   await publish('identity.parked.42.suspended', 3);
   await publish('identity.parked.42.overflow', 2);
   const removals = createRemovals(connection, 'one', systemClock);
@@ -195,13 +195,13 @@ test('a parked event that somebody deletes is a gap, those that an applier lets 
   await lookedAt(view, PARKING_STREAM, 6);
   const { record } = await createRecordStore(kubernetes, namespace).read(AbortSignal.timeout(5000));
   const { base, told } = record!.removals!;
-  // Told before it is done and after; the operator may have seen only the first yet.
+  // Reported before the removal and after it; the operator may have seen only the first report yet.
   expect([base, told['one']!.removed + told['one']!.pending]).toEqual([0, 3]);
   await manager.streams.deleteMessage(PARKING_STREAM, 5);
   await expectLoss(view);
 });
 
-test('parked events that somebody purges while no operator looks are a gap', async () => {
+test('parked events purged while no operator runs are a gap', async () => {
   await publish('identity.parked.42.suspended', 3);
   {
     await using view = openView();
@@ -212,7 +212,7 @@ test('parked events that somebody purges while no operator looks are a gap', asy
   await expectLoss(later);
 });
 
-test('neither a first look nor a restart of NATS that loses nothing is a gap', async () => {
+test('neither a first reading nor a restart of NATS without losses is a gap', async () => {
   await publish(EVENT_SUBJECT, 5);
   await using view = openView();
   await lookedAt(view, STREAM, 5);

@@ -9,16 +9,16 @@ import {
 import { describe, expect, test } from 'vitest';
 
 /**
- * An exhaustive model of a stream that loses its end, or is made again, while events are published and handled, and of who
- * notices: the operator and an applier look at it now and then, either may start again, and both may be late. The clock of
- * NATS may be set back, or that of the next leader be behind, and an operator that starts again does so on another machine,
- * whose clock is behind, too. Every order of these steps is tried. Each message has a time of its own, as NATS gives it.
+ * An exhaustive model of a stream that loses its end, or is recreated, while events are published and handled, and of
+ * who notices: the operator and an applier read it now and then, either may restart, and both may be late. The clock of
+ * NATS may be set back, or that of the next leader be behind, and a restarted operator runs on another machine, whose
+ * clock is behind, too. Every order of these steps is tried. Each message has its own time, as NATS assigns it.
  */
 interface Message extends StreamPlace {
   readonly isHandled: boolean;
 }
 
-/** What one process knows of the stream; an applier's is lost with its process. */
+/** What one process knows of the stream; an applier's knowledge is lost with its process. */
 interface Watcher {
   readonly known: Watermarks | undefined;
   readonly hasTold: boolean;
@@ -32,14 +32,14 @@ interface State {
   readonly now: number;
   /** By a clock that is never set. */
   readonly elapsed: number;
-  /** How far the wall clock of the operator's machine is behind that of the one before. */
+  /** How far the wall clock of the operator's machine is behind the previous machine's. */
   readonly behind: number;
   readonly clocks: typeof CLOCKS;
   readonly operator: Watcher;
-  /** As it was written down. */
+  /** The stored record. */
   readonly record: Watermarks | undefined;
   readonly applier: Watcher;
-  /** Which places the appliers have seen and report: of each time the lowest. The last report of each stays. */
+  /** Places that the appliers have seen and report: the lowest of each time. Each one's last report stays. */
   readonly seen: readonly StreamPlace[];
   readonly left: {
     readonly events: number;
@@ -50,11 +50,11 @@ interface State {
     readonly looks: number;
     readonly pauses: number;
   };
-  /** Who knew of a message that is gone and was not handled, and has not forgotten it. */
+  /** Who knew of a lost, unhandled message, and has not forgotten it. */
   readonly witnesses: readonly ('operator' | 'applier')[];
 }
 
-/** What the watchers do; each part can be left out. */
+/** The rules of the watchers; each can be left out. */
 interface Rules {
   readonly applierChecks: boolean;
   readonly operatorRecords: boolean;
@@ -84,15 +84,15 @@ const ALL: Rules = {
 
 /** Milliseconds between two messages; their times are compared with some tolerance. */
 const A_WHILE = 2000;
-/** Milliseconds in which nothing is stored. */
+/** Milliseconds without a stored message. */
 const LONG = 30_000;
-/** By how much the clock is set back, several messages, and by how much that of the next operator's machine is behind. */
+/** How far the clock is set back, several messages, and how far the next operator's machine is behind. */
 const CLOCKS = { step: 5000, behind: 20_000 };
-/** Both by more than what is allowed for where nothing tells of it. */
+/** Both exceed the tolerance that applies without other evidence. */
 const FAR_CLOCKS = { step: 25_000, behind: 40_000 };
 const NEVER = { wall: 0, monotonic: 0 };
 const NOTHING: Watcher = { known: undefined, hasTold: false };
-/** What may happen, and how often. */
+/** The possible steps, and how often each may happen. */
 const STILL = { events: 4, losses: 1, remakes: 1, steps: 0, restarts: 2, looks: 3, pauses: 0 };
 const STEPPED = { events: 4, losses: 0, remakes: 1, steps: 1, restarts: 1, looks: 2, pauses: 0 };
 const STEPPED_FAR = { events: 2, losses: 0, remakes: 1, steps: 1, restarts: 1, looks: 3, pauses: 1 };
@@ -148,7 +148,7 @@ function forget(known: Watermarks, { history, exact, unknownStep }: Rules): Wate
   return { ...known, places: history ? places : places.slice(-1) };
 }
 
-/** What the operator reads last: the applier's report. It may have been written long before or after its own look. */
+/** The operator reads the applier's report last. It may have been written long before or after its own reading. */
 function readReport(state: State, rules: Rules): State {
   const { operator, seen } = state;
   const isTold = rules.reportsPlaces && seen.some((place) => operator.known && isRetaken(operator.known, place));
@@ -158,7 +158,7 @@ function readReport(state: State, rules: Rules): State {
 const isKnown = (known: Watermarks | undefined, { sequence }: StreamPlace) =>
   (known?.places.at(-1)?.sequence ?? 0) >= sequence;
 
-/** The messages behind the place are gone. What nobody had looked at yet is still in the spools of the sidecars. */
+/** The messages after the place are gone. Unread ones are still in the sidecars' spools. */
 function lose(state: State, created: string, kept: readonly Message[]): State {
   const gone = state.messages.slice(kept.length);
   const lost = gone.filter(({ isHandled }) => !isHandled);
@@ -176,7 +176,7 @@ const pass = (state: State, milliseconds = A_WHILE): State => ({
   elapsed: state.elapsed + milliseconds,
 });
 
-/** The applier gets the oldest message that is not handled yet. */
+/** The applier receives the oldest unhandled message. */
 function handleNext(state: State, rules: Rules): State | undefined {
   const { messages, applier } = state;
   const index = messages.findIndex(({ isHandled }) => !isHandled);
@@ -201,7 +201,7 @@ function* steps(state: State, rules: Rules): Generator<State> {
   }
   if (left.steps > 0) yield { ...state, now: now - state.clocks.step, left: { ...left, steps: 0 } };
   const handled = handleNext(state, rules);
-  // Of what comes after a pause, the oldest message alone tells.
+  // Of the messages after a pause, only the oldest is evidence.
   if (left.pauses > 0 && handled === undefined) {
     yield { ...pass(state, LONG), left: { ...left, pauses: left.pauses - 1 } };
   }
@@ -221,7 +221,7 @@ function* steps(state: State, rules: Rules): Generator<State> {
   }
   if (left.restarts > 0) {
     const fewer = { ...left, restarts: left.restarts - 1 };
-    // What a process has told is in its last report, or in the status.
+    // What a process has reported is in its last report, or in the status.
     const known = rules.operatorRecords ? state.record && readRecord(state.record, rules) : undefined;
     yield { ...state, operator: { ...operator, known }, behind: state.clocks.behind, left: fewer };
     const witnesses = state.witnesses.filter((name) => name !== 'applier');
@@ -229,14 +229,14 @@ function* steps(state: State, rules: Rules): Generator<State> {
   }
 }
 
-/** As it was written down: another machine's monotonic clock says nothing. Without that rule its wall clock is believed. */
+/** The stored form: another machine's monotonic clock says nothing. Without that rule its wall clock is trusted. */
 function readRecord({ looked, ...others }: Watermarks, { otherMachine }: Rules): Watermarks {
   if (looked === undefined) return others;
   const { time, wall } = looked;
   return { ...others, looked: { time, wall, ...(!otherMachine && { monotonic: Number.POSITIVE_INFINITY }) } };
 }
 
-/** At the end all is handled, both look once more, and the operator reads what the applier has reported. */
+/** At the end all is handled, both read once more, and the operator reads the applier's report. */
 function conclude(state: State, rules: Rules): State {
   let end = state;
   for (let next = handleNext(end, rules); next !== undefined; next = handleNext(end, rules)) end = next;
@@ -245,7 +245,7 @@ function conclude(state: State, rules: Rules): State {
   return readReport({ ...end, applier, operator }, rules);
 }
 
-/** As witness.ts does it. */
+/** As in witness.ts. */
 function report(seen: readonly StreamPlace[], place: StreamPlace): readonly StreamPlace[] {
   const isWith = ({ time }: StreamPlace) => Math.floor(time / (2 * A_WHILE)) === Math.floor(place.time / (2 * A_WHILE));
   const known = seen.find(isWith);
@@ -255,16 +255,16 @@ function report(seen: readonly StreamPlace[], place: StreamPlace): readonly Stre
 
 interface Exploration {
   readonly states: number;
-  /** Ends in which a loss that somebody could know of was not told. */
+  /** Ends in which a known loss was not reported. */
   readonly missed: number;
-  /** Ends in which a loss was told that did not happen. */
+  /** Ends in which a loss was reported that did not happen. */
   readonly invented: number;
 }
 
 /**
- * Tries every order of steps, or stops at the first end of the kind that is looked for.
+ * Tries every order of steps, or stops at the first end of the wanted kind.
  *
- * @param left what may happen
+ * @param left possible steps
  */
 function explore(
   rules: Rules,
@@ -289,7 +289,7 @@ function explore(
   return { states: known.size, ...found };
 }
 
-test('whatever a stream loses that was known to be in it is told, whoever started again and whatever was stored since', () => {
+test('every known loss of a stream is reported, whichever process restarted and whatever was stored since', () => {
   const { states, ...found } = explore(ALL, STILL);
   expect(found).toEqual({ missed: 0, invented: 0 });
   expect(states).toBeGreaterThan(10_000);
@@ -322,17 +322,17 @@ test.each<[string, Partial<Rules>]>([
   expect(explore({ ...ALL, ...without }, STEPPED, 'invented').invented).toBeGreaterThan(0);
 });
 
-describe('no loss is invented when clocks are set back, and another machine is behind, by more than is allowed for,', () => {
+describe('clocks set back, and another machine behind, by more than the tolerance', () => {
   // Handled messages, which an applier reports, are vouched for by that allowance alone.
   const rules = { ...ALL, reportsPlaces: false };
 
-  test('where the oldest message tells that there was a later time', () => {
+  test('invent no loss if the oldest message shows that there was a later time', () => {
     const { states, invented } = explore(rules, STEPPED_FAR, undefined, FAR_CLOCKS);
     expect(invented).toBe(0);
     expect(states).toBeGreaterThan(1000);
   });
 
-  test('but it would be if that were not taken at its word', () => {
+  test('would invent a loss if the oldest message were not trusted', () => {
     expect(explore({ ...rules, oldest: false }, STEPPED_FAR, 'invented', FAR_CLOCKS).invented).toBeGreaterThan(0);
   });
 });

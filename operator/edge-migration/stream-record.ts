@@ -11,7 +11,7 @@ import { parseJsonText } from './parse.ts';
 /** The ConfigMap in the operator's namespace. */
 export const RECORD_NAME = 'edge-migration-streams';
 
-/** Where what is known of the streams is kept: outside of NATS, which may lose it. */
+/** Keeps what is known of the streams: outside of NATS, which may lose it. */
 export interface RecordStore {
   /** @throws ApiError */
   read(signal: AbortSignal): Promise<{ record: StreamRecord | undefined; version: string | undefined }>;
@@ -23,7 +23,7 @@ export interface RecordStore {
   write(record: StreamRecord, version: string | undefined, signal: AbortSignal): Promise<boolean>;
 }
 
-/** A record that cannot be read is none: somebody has damaged it. */
+/** An unreadable record counts as none: it was damaged. */
 export function createRecordStore(client: KubernetesClient, namespace: string): RecordStore {
   const reference = { namespace, name: RECORD_NAME };
   return {
@@ -46,11 +46,11 @@ export function createRecordStore(client: KubernetesClient, namespace: string): 
   };
 }
 
-/** Reads the record once, and writes what has changed since. */
+/** Reads the record once, and writes later changes. */
 export interface RecordKeeper {
-  /** Before the first look: what it says may be gone afterwards. */
+  /** Called before the first reading: what it says may be gone afterwards. */
   restore(signal: AbortSignal): Promise<void>;
-  /** At once when something was lost; how far the streams are, now and then. */
+  /** At once when something was lost; the streams' positions, now and then. */
   save(signal: AbortSignal): Promise<void>;
 }
 
@@ -69,7 +69,7 @@ export function createRecordKeeper(store: RecordStore, losses: Losses, clock: Cl
       const isLate = saved === undefined || clock.monotonic() - saved.time >= STREAM_RECORD_MS;
       if (!isLate && saved?.losses === losses.list()) return;
       const { record: other, version } = await store.read(signal);
-      // Each replica of the operator looks for itself, and keeps what the other one has found.
+      // Each replica of the operator reads for itself, and keeps what the others have found.
       losses.join(other?.losses ?? []);
       const record = losses.record();
       const text = JSON.stringify(record);

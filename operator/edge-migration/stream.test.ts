@@ -124,7 +124,7 @@ async function report(
   await connection.close();
 }
 
-test('while the Core API pods are not listed, nobody says that they are not covered', async () => {
+test('coverage is unknown, not missing, while the Core API pods are not listed', async () => {
   await using view = openView(() => undefined);
   const capture = await waitFor(
     () => {
@@ -136,7 +136,7 @@ test('while the Core API pods are not listed, nobody says that they are not cove
   expect(capture).toMatchObject({ kind: 'unknown', reason: 'CoreApiNotListed' });
 });
 
-test('the gap of a sidecar that went with its pod ends once, for every operator and whoever asks later', async () => {
+test('the gap of a sidecar that left with its pod ends once, for all operators and later readers', async () => {
   const from = new Date(Date.now() - 60_000).toISOString();
   const ended = (view: StreamView) =>
     waitFor(
@@ -162,7 +162,7 @@ test('the gap of a sidecar that went with its pod ends once, for every operator 
   expect(observed(first)?.gaps).toHaveLength(1);
 });
 
-test('what sidecars count comes to the project of the environment, by its client key and by its server keys', async () => {
+test("the counts of sidecars are assigned to the environment's project, by its client key and by its server keys", async () => {
   await using view = openView(() => []);
   await waitFor(() => observed(view), { for: 'the streams' });
   const now = new Date().toISOString();
@@ -196,7 +196,7 @@ test('what sidecars count comes to the project of the environment, by its client
   expect(view.usage(41)?.days).toEqual([]);
 });
 
-test('a silent sidecar whose pod is there holds back what is known to be sent: it may send the rest when it wakes', async () => {
+test('a silent sidecar of a present pod holds back what counts as sent: it may send the rest when it wakes', async () => {
   const until = new Date(Date.now() - 60_000).toISOString();
   await using view = openView(() => [{ uid: 'uid-frozen', name: 'frozen', ready: true }]);
   await waitFor(() => observed(view), { for: 'the streams' });
@@ -215,7 +215,7 @@ test('a silent sidecar whose pod is there holds back what is known to be sent: i
   expect(seen).toMatchObject({ covered: false, speaking: [], allSentUntil: Date.parse(until) });
 });
 
-test('a pod whose sidecar never reached NATS holds back what is known to be sent, and is named', async () => {
+test('a pod whose sidecar never reached NATS holds back what counts as sent, and is named', async () => {
   const runningTime = new Date(Date.now() - 600_000).toISOString();
   await using view = openView(() => [{ uid: 'uid-unheard', name: 'unheard', ready: true, runningTime }]);
   const seen = await waitFor(() => observed(view), { for: 'the streams' });
@@ -223,7 +223,7 @@ test('a pod whose sidecar never reached NATS holds back what is known to be sent
   expect(seen.laggard).toMatch(/^pod unheard/);
 });
 
-test('a pod that came and went without a sidecar between two looks is a gap, for every operator from then on', async () => {
+test('a pod that came and went without a sidecar between two reads is a gap for every operator from then on', async () => {
   const runningTime = new Date(Date.now() - 40_000).toISOString();
   const departures = createDepartures(systemClock, 'flagsmith');
   const previous = { uid: 'uid-brief', name: 'brief', ready: true, runningTime };
@@ -240,7 +240,7 @@ test('a pod that came and went without a sidecar between two looks is a gap, for
   expect(await seen(another)).toEqual(gap);
 });
 
-test('a gap degrades the projects that it names, and everyone only where Core does not know the name', async () => {
+test('a gap degrades the projects that it names, and all projects only if Core does not know the name', async () => {
   const at = new Date(Date.now() - 1000).toISOString();
   const gapOf = (reason: 'bodyTooLarge' | 'spoolFull', clientKey: string) => ({
     from: at,
@@ -275,7 +275,7 @@ test.for<[number, number]>([
   [0, 300_000],
   [0, -300_000],
   [300_000, -300_000],
-])('an operator that is %i ms ahead sees what a sidecar says that is %i ms ahead', async ([ahead, sidecarAhead]) => {
+])('an operator %i ms ahead follows the reports of a sidecar that is %i ms ahead', async ([ahead, sidecarAhead]) => {
   const name = `skewed-${ahead}-${sidecarAhead}`;
   await using view = openView(() => [{ uid: `uid-${name}`, name, ready: true }], ahead);
   await waitFor(() => observed(view), { for: 'the streams' });
@@ -290,7 +290,7 @@ test.for<[number, number]>([
     const { from, until } = await waitFor(isSeen, { for: 'its reports' });
     expect(from).toBeLessThanOrEqual(start);
     expect(until).toBeGreaterThanOrEqual(start + 1_000);
-    // No later than now, by more than a report is under way: it would be a gap that is still to come.
+    // At most one report's way later than now: otherwise it would be a gap in the future.
     expect(from).toBeGreaterThan(start - 310_000);
     expect(observed(view)).toMatchObject({ covered: true, speaking: [name] });
     expect(Math.abs(view.now()! - Date.now())).toBeLessThan(2_000);
@@ -300,6 +300,6 @@ test.for<[number, number]>([
   } finally {
     clearInterval(keep);
   }
-  // It is silent from now on, and that is noticed as soon as with clocks that agree.
+  // From now on it is silent, which is noticed as soon as with equal clocks.
   await waitFor(() => observed(view)?.speaking.length === 0, { for: 'its silence', timeoutMs: 15_000 });
 });

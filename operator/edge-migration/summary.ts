@@ -1,12 +1,12 @@
 import type { CopyStatus, Status } from '@edge-migration/contract/edge-migration/api.ts';
 import { type Findings, shorten } from './conditions.ts';
 
-/** As many characters as the CRD allows in a message, and how far messages are cut when the status grows too large. */
+/** The message length that the CRD allows, and how far messages are cut when the status grows too large. */
 const MESSAGE_LENGTHS = [1024, 512, 256, 128, 64];
 const SHORTEST_MESSAGE = 32;
 const LARGEST_STATUS_BYTES = 4096;
 
-/** The status with messages as long as it may have them: it is read often, by many, and stays small. */
+/** The status with the longest messages that fit: it is read often, by many, and stays small. */
 export function fitStatus(build: (messageLength: number) => Status): Status {
   const isSmall = (status: Status) => Buffer.byteLength(JSON.stringify(status)) <= LARGEST_STATUS_BYTES;
   for (const length of MESSAGE_LENGTHS) {
@@ -42,7 +42,7 @@ function namePhase({ Accepted, Copied, Replaying, Suspended, Succeeded, Degraded
 function chooseMessage({ Accepted, Degraded, Succeeded, Copied, EdgeReady }: Findings): string {
   if (Accepted.status !== 'True') return Accepted.message;
   if (Degraded.status === 'True') return Degraded.message;
-  // All identities are there, and Edge cannot answer for them: that is the news.
+  // All identities are there, but Edge cannot answer for them: that is the news.
   if (Copied.status === 'True' && EdgeReady?.status === 'False') return EdgeReady.message;
   return Succeeded.status === 'True' ? Succeeded.message : Copied.message;
 }

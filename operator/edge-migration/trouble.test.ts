@@ -6,7 +6,7 @@ import { checkpoint, condition, copiedWork, job, NOON, next, twoRanges, visitedF
 const SECOND = 1_000;
 const active = job({ pods: { running: 0, wanted: 2 } });
 
-/** A copy under way whose pods are like this. */
+/** A running copy with pods in this state. */
 function copying(jobPods: Partial<JobPodsFact>, changes: Partial<Facts['work']> = {}): Facts {
   const running = work({ ranges: twoRanges, jobs: [active], ...changes });
   return visitedFacts({ work: running, jobPods: { missing: undefined, stranded: undefined, ...jobPods } });
@@ -22,7 +22,7 @@ const degradedBy = (facts: Facts) => {
 describe('pods that the Job controller does not create', () => {
   const refused = copying({ missing: { ...missing, refusal: 'pods "x" is forbidden: exceeded quota: small' } });
 
-  test('are told with the words of the API server, before what is wrong with single pods', () => {
+  test('are reported in the words of the API server, before problems of single pods', () => {
     const problem = { pod: 'p-1', reason: 'PodFailed', message: 'out of memory' };
     const both = { ...refused, work: { ...refused.work, podProblems: [problem] } };
     for (const facts of [refused, both]) {
@@ -30,11 +30,11 @@ describe('pods that the Job controller does not create', () => {
     }
   });
 
-  test('are looked for again, because no watch tells of events', () => {
+  test('are checked again, because no watch reports events', () => {
     expect(decide({ ...refused, now: NOON + 10 * SECOND }).nextTime).toBe(NOON + 15 * SECOND);
   });
 
-  test('are no trouble while the migration is suspended', () => {
+  test('are no problem while the migration is suspended', () => {
     const suspended = {
       ...refused,
       migration: { ...refused.migration, spec: { ...refused.migration.spec!, suspend: true } },
@@ -42,30 +42,30 @@ describe('pods that the Job controller does not create', () => {
     expect(degradedBy(suspended)).toMatch(/^AsExpected/);
   });
 
-  test('without a word are told after a minute', () => {
+  test('without an explanation are reported after a minute', () => {
     const facts = copying({ missing });
     expect(degradedBy({ ...facts, now: NOON + 59 * SECOND })).toMatch(/^AsExpected/);
     expect(degradedBy({ ...facts, now: NOON + 60 * SECOND })).toMatch(/^PodsMissing: .*kube-controller-manager/);
   });
 
-  test('are told to be unknown where the events may not be read', () => {
+  test('are reported as unexplained if the events may not be read', () => {
     const facts = copying({ missing: { ...missing, unread: 'events is forbidden' } });
     expect(degradedBy({ ...facts, now: NOON + 60 * SECOND })).toMatch(/cannot be read \(events is forbidden\)/);
   });
 
-  test('are no trouble where others run: a range that failed waits before it is tried again', () => {
+  test('are no problem while others run: a failed range waits before it is retried', () => {
     const facts = copying({ missing: { ...missing, running: 1 } });
     expect(degradedBy({ ...facts, now: NOON + 600 * SECOND })).toMatch(/^AsExpected/);
   });
 });
 
-describe('pods that live on when their workers have ended', () => {
+describe('pods that outlive their workers', () => {
   const stranded = { containers: ['istio-proxy of pod p-1'], since: NOON };
   const ranges = [0, 1].map((rangeId) => checkpoint(rangeId, { read: 500, inserted: 500 }, { finished: true }));
   const done = copying({ stranded }, { checkpoints: ranges });
   const remove = { kind: 'removeJob', operation: 'copy', attempt: 1, uid: 'job-uid' };
 
-  test('get half a minute to end, and are removed then, with the reason', () => {
+  test('get half a minute to end, and are then removed, with the reason in the status', () => {
     const before = decide({ ...done, now: NOON + 29 * SECOND });
     expect(before.actions.map(({ kind }) => kind)).not.toContain('removeJob');
     expect(before.nextTime).toBeLessThanOrEqual(NOON + 30 * SECOND);
@@ -75,13 +75,13 @@ describe('pods that live on when their workers have ended', () => {
     expect(degradedBy({ ...done, now: NOON + 30 * SECOND })).toContain('istio-proxy of pod p-1');
   });
 
-  test('are removed once: until they have gone there is nothing to do', () => {
+  test('are removed once: until they are gone there is nothing to do', () => {
     const going = { ...done, now: NOON + 40 * SECOND, work: { ...done.work, jobs: [{ ...active, deleting: true }] } };
     expect(decide(going).actions).not.toContainEqual(remove);
     expect(degradedBy(going)).toMatch(/^PodsNotEnding/);
   });
 
-  test('leave a copy that is complete by its checkpoints, when they have gone and no page can be written any more', () => {
+  test('leave a complete copy by its checkpoints, once they are gone and no page can be written any more', () => {
     const gone = next({ ...done, now: NOON + 30 * SECOND }, 5 * SECOND, {
       jobPods: undefined,
       work: { ...copiedWork(), jobs: [], idleSince: NOON + 35 * SECOND },
@@ -91,14 +91,14 @@ describe('pods that live on when their workers have ended', () => {
     expect(condition(decide(later).status, 'Copied')).toBe('True/Complete');
   });
 
-  test('say how a worker failed, which no mesh explains', () => {
+  test("are reported with a worker's failure, which no mesh explains", () => {
     const problem = { pod: 'p-1', reason: 'PodFailed', message: 'Core refuses the password' };
     const failed = copying({ stranded }, { checkpoints: [], podProblems: [problem] });
     const message = degradedBy({ ...failed, now: NOON + 30 * SECOND });
     expect(message).toMatch(/^PodsNotEnding.* that of pod p-1 by: Core refuses the password; .*istio-proxy/);
   });
 
-  test('without having finished their ranges give way to the next attempt', () => {
+  test('with unfinished ranges give way to the next attempt', () => {
     const failed = copying({ stranded }, { checkpoints: ranges.slice(0, 1) });
     expect(decide({ ...failed, now: NOON + 30 * SECOND }).actions).toEqual([remove]);
     const gone = next({ ...failed, now: NOON + 30 * SECOND }, 5 * SECOND, {
@@ -116,7 +116,7 @@ describe('pods that live on when their workers have ended', () => {
   });
 });
 
-test('nothing is complete while a pod that was deleted does not end, and it says so', () => {
+test('nothing is complete while a deleted pod does not end, and the status says so', () => {
   const lingering = { pod: 'p-1', reason: 'PodNotEnding', message: 'was deleted' };
   const facts = visitedFacts({ work: { ...copiedWork(), idleSince: undefined, podProblems: [lingering] } });
   const hour = { ...facts, now: NOON + 3_600 * SECOND };

@@ -2,12 +2,12 @@ import { JOB_EVENTS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { conditionTrue, type DecidedCondition } from './conditions.ts';
 import type { JobFact, JobPodsFact, PodProblem } from './facts.ts';
 
-/** A Job controller that is there creates pods, or says why it cannot, within seconds. */
+/** A Job controller that is present creates pods, or reports why it cannot, within seconds. */
 const MISSING_MS = 60_000;
-/** Pods end within seconds of their worker; what has not ended by then does not end by itself. */
+/** Pods end within seconds of their worker; later ones do not end by themselves. */
 const STRANDED_MS = 30_000;
 
-/** What keeps the pods of a Job from working, the cause before its effects; undefined when nothing is known to. */
+/** What keeps the pods of a Job from working, causes before their effects; undefined when nothing is known to. */
 export function findPodTrouble(
   { name }: JobFact,
   { podProblems, pods, now }: { podProblems: readonly PodProblem[]; pods: JobPodsFact | undefined; now: number },
@@ -28,15 +28,15 @@ export function findPodTrouble(
   return conditionTrue('PodsMissing', `${count}, and ${why}`);
 }
 
-/** When to look again at pods that are not as they should be; undefined when they are. */
+/** When to check again on pods that are not as they should be; undefined when all are well. */
 export function whenToLook(pods: JobPodsFact | undefined, now: number): number | undefined {
   if (pods?.missing !== undefined) return now + JOB_EVENTS_LOOK_MS;
   return pods?.stranded === undefined ? undefined : Math.max(now + 1_000, pods.stranded.since + STRANDED_MS);
 }
 
 /**
- * The containers, such as the proxy of a service mesh, that alone keep a Job's pods from ending, and have had time enough
- * to end; undefined when there are none. What the workers did is in their checkpoints, so the Job can go.
+ * The containers, such as a service mesh's proxy, that alone keep a Job's pods from ending, and have had enough time to
+ * end; undefined when there are none. The workers' results are in their checkpoints, so the Job can go.
  */
 export function findStranded(pods: JobPodsFact | undefined, now: number): string | undefined {
   const { stranded } = pods ?? {};
@@ -44,7 +44,7 @@ export function findStranded(pods: JobPodsFact | undefined, now: number): string
   return stranded.containers.join(', ');
 }
 
-/** Says that a Job is removed whose pods do not end, what to do about it, and how a worker has failed before. */
+/** Reports a Job that is removed because its pods do not end, the remedy, and how a worker has failed before. */
 export function describeStranded(
   { name }: JobFact,
   containers: string,

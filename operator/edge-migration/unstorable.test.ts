@@ -21,7 +21,7 @@ const reports = ({ actions }: ReturnType<typeof decide>) =>
   actions.filter(({ kind }) => kind === 'writeUnstorableReport');
 
 describe('identities that Edge cannot hold', () => {
-  test('are in the status, by reason, and in Degraded, and the report is written', () => {
+  test('are shown in the status by reason and in Degraded, and the report is written', () => {
     const decision = decide(copied(withUnstorable(TAKEN, DIGITS)));
     expect(decision.status.unstorable).toMatchObject({
       total: 2,
@@ -37,7 +37,7 @@ describe('identities that Edge cannot hold', () => {
     expect(reports(decision)).toEqual([{ kind: 'writeUnstorableReport', identities: [TAKEN, DIGITS] }]);
   });
 
-  test('are written down once for each list, and once more when nothing is left', () => {
+  test('are written once for each list, and once more when none is left', () => {
     const first = copied(withUnstorable(DIGITS));
     const same = next(first, 10_000);
     expect(reports(decide(same))).toEqual([]);
@@ -56,7 +56,7 @@ describe('identities that Edge cannot hold', () => {
     expect(decide(known).status.unstorable).toMatchObject({ total: 1 });
   });
 
-  test('keep no migration from its end, after which the list stays and nothing asks for attention', () => {
+  test('do not keep a migration from its end, after which the list stays without a warning', () => {
     const facts = copied(withUnstorable(DIGITS));
     const deadline = Date.parse(decide(facts).status.replay?.deadline ?? '');
     const project42 = { ...project, unstorable: [DIGITS] };

@@ -5,7 +5,7 @@ import type { Action } from './actions.ts';
 import { conditionTrue, type DecidedCondition } from './conditions.ts';
 import type { Facts } from './facts.ts';
 
-/** The part of a decision that is about identities whose writes Edge cannot hold. */
+/** The part of a decision about identities whose writes Edge cannot hold. */
 export interface UnstorableDecision {
   unstorable: UnstorableStatus | undefined;
   degraded: DecidedCondition<'True'> | undefined;
@@ -16,7 +16,7 @@ export interface UnstorableDecision {
 const MOST_REASONS = 16;
 
 /**
- * Lists the identities that replay cannot follow as a whole, as soon as appliers tell of them: in the status, in a
+ * Lists the identities that replay cannot follow completely, as soon as appliers report them: in the status, in a
  * ConfigMap, and in `Degraded` for as long as the window is open.
  *
  * @param isClosed the window has closed, and nothing more can be done about them
@@ -51,7 +51,7 @@ function describe(unstorable: UnstorableStatus | undefined, isClosed: boolean, a
   return { unstorable, degraded: conditionTrue('IdentitiesUnstorable', message), actions };
 }
 
-/** Another text whenever the list is another one. */
+/** Differs whenever the lists differ. */
 function nameRevision(identities: readonly UnstorableIdentity[]): string {
   return createHash('sha256').update(JSON.stringify(identities)).digest('base64url').slice(0, 16);
 }

@@ -5,7 +5,7 @@ import type { VerificationFacts } from './facts.ts';
 import { observeOperation } from './operation-facts.ts';
 import type { Sources } from './sources.ts';
 
-/** The operation of the comparison that is under way, or was last; undefined when there was none. */
+/** The operation of the current or last comparison; undefined when there was none. */
 export function findComparison({ status }: EdgeMigration): Operation | undefined {
   const { current, last } = status.verification ?? {};
   const run = current?.run ?? last?.run;

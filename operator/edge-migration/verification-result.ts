@@ -8,7 +8,7 @@ import { countPlanned } from './progress.ts';
 /** What a comparison may find. */
 export const CONFIRMED_KINDS = ['missing', 'extra', 'differing', 'malformed', 'rows', 'regions'] as const;
 
-/** How people call what was found. */
+/** The findings in words for people. */
 const WORDS: Record<(typeof CONFIRMED_KINDS)[number], string> = {
   missing: 'missing in Edge',
   extra: 'extra in Edge',
@@ -18,7 +18,7 @@ const WORDS: Record<(typeof CONFIRMED_KINDS)[number], string> = {
   regions: 'not the same in all regions',
 };
 
-/** What all ranges together have found. */
+/** The combined findings of all ranges. */
 export function summariseComparison(
   { run, trigger, mode, moment, startTime }: CurrentComparison,
   checkpoints: readonly VerifyCheckpoint[],
@@ -60,7 +60,7 @@ function withoutZeros<T extends Record<string, number>>(counts: T): Partial<T> {
 
 /**
  * The finding for condition `Verified`: after the copy every difference counts; once the window has closed Edge is the
- * master, and only what is missing or extra does.
+ * master, and only missing or extra identities do.
  */
 export function describeVerdict(last: LastComparison): FindingOf<'Verified'> {
   const { findings = {}, moment, reportName, identitiesEqual = 0, identitiesTotal, repaired = 0 } = last;

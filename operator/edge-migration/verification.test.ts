@@ -11,7 +11,7 @@ import { condition, covered, facts, following, job, migration, NOON, next, twoRa
 const COPIED = new Date(NOON).toISOString();
 const DEADLINE = '2026-05-04T13:00:00Z';
 
-/** A migration whose copy is complete, and whatever has happened to it since. */
+/** A migration with a complete copy, and whatever has happened to it since. */
 function copied(verify: Partial<Spec['verify']> = {}, status: Status = {}, changes: Partial<Facts> = {}): Facts {
   const base = migration({}, { verify });
   const conditions = [
@@ -59,7 +59,7 @@ function checkpoint(rangeId: number, changes: Partial<VerifyTotals>, finished = 
 
 const found = (changes: Partial<VerifyTotals['found']>) => ({ ...NOTHING_VERIFIED.found, ...changes });
 
-/** The pods of the comparison at hand have ended with these totals. */
+/** The pods of the current comparison have ended with these totals. */
 function compared(now: Facts, each: Partial<VerifyTotals>): Facts {
   const jobs = [job({ outcome: 'complete', completedIndexes: [0, 1] })];
   const checkpoints = [checkpoint(0, each), checkpoint(1, { equal: 500, matched: 500 })];
@@ -79,7 +79,7 @@ describe('while appliers write in another region', () => {
     expect(condition(back.status, 'Verified')).toBe('Unknown/Comparing');
   });
 
-  test('one that has begun stands still until the home region is written again', () => {
+  test('a comparison that has begun pauses until appliers write in the home region again', () => {
     const planning = begun(copied({ afterCopy: 'Report' }, {}, { ...elsewhere, replay: following() }));
     const running = { ...planning, verification: { ...nothing, ranges: twoRanges, jobs: [job()] } };
     expect(kinds(decide({ ...running, replay: following({ away }) }))).toEqual(['adjustJob']);
@@ -90,7 +90,7 @@ describe('while appliers write in another region', () => {
 });
 
 describe('after the copy', () => {
-  test('both stores are compared: planned, started with its settings, and concluded with a report', () => {
+  test('both stores are compared: the comparison is planned, started with its settings, and ends with a report', () => {
     const first = decide(copied({ afterCopy: 'Report' }));
     expect(kinds(first)).toEqual([]);
     expect(condition(first.status, 'Verified')).toBe('Unknown/Comparing');
@@ -135,21 +135,21 @@ describe('after the copy', () => {
     },
   );
 
-  test('what was repaired is a finding no more', () => {
+  test('a repaired difference is no longer a finding', () => {
     const repaired = { found: found({ missing: 2 }), repaired: found({ missing: 2 }), repairs: 2 };
     const { status } = decide(compared(begun(copied({ afterCopy: 'Repair' })), repaired));
     expect(condition(status, 'Verified')).toBe('True/NothingDiffers');
     expect(status.verification?.last).toMatchObject({ repaired: 2, mode: 'Repair' });
   });
 
-  test('nothing is compared where the spec says Never', () => {
+  test('nothing is compared if the spec says Never', () => {
     const { status, nextTime } = decide(copied({ afterCopy: 'Never' }));
     expect(condition(status, 'Verified')).toBe('Unknown/SwitchedOff');
     expect(status.verification).toBeUndefined();
     expect(nextTime).toBeUndefined();
   });
 
-  test('spec.suspend stops the pods, and nothing begins while it is set', () => {
+  test('spec.suspend stops the pods, and no comparison begins while it is set', () => {
     const running = { ...begun(copied({ afterCopy: 'Report' })) };
     const work = { ...nothing, ranges: twoRanges, jobs: [job()] };
     const spec = specSchema.parse({ ...running.migration.spec, suspend: true });
@@ -159,7 +159,7 @@ describe('after the copy', () => {
     expect(decide({ ...notBegun, migration: { ...notBegun.migration, spec } }).status.verification).toBeUndefined();
   });
 
-  test('failed ranges are tried again later, and it is said why', () => {
+  test('failed ranges are retried later, and the status says why', () => {
     const failed = job({ outcome: 'failed', failedIndexes: [1], failure: 'FailedIndexes' });
     const now = begun(copied({ afterCopy: 'Report' }));
     const work = { ...nothing, ranges: twoRanges, jobs: [failed], checkpoints: [checkpoint(0, { equal: 500 })] };
@@ -172,13 +172,13 @@ describe('after the copy', () => {
   });
 });
 
-describe('later', () => {
+describe('after the first comparison', () => {
   const last = decide(compared(begun(copied({ afterCopy: 'Report' })), { equal: 500 })).status.verification!;
 
   test.for<[string, number | undefined, number | null]>([
     ["by Core's clock", -300_000, NOON - 300_000],
     ["not while Core's clock is not known", undefined, null],
-  ])('pods are told up to when writes are applied: %s', ([, coreAhead, appliedUntil]) => {
+  ])('the pods receive the time until which writes are applied: %s', ([, coreAhead, appliedUntil]) => {
     const replay = following({ takenUntil: NOON, underWay: 0 });
     const planning = begun(copied({ afterCopy: 'Report' }));
     const verification = { ...nothing, ranges: twoRanges };
@@ -189,7 +189,7 @@ describe('later', () => {
   test.each([
     ['verify-1', 'Report'],
     ['repair-1', 'Repair'],
-  ])('spec.retry %s asks for a comparison, once', (retry, mode) => {
+  ])('spec.retry %s requests a comparison, once', (retry, mode) => {
     const asked = copied({}, { verification: last });
     asked.migration.spec!.retry = retry;
     const { status } = decide(asked);
@@ -200,7 +200,7 @@ describe('later', () => {
     expect(decide(after).status.verification?.current).toBeUndefined();
   });
 
-  test('writes that may have been missed are followed by a comparison that only reports, and the gap is done with', () => {
+  test('possibly missed writes are followed by a comparison that only reports, and then the gap is closed', () => {
     const gap: GapStatus = { from: '2026-05-04T12:10:00Z', until: '2026-05-04T12:20:00Z', reason: 'spoolFull' };
     const early = copied({ afterCopy: 'Repair' }, { verification: last, gaps: [gap] }, { now: Date.parse(gap.until!) });
     expect(condition(decide(early).status, 'Degraded')).toBe('True/CoverageGap');
@@ -217,7 +217,7 @@ describe('later', () => {
     [1, 'True/CoverageGap'],
     [64, 'True/CoverageGap'],
     [65, 'False/AsExpected'],
-  ] as const)('a gap is covered by a comparison that begins %i s after its end: %s', ([seconds, degraded]) => {
+  ] as const)('a comparison that begins %i s after the end of a gap leaves %s', ([seconds, degraded]) => {
     const gap: GapStatus = { from: '2026-05-04T12:10:00Z', until: '2026-05-04T12:20:00Z', reason: 'spoolFull' };
     const now = Date.parse(gap.until!) + seconds * 1000;
     const asked = copied({}, { verification: last, gaps: [gap] }, { now });
@@ -226,7 +226,7 @@ describe('later', () => {
     expect(condition(status, 'Degraded')).toBe(degraded);
   });
 
-  test('at the deadline what differs is for information, and what is missing or extra is not', () => {
+  test('at the deadline differing documents are for information, but missing or extra ones are not', () => {
     const closed = (each: Partial<VerifyTotals>) => {
       const replay = {
         kind: 'observed' as const,
@@ -271,7 +271,7 @@ describe('later', () => {
   });
 });
 
-test('the audit is brought up to date when the copy is complete and after each comparison, and then no more', () => {
+test('the audit is updated when the copy is complete and after each comparison, and then no more', () => {
   const start = copied({ afterCopy: 'Report' });
   const isAudited = (decision: Decision) => decision.actions.some(({ kind }) => kind === 'writeAudit');
   expect(isAudited(decide(start))).toBe(true);

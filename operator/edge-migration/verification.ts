@@ -15,22 +15,22 @@ import { agreeOnTable } from './overrides.ts';
 import { decideRanges, retire, type WorkKind, type WorkProgress } from './range-work.ts';
 import { describeComparisonProgress, describeVerdict, summariseComparison } from './verification-result.ts';
 
-/** The part of a decision that is about comparing Core and Edge. */
+/** The part of a decision about comparing Core and Edge. */
 export interface VerificationDecision {
   verified: FindingOf<'Verified'>;
   degraded: DecidedCondition<'True'> | undefined;
   verification: VerificationStatus | undefined;
-  /** Table in which it was just found that no override lacks its row, and none is wrong. */
+  /** The table just found to lack no override's row and to have none that is wrong. */
   overridesTable?: string | undefined;
   actions: Action[];
   nextTime: number | undefined;
 }
 
-/** What the rest of the decision says that matters here. */
+/** The part of the remaining decision that matters here. */
 export interface VerificationContext {
   /** Comparisons may run: the migration is accepted, and its copy complete. */
   isCopied: boolean;
-  /** When it was, RFC 3339. */
+  /** When the copy was complete, RFC 3339. */
   copyTime: string | undefined;
   /** The deadline has passed and everything before it is applied. */
   isClosed: boolean;
@@ -38,14 +38,14 @@ export interface VerificationContext {
   gaps: readonly GapStatus[];
 }
 
-/** While pods compare, they are told this often how far replay is. */
+/** While pods compare, their settings show replay's progress this often. */
 const SETTINGS_MS = 2_000;
-/** The checkpoints of pods that have ended may come a little after their Job's end. */
+/** The checkpoints of finished pods may arrive shortly after their Job's end. */
 const CHECKPOINT_MS = 10_000;
 const WRITE_UNITS_PER_SECOND = 1_000;
 
 /**
- * Decides which comparison is due and carries it through (docs/verification.md, "When it runs"): after the copy, at the
+ * Decides which comparison is due and carries it out (docs/verification.md, "When it runs"): after the copy, at the
  * deadline, when `spec.retry` asks for one, and after writes were not captured.
  */
 export function decideVerification(facts: Facts, context: VerificationContext): VerificationDecision {
@@ -53,7 +53,7 @@ export function decideVerification(facts: Facts, context: VerificationContext): 
   const { spec } = facts.migration;
   if (spec === undefined || !context.isCopied)
     return hold(facts, before, 'Core and Edge are compared when the copy is complete');
-  // The home region may lack what was written elsewhere, and a comparison looks at the home region.
+  // The home region may lack writes made elsewhere, and a comparison reads the home region.
   if (facts.replay.kind === 'observed' && facts.replay.away !== undefined)
     return hold(facts, before, `Core and Edge are compared when ${facts.replay.away.home} is written again`);
   const current = before?.current;
@@ -71,7 +71,7 @@ export function decideVerification(facts: Facts, context: VerificationContext): 
 
 const operationOf = ({ run }: { run: number }): Operation => `verify-${run}`;
 
-/** Nothing is compared now; pods that do are stopped until they may go on. */
+/** Compares nothing now; pods that do are stopped until they may go on. */
 function hold(facts: Facts, before: VerificationStatus | undefined, message: string): VerificationDecision {
   const { current } = before ?? {};
   const { jobs } = facts.verification ?? NO_WORK;
@@ -79,7 +79,7 @@ function hold(facts: Facts, before: VerificationStatus | undefined, message: str
   return current === undefined ? held : { ...held, actions: holdJobs(operationOf(current), jobs) };
 }
 
-/** The last verdict stays until there is another one. */
+/** The last verdict stays until the next one. */
 function rest(facts: Facts, verification: VerificationStatus | undefined, message: string): VerificationDecision {
   const verified =
     verification?.last !== undefined
@@ -88,7 +88,7 @@ function rest(facts: Facts, verification: VerificationStatus | undefined, messag
   return { verified, degraded: undefined, verification, actions: [], nextTime: undefined };
 }
 
-/** Somebody who wants no comparison is not to be told that there was none. */
+/** Users who want no comparison need not hear that there was none. */
 const reasonForNone = ({ migration }: Facts) =>
   migration.spec?.verify.afterCopy === 'Never' ? 'SwitchedOff' : 'NotVerified';
 
@@ -99,7 +99,7 @@ const describeNone = ({ verify }: Spec) =>
 
 type Due = Pick<CurrentComparison, 'trigger' | 'mode' | 'moment' | 'token'>;
 
-/** What is to be compared next, or when to look again; undefined when nothing is. */
+/** The next comparison, or when to check again; undefined when none is due. */
 function findDue(facts: Facts, spec: Spec, context: VerificationContext): Due | { nextTime: number } | undefined {
   const { now, migration } = facts;
   const { gapSettlesMs } = facts.settings;
@@ -123,7 +123,7 @@ function findDue(facts: Facts, spec: Spec, context: VerificationContext): Due | 
   return settled > now ? { nextTime: settled } : { trigger: 'CoverageGap', mode: 'Report', moment };
 }
 
-/** Gaps that no comparison has begun after, when what was written in them had settled. */
+/** Gaps not followed by a comparison that began after their writes had settled. */
 export function findUncovered(
   gaps: readonly GapStatus[],
   { coveredTime }: VerificationStatus,
@@ -149,7 +149,7 @@ const NO_WORK: VerificationFacts = {
   liveSettings: undefined,
 };
 
-/** The comparison that has begun: its ranges are worked on, and its outcome is recorded in the end. */
+/** The current comparison: its ranges are worked on, and its outcome is recorded in the end. */
 function carryOn(view: View): VerificationDecision {
   const { facts, spec, before } = view;
   const work = facts.verification ?? NO_WORK;
@@ -168,7 +168,7 @@ function carryOn(view: View): VerificationDecision {
   }
 }
 
-/** A comparison reads, and a repair waits for its own writes: what both have finished is over. */
+/** A comparison reads, and a repair waits for its own writes: neither leaves anything pending. */
 function describeKind(view: View, work: VerificationFacts): WorkKind<VerifySettings> {
   const { current } = view;
   const { mode, moment } = current;
@@ -207,7 +207,7 @@ function tellRunning(
   };
 }
 
-/** People are told every few seconds. */
+/** Progress is reported every few seconds. */
 function moveProgress({ facts, current }: View, work: VerificationFacts): Partial<CurrentComparison> {
   const { progress, progressTime } = current;
   const isRecent = progressTime !== undefined && facts.now - Date.parse(progressTime) < 2 * SETTINGS_MS;
@@ -233,9 +233,9 @@ function tellWaiting(
 
 function chooseSettings({ facts, spec, context }: View, work: VerificationFacts, pods: number): VerifySettings {
   const { replay, coreAhead } = facts;
-  // What follows from events that were taken, or waits for room, is not applied yet.
+  // Events derived from others, or waiting for room, are not applied yet.
   const taken = replay.kind === 'observed' && replay.underWay === 0 ? replay.takenUntil : undefined;
-  // By the clock that the pods can ask, too.
+  // By the clock that the pods can ask as well.
   const known = taken === undefined || coreAhead === undefined ? undefined : taken + coreAhead;
   const isNoneReplayed = context.isClosed || replay.kind === 'disabled';
   const share = (unitsPerSecond: number) => Math.max(1, Math.floor(unitsPerSecond / pods));

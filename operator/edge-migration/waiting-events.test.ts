@@ -7,7 +7,7 @@ import { condition, copiedWork, covered, facts, following, migration, NOON, next
 
 const MINUTE = 60_000;
 const at = (time: number) => new Date(time).toISOString().replace('.000', '');
-/** Events that came so many minutes after noon. */
+/** Events that arrived so many minutes after noon. */
 const came = (minutes: number, changes: Partial<WaitingEvents> = {}): WaitingEvents => ({
   from: NOON + minutes * MINUTE,
   isUnreadable: false,
@@ -34,8 +34,8 @@ function waiting(project: Partial<ProjectReplay>, minutes = 5, retry?: string): 
 }
 const NONE = { ...(following() as { project: ProjectReplay }).project };
 
-describe('events of which nobody can tell the project', () => {
-  test('degrade a migration that they may be of, which says what can be done', () => {
+describe('events of an unknown project', () => {
+  test('degrade a migration that they may belong to, with the remedy in the message', () => {
     const { status } = decide(waiting({ unresolved: [came(2), came(3, { events: 4 })] }));
     expect(condition(status, 'Degraded')).toBe('True/EventsUnresolved');
     const { message = '' } = status.conditions?.find(({ type }) => type === 'Degraded') ?? {};
@@ -45,7 +45,7 @@ describe('events of which nobody can tell the project', () => {
   test.each([
     ['before the copy began', came(-10)],
     ['after the deadline', came(12)],
-  ])('do not concern it when their requests began %s', (_, events) => {
+  ])('do not concern a migration if their requests began %s', (_, events) => {
     for (const minutes of [5, 15]) {
       const { status } = decide(waiting({ unresolved: [events] }, minutes));
       expect(condition(status, 'Degraded')).toBe('False/AsExpected');
@@ -57,7 +57,7 @@ describe('events of which nobody can tell the project', () => {
     ['began in the window', came(10)],
     ['were put aside by an older release', came(0, { from: undefined })],
     ['cannot be read, and came after the deadline', came(12, { isUnreadable: true })],
-  ])('keep it from succeeding when they %s', (_, events) => {
+  ])('keep a migration from succeeding if they %s', (_, events) => {
     const { status } = decide(waiting({ unresolved: [events] }, 15));
     expect(condition(status, 'Succeeded')).toBe('Unknown/Draining');
     expect(condition(status, 'Degraded')).toBe('True/EventsUnresolved');
@@ -69,7 +69,7 @@ describe('spec.retry drop-…', () => {
   const unresolved = [came(2), came(4)];
   const dropping = waiting({ unresolved, failed: [came(3)], parked: 1 }, 5, 'drop-1');
 
-  test('makes a gap of what waits aside, once, and no longer waits for what nobody can tell the project of', () => {
+  test('turns the parked events into one gap, and ends the wait for events of an unknown project', () => {
     const { status } = decide(dropping);
     const gap = { from: at(NOON + 2 * MINUTE), until: at(NOON + 5 * MINUTE), reason: 'eventsDropped' };
     expect(status.gaps).toEqual([gap]);
@@ -82,7 +82,7 @@ describe('spec.retry drop-…', () => {
     expect(condition(closed, 'Succeeded')).toBe('True/WindowClosed');
   });
 
-  test('is taken only once it is known what waits aside', () => {
+  test('is taken only once the parked events are known', () => {
     const blind = { kind: 'unknown', reason: 'StreamUnreachable', message: 'no answer' } as const;
     const { status } = decide({ ...dropping, replay: blind });
     expect(status.observedRetry).toBeUndefined();
@@ -91,31 +91,31 @@ describe('spec.retry drop-…', () => {
     expect(seen.gaps?.[0]).toMatchObject({ reason: 'eventsDropped' });
   });
 
-  test('of what cannot be read makes a gap since the copy began', () => {
+  test('makes a gap since the copy began for unreadable events', () => {
     const { status } = decide(waiting({ unresolved: [came(3, { isUnreadable: true })] }, 5, 'drop'));
     expect(status.gaps?.[0]).toMatchObject({ from: status.copy?.startTime, until: at(NOON + 4 * MINUTE) });
   });
 
-  test('makes no gap where nothing waits, nor does another token', () => {
+  test('makes no gap if nothing waits, nor does another token', () => {
     expect(decide(waiting({}, 5, 'drop-1')).status.gaps).toBeUndefined();
     for (const token of ['dropped', 'again', 'repair-1'])
       expect(decide(waiting({ unresolved }, 5, token)).status.gaps).toBeUndefined();
   });
 
-  test('lets appliers drop only what the status has a gap for', () => {
+  test('lets appliers drop only events that a gap in the status covers', () => {
     const dropped = (status: Status, minute: number, isUnreadable = false) =>
       isDropped({ minute: NOON / MINUTE + minute, isUnreadable }, { ...dropping.migration, status });
     const { status } = decide(dropping);
     expect([1, 2, 3, 4, 5].map((minute) => dropped(status, minute))).toEqual([false, true, true, true, false]);
     expect(dropped(status, 3, true)).toBe(false);
-    // The gap is not in the API server yet, or of other events.
+    // The gap is not in the API server yet, or is of other events.
     expect(dropped(dropping.migration.status, 3)).toBe(false);
     expect(dropped({ ...status, observedRetry: 'again' }, 3)).toBe(false);
     expect(isDropped({}, { ...dropping.migration, status })).toBe(false);
   });
 });
 
-test('an event of which nobody can tell the project goes once all migrations have given it up, or closed before it', () => {
+test('an event of an unknown project is dropped once all migrations have given it up, or closed before it', () => {
   const { status } = decide(waiting({ unresolved: [came(3)] }, 5, 'drop-1'));
   const dropping = { ...migration({ status }, { retry: 'drop-1' }) };
   const following = copied.migration;
@@ -127,18 +127,18 @@ test('an event of which nobody can tell the project goes once all migrations hav
   expect(isGivenUp({ minute: minute + 20, isUnreadable: true }, [following])).toBe(false);
 });
 
-test('an event of which nobody can tell the project does not wait for migrations whose copies began long after it', () => {
+test('an event of an unknown project does not wait for migrations whose copies began long after it', () => {
   const later = copied.migration;
   const minute = NOON / MINUTE;
   expect(isGivenUp({ minute: minute - 61 }, [later])).toBe(true);
   expect(isGivenUp({ minute: minute - 61, isUnreadable: true }, [later])).toBe(true);
-  // Core may still have worked on it when the first page was read.
+  // Core may still have been working on it when the first page was read.
   expect(isGivenUp({ minute: minute - 58 }, [later])).toBe(false);
   const waiting = { ...later, status: { ...later.status, copy: {} } };
   expect(isGivenUp({ minute: minute - 61 }, [later, waiting])).toBe(false);
 });
 
-test('what began at the very deadline can be given up, too', () => {
+test('events that began at the very deadline can be given up, too', () => {
   const events = { unresolved: [came(11)] };
   const dropping = waiting(events, 15, 'drop-1');
   expect(condition(decide(dropping).status, 'Succeeded')).toBe('Unknown/Draining');
@@ -147,7 +147,7 @@ test('what began at the very deadline can be given up, too', () => {
   expect(condition(after, 'Succeeded')).toBe('True/WindowClosed');
 });
 
-test('a minute of which events had no room aside is a gap, as far as the window goes', () => {
+test('a minute whose events found no room for parking is a gap within the window', () => {
   const { status } = decide(waiting({ excess: [NOON - 5 * MINUTE, NOON + 3 * MINUTE, NOON + 12 * MINUTE] }));
   const gap = { from: at(NOON + 3 * MINUTE), until: at(NOON + 4 * MINUTE), reason: 'parkingFull' };
   expect(status.gaps).toEqual([gap]);

@@ -4,19 +4,19 @@ import { MINUTE_MS } from '@edge-migration/contract/parked-place.ts';
 import { conditionTrue, type DecidedCondition, formatTime } from './conditions.ts';
 import type { CoverageGapFact, Facts, WaitingEvents } from './facts.ts';
 
-/** Events that do not go on by themselves. */
+/** Events that do not proceed by themselves. */
 export interface Stuck {
-  /** Of the project; they failed again and again. */
+  /** The project's events that failed repeatedly. */
   readonly failed: readonly WaitingEvents[];
-  /** Perhaps of the project: nobody can tell, or they cannot be read. */
+  /** Events that may be the project's: unknown or unreadable. */
   readonly unresolved: readonly WaitingEvents[];
 }
 
 const NONE: Stuck = { failed: [], unresolved: [] };
 
 /**
- * Those that this migration waits for: what began before its copy is in the copy's pages, what began after the deadline is
- * Core's alone, and what a gap tells of is found by comparing.
+ * The events this migration waits for: the copy's pages have what began before it, events after the deadline are Core's
+ * alone, and a comparison finds what a gap covers.
  */
 export function findStuck({ replay, migration }: Facts, window: Window): Stuck {
   const { start } = window;
@@ -39,7 +39,7 @@ export const countEvents = (waiting: readonly WaitingEvents[]): number =>
 const HOW =
   'set spec.retry to a new text to retry them now, or to drop-<text> to drop them as a gap, which is compared';
 
-/** Says what waits, and what can be done about it; undefined when nothing does. */
+/** Says what waits and how to resolve it; undefined when nothing waits. */
 export function describeStuck({ failed, unresolved }: Stuck): DecidedCondition<'True'> | undefined {
   if (failed.length > 0) {
     const what = `${countEvents(failed)} events failed repeatedly and are parked${describeSince(failed)}`;
@@ -55,7 +55,7 @@ function describeSince(waiting: readonly WaitingEvents[]): string {
   return times.length < waiting.length ? '' : `, the oldest from ${formatTime(times.reduce(earlier))}`;
 }
 
-// For `reduce`: there may be more places than a call of `Math.min` takes arguments.
+// For `reduce`: there may be more places than `Math.min` takes arguments.
 const earlier = (a: number, b: number): number => Math.min(a, b);
 const later = (a: number, b: number): number => Math.max(a, b);
 
@@ -65,7 +65,7 @@ interface Window {
   deadline: string | undefined;
 }
 
-/** The gap that comes of giving up what is stuck, in the moment in which the token that asks for it is taken. */
+/** The gap left by giving up stuck events, at the moment when the token that asks for it is taken. */
 export function findDropped(
   { migration, now }: Facts,
   { failed, unresolved }: Stuck,
@@ -81,7 +81,7 @@ export function findDropped(
   return [{ from: within(begin, window), until, reason: 'eventsDropped', podName: undefined }];
 }
 
-/** Minutes of which events had no room aside, and were not kept. */
+/** Minutes whose events found no room for parking, and were not kept. */
 export function findExcess({ replay }: Facts, window: Window): CoverageGapFact[] {
   if (replay.kind !== 'observed') return [];
   const minutes = replay.project.excess.filter((minute) => minute <= endOf(window));
@@ -92,5 +92,5 @@ export function findExcess({ replay }: Facts, window: Window): CoverageGapFact[]
 
 const endOf = ({ deadline }: Window) => (deadline === undefined ? Number.POSITIVE_INFINITY : Date.parse(deadline));
 
-/** What began at the very deadline belongs to the window, of which gaps are only while they begin before it. */
+/** Events at the very deadline belong to the window, but gaps belong to it only while they begin before it. */
 const within = (time: number, window: Window) => Math.min(time, endOf(window) - 1000);

@@ -25,7 +25,7 @@ function operator(at = 0, neededSince: () => number | undefined = () => undefine
 const seconds = (intervals: readonly Interval[], start: number) =>
   intervals.map(({ from, until }) => [(from - start) / SECOND, (until - start) / SECOND]);
 
-describe('the time in which no operator watched', () => {
+describe('the time without a watching operator', () => {
   test('lasts from the last renewal of the Lease until another operator has listed the pods', () => {
     const { history, before, start } = operator(HOUR);
     history.begin();
@@ -34,14 +34,14 @@ describe('the time in which no operator watched', () => {
     expect(annotations[ANNOTATION]).toBe('2026-01-01T00:00:00.000Z/2026-01-01T01:00:00.000Z');
   });
 
-  test('is none when a standby watched while another still renewed the Lease', () => {
+  test('is empty when a standby watched while another operator still renewed the Lease', () => {
     const { history, before, clock } = operator(HOUR);
     history.begin();
     expect(history.annotate(before({ seenRenewedAfter: clock.monotonic() }))).toEqual({});
     expect(history.unwatched()).toEqual([]);
   });
 
-  test('is one when all that was seen of the other is a Lease that it renewed before the standby watched', async () => {
+  test('is not empty when a standby saw only a Lease that was renewed before it watched', async () => {
     const { history, before, clock, start } = operator(HOUR);
     const seenRenewedAfter = clock.monotonic();
     await clock.advance(10 * SECOND);
@@ -50,7 +50,7 @@ describe('the time in which no operator watched', () => {
     expect(seconds(history.unwatched(), start)).toEqual([[0, 3_610]]);
   });
 
-  test('lasts while the new leader cannot list the pods, and says so with each renewal', async () => {
+  test('lasts while the new leader cannot list the pods, and grows with each renewal', async () => {
     const { history, before, clock, start } = operator(HOUR);
     history.annotate(before());
     await clock.advance(60 * SECOND);
@@ -61,20 +61,20 @@ describe('the time in which no operator watched', () => {
     expect(seconds(history.unwatched(), start)).toEqual([[0, 3_660]]);
   });
 
-  test('is none when it is too short for a pod to come, serve and go', () => {
+  test('is empty when it is too short for a pod to come, serve and go', () => {
     const { history, before } = operator(29 * SECOND);
     history.begin();
     expect(history.annotate(before())).toEqual({});
   });
 
-  test('has no known beginning where the Lease is gone', () => {
+  test('has no known beginning if the Lease is gone', () => {
     const { history, before } = operator();
     history.begin();
     history.annotate(before({ renewedTime: undefined }));
     expect(history.unwatched()).toMatchObject([{ from: 0 }]);
   });
 
-  test('is handed on by a leader that died before it could say so anywhere else', () => {
+  test('is passed on by a leader that died before it could report it anywhere else', () => {
     const first = operator(HOUR);
     first.history.begin();
     const annotations = first.history.annotate(first.before());
@@ -85,13 +85,13 @@ describe('the time in which no operator watched', () => {
     expect(seconds(second.history.unwatched(), second.start)).toEqual([[0, 3_600]]);
   });
 
-  test('is not known to a standby, which decides nothing', () => {
+  test('is unknown to a standby, which decides nothing', () => {
     const { history } = operator(HOUR);
     history.begin();
     expect(history.unwatched()).toEqual([]);
   });
 
-  test('of a leader is also what lies between a watch that broke and the list that took its place', async () => {
+  test("includes the time between a leader's broken watch and the list that replaced it", async () => {
     const { history, before, clock, start } = operator();
     history.begin();
     history.annotate(before({ seenRenewedAfter: clock.monotonic() }));
@@ -103,14 +103,14 @@ describe('the time in which no operator watched', () => {
     expect(history.annotate(before({ isRenewal: true }))).toHaveProperty([ANNOTATION]);
   });
 
-  test('is everything when somebody has damaged what the Lease says', () => {
+  test("is all of the past if the Lease's annotation is damaged", () => {
     const { history, before, clock } = operator();
     history.begin();
     history.annotate(before({ annotations: { [ANNOTATION]: 'none' }, seenRenewedAfter: clock.monotonic() }));
     expect(history.unwatched()).toEqual([{ from: 0, until: clock.now() }]);
   });
 
-  test('is forgotten, by the Lease too, when no migration reaches back to it', async () => {
+  test('is forgotten, by the Lease as well, when no migration reaches back to it', async () => {
     let since = 0;
     const { history, before, clock, start } = operator(0, () => since);
     history.begin();
@@ -127,7 +127,7 @@ describe('the time in which no operator watched', () => {
     expect(history.annotate(before({ isRenewal: true }))).toEqual({});
   });
 
-  test('is said in twenty ranges at most, which together claim no less', async () => {
+  test('has twenty ranges at most, which together claim no less', async () => {
     const { history, before, clock } = operator();
     history.begin();
     history.annotate(before({ seenRenewedAfter: clock.monotonic() }));
@@ -140,7 +140,7 @@ describe('the time in which no operator watched', () => {
     expect(intervals[0]!.until - intervals[0]!.from).toBe(1_050 * SECOND);
   });
 
-  test('does not take weeks of watching for a gap where there is no room for more ranges', async () => {
+  test('does not include weeks of watching when there is no room for more ranges', async () => {
     const { history, before, clock } = operator();
     history.begin();
     history.annotate(before({ seenRenewedAfter: clock.monotonic() }));

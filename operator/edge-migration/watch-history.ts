@@ -9,34 +9,34 @@ export interface Interval {
 }
 
 /**
- * When no operator watched the Core API's pods. A pod without a sidecar that came and went in such a time was seen by
- * nobody, so the time itself is a gap. It is written into the Lease by the write that begins a term: a leader that dies
- * before it has said so in every status leaves it to the next one.
+ * When no operator watched the Core API's pods. A pod without a sidecar that came and went in such a time went unseen,
+ * so the time itself is a gap. It is written into the Lease by the write that begins a term: a leader that dies before
+ * it has reported it in every status leaves it to the next one.
  */
 export interface WatchHistory {
-  /** As long as this process leads; nothing before. */
+  /** Available while this process leads; nothing before. */
   unwatched(): readonly Interval[];
   /** The pods are listed for the first time, and watched from now on. */
   begin(): void;
-  /** They were listed again after a time, in milliseconds until now, of which no watch can tell. */
+  /** They were listed again after a time, in milliseconds until now, that no watch covered. */
   noteBlind(milliseconds: number): void;
   /** For the leader election. */
   annotate(before: LeaseBefore): Record<string, string>;
 }
 
-/** In less than this no pod of the Core API starts, takes requests and is gone again. */
+/** In a shorter time no pod of the Core API starts, takes requests and disappears. */
 const SHORTEST_MS = 30_000;
-/** An annotation is not the place for more; the two with the least in between are joined, which only claims more. */
+/** An annotation has no room for more; the two closest ones are joined, which can only claim more. */
 const MOST_INTERVALS = 20;
 const ANNOTATION = `${GROUP}/not-watched`;
 
-/** @param neededSince what ended before this time is forgotten; undefined while that is not known */
+/** @param neededSince intervals that ended before this are forgotten; undefined while that is not known */
 export function createWatchHistory(clock: Clock, neededSince: () => number | undefined): WatchHistory {
   let known: readonly Interval[] = [];
   /** Since when this process watches without a break, in monotonic milliseconds. */
   let watchedSince: number | undefined;
   let leads = false;
-  /** When the leader before was last there, and nothing is known of the time until this process watched. */
+  /** When the previous leader was last present, while nothing is known of the time until this process watched. */
   let absentFrom: number | undefined;
 
   const timeOf = (monotonic: number) => clock.now() - (clock.monotonic() - monotonic);
@@ -85,7 +85,7 @@ function add(intervals: readonly Interval[], interval: Interval): readonly Inter
   return all;
 }
 
-/** Of intervals in order, the index of the one that the next one follows soonest. */
+/** Of ordered intervals, the index of the one with the shortest pause after it. */
 function findNarrowest(intervals: readonly Interval[]): number {
   const between = intervals.slice(1).map(({ from }, index) => from - intervals[index]!.until);
   return between.indexOf(Math.min(...between));
@@ -93,7 +93,7 @@ function findNarrowest(intervals: readonly Interval[]): number {
 
 const format = ({ from, until }: Interval) => `${new Date(from).toISOString()}/${new Date(until).toISOString()}`;
 
-/** What somebody has damaged may have said anything. */
+/** Damaged text may have said anything. */
 function parse(text: string | undefined, now: number): readonly Interval[] {
   if (text === undefined) return [];
   const intervals = text.split(' ').map((part) => {

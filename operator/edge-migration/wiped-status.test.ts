@@ -28,7 +28,7 @@ function done(changes: Partial<Facts> = {}): Facts {
 const kinds = ({ actions }: ReturnType<typeof decide>) => actions.map(({ kind }) => kind);
 
 describe('a status that is removed after the last range was copied', () => {
-  test('does not keep the skipped identities from being listed', () => {
+  test('does not prevent the list of skipped identities', () => {
     const wiped = done();
     const passes = [decide(wiped), decide(next(wiped, 1000))];
     const first = passes.findIndex(({ status }) => condition(status, 'Copied') === 'True/Complete');
@@ -36,7 +36,7 @@ describe('a status that is removed after the last range was copied', () => {
     expect(kinds(passes[first]!)).toEqual(expect.arrayContaining(['writeSkippedReport', 'markCompleted']));
   });
 
-  test('does not keep a plan from listing what cannot be migrated', () => {
+  test("does not prevent a plan's list of identities that cannot be migrated", () => {
     const planned = done({ migration: migration({}, { mode: 'Plan' }) });
     const decision = decide(planned);
     expect(decision.status.plan?.completionTime).toBeDefined();
@@ -44,11 +44,11 @@ describe('a status that is removed after the last range was copied', () => {
   });
 });
 
-test('nothing begins before every condition was said once', () => {
+test('nothing begins before every condition was published once', () => {
   expect(kinds(decide(facts({ work: work() })))).toEqual([]);
 });
 
-describe('once the copy is let go of, a status that is removed or put back to an older one', () => {
+describe('a status removed or reverted after the cleanup of the copy', () => {
   const window = { replay: { windowSeconds: 3600 } };
   const gap = { from: NOON + 70_000, until: NOON + 71_000, reason: 'spoolFull', podName: 'api-1' };
   /** Followed since noon; later its window closes. */
@@ -65,7 +65,7 @@ describe('once the copy is let go of, a status that is removed or put back to an
     migration: restoreStatus({ ...now.migration, status }, now.record),
   });
 
-  test.each([60, 7200])('%i s after it is the same again, and nothing is copied once more', (seconds) => {
+  test.each([60, 7200])('is restored after %i s, and nothing is copied again', (seconds) => {
     const facts = followed(seconds);
     const before = facts.migration.status;
     expect(condition(before, 'Succeeded')).toBe(seconds > 3600 ? 'True/WindowClosed' : 'Unknown/Replaying');
@@ -81,11 +81,11 @@ describe('once the copy is let go of, a status that is removed or put back to an
     }
   });
 
-  /** The present, with a status as it was, or was made, before. */
+  /** The present facts with an earlier or changed status. */
   const putBack = (now: Facts, change: (status: Status) => Status): Status =>
     decide(wiped(now, change(now.migration.status))).status;
 
-  test('has its gaps again, also those that an edit removed one by one', () => {
+  test('has its gaps again, including those that an edit removed one by one', () => {
     const now = followed(60);
     const { gaps } = now.migration.status;
     expect(gaps).toHaveLength(1);
@@ -95,7 +95,7 @@ describe('once the copy is let go of, a status that is removed or put back to an
     expect(putBack(unseen, () => without).gaps).toEqual(gaps);
   });
 
-  test('has no gap twice that was joined with others since', () => {
+  test('does not repeat a gap that was joined with others since', () => {
     const many = [1, 2, 3, 4, 5, 6, 7, 8].map((pod) => ({
       from: NOON + 70_000 + pod * 5_000,
       until: NOON + 71_000 + pod * 5_000,
@@ -111,7 +111,7 @@ describe('once the copy is let go of, a status that is removed or put back to an
     expect(putBack(joined, () => older).gaps).toEqual(joined.migration.status.gaps);
   });
 
-  test('says what the last comparison found, not the one before', () => {
+  test('contains the findings of the last comparison, not of the previous one', () => {
     const counts = {
       identitiesTotal: 2,
       documentsTotal: 2,
@@ -137,7 +137,7 @@ describe('once the copy is let go of, a status that is removed or put back to an
     expect(condition(edited, 'Verified')).toBe('False/DifferencesFound');
   });
 
-  test('is closed for good where the window was closed already, although nothing can be asked any more', () => {
+  test('stays closed if the window was already closed, although nothing can be read any more', () => {
     const closed = followed(7200);
     const { status } = followed(60).migration;
     const replay = { kind: 'unknown', reason: 'StreamUnreachable', message: 'gone' } as const;
@@ -149,10 +149,10 @@ describe('once the copy is let go of, a status that is removed or put back to an
     ).toBe('True/WindowClosed');
   });
 
-  describe('while Core cannot be asked for the project', () => {
+  describe('while Core cannot be read', () => {
     const core = { kind: 'problem', reason: 'CoreUnreachable', message: 'no answer' } as const;
 
-    test('does not say that it succeeded without capture, once capture is switched on', () => {
+    test('does not succeed without capture once capture is switched on', () => {
       const off = { ...followed(60), capture: { kind: 'disabled' } as const };
       const uncaptured = recorded(next(off, 1000), off);
       const before = uncaptured.migration.status;
@@ -167,7 +167,7 @@ describe('once the copy is let go of, a status that is removed or put back to an
       ).toBe('Unknown/NotAccepted');
     });
 
-    test('does not say that its window has closed, once that is longer', () => {
+    test('does not claim that its window has closed once the window is longer', () => {
       const closed = followed(7200);
       const { status } = closed.migration;
       expect(condition(decide({ ...closed, core }).status, 'Succeeded')).toBe('True/WindowClosed');
@@ -176,7 +176,7 @@ describe('once the copy is let go of, a status that is removed or put back to an
     });
   });
 
-  test('does not take a spec.retry once more that was taken since', () => {
+  test('does not take a spec.retry again that was taken since', () => {
     const now = followed(60);
     const asked = { ...now, migration: migration({ status: now.migration.status }, { ...window, retry: 'drop-1' }) };
     const taken = recorded(next(asked, 0), asked);
@@ -185,7 +185,7 @@ describe('once the copy is let go of, a status that is removed or put back to an
     expect(restored.migration.status.observedRetry).toBe('drop-1');
   });
 
-  test('keeps the deadline from which on events may have been dropped, where the window is made longer meanwhile', () => {
+  test('keeps the deadline from which on events may have been dropped when the window is extended meanwhile', () => {
     const closed = followed(7200);
     const longer = migration({ status: closed.migration.status }, { replay: { windowSeconds: 36_000 } });
     const edited = { ...closed, migration: longer };
@@ -194,7 +194,7 @@ describe('once the copy is let go of, a status that is removed or put back to an
     expect(gaps?.map(({ reason }) => reason)).toContain('windowReopened');
   });
 
-  test('says since when nothing was captured', () => {
+  test('contains the time since when nothing was captured', () => {
     const off = { ...followed(60), capture: { kind: 'disabled' } as const };
     const uncaptured = recorded(next(off, 1000), off);
     const on = { ...uncaptured, now: uncaptured.now + 60_000, capture: covered() };
@@ -202,7 +202,7 @@ describe('once the copy is let go of, a status that is removed or put back to an
     expect(gaps?.map(({ reason }) => reason)).toContain('captureDisabled');
   });
 
-  test('is not taken for the outcome of a comparison that begins now', () => {
+  test('does not count as the outcome of a comparison that begins now', () => {
     const now = followed(60);
     const current = { run: 3, trigger: 'Requested', mode: 'Report', moment: 'AfterCopy', startTime: at(10) } as const;
     const status = { ...now.migration.status, verification: { current: { ...current, progress: '1 of 2' } } };
@@ -211,7 +211,7 @@ describe('once the copy is let go of, a status that is removed or put back to an
     expect(after.verification?.current).toEqual(current);
   });
 
-  test('counts where it says all that was recorded', () => {
+  test('is used unchanged if it has everything that was recorded', () => {
     const now = followed(60);
     expect(restoreStatus(now.migration, now.record)).toBe(now.migration);
     expect(decide(now).record).toBeUndefined();

@@ -11,7 +11,7 @@ import { agreeOnTable } from './overrides.ts';
 import { earliest, isTooSoon, measureProgress, PROGRESS_INTERVAL_MS, summariseSkipped } from './progress.ts';
 import { decideRanges, type Stage, type WorkKind, type WorkProgress } from './range-work.ts';
 
-/** The state of the ranges' work, be it a plan's or a copy's, and what is to be done about it. */
+/** The state of the ranges' work, be it a plan's or a copy's, and what to do about it. */
 export interface WorkDecision {
   /** For condition `Copied`. */
   finding: FindingOf<'Copied'>;
@@ -19,12 +19,12 @@ export interface WorkDecision {
   copy: CopyStatus;
   skipped: SkippedStatus | undefined;
   actions: Action[];
-  /** Look again at this time even if nothing happens. */
+  /** Decide again at this time even if nothing happens. */
   nextTime: number | undefined;
   complete: boolean;
 }
 
-/** Decides about the copy (or the plan) from the ranges, Jobs and checkpoints that exist. */
+/** Decides about the copy (or the plan) from the existing ranges, Jobs and checkpoints. */
 export function decideWork(facts: Facts, spec: Spec, operation: 'plan' | 'copy'): WorkDecision {
   const progress = decideRanges(facts, spec, describeKind(facts, spec, operation));
   const view = { facts, spec, operation, progress };
@@ -53,7 +53,7 @@ interface View {
   progress: WorkProgress;
 }
 
-/** A copy writes, and shows in Flagsmith's dashboard that it does; a plan only reads. */
+/** A copy writes, and is shown in Flagsmith's dashboard; a plan only reads. */
 function describeKind(facts: Facts, spec: Spec, operation: 'plan' | 'copy'): WorkKind<LiveSettings> {
   const { work, migration } = facts;
   return {
@@ -69,8 +69,8 @@ function describeKind(facts: Facts, spec: Spec, operation: 'plan' | 'copy'): Wor
 }
 
 /**
- * A page that some pod still holds in its hand must be too old to be written, and what was sent by pods of which this copy
- * knows nothing must have arrived.
+ * A page that some pod still holds must be too old to be written, and requests of pods unknown to this copy must have
+ * arrived.
  */
 function findSettledTime({ now, work, settings }: Facts): number {
   const { ranges, idleSince = now, formerSeen = Number.NEGATIVE_INFINITY } = work;
@@ -115,7 +115,7 @@ function tellRunning(view: View): WorkDecision {
   };
 }
 
-/** Ranges are left and no pods work on them: they are started, wait until it is time to try again, or must not begin. */
+/** Ranges are left and no pods work on them: they are started, wait for the next try, or must not begin. */
 function tellRemaining(view: View, stage: Extract<Stage, { kind: 'stopped' | 'waiting' | 'starting' }>): WorkDecision {
   const { remaining, job, actions } = view.progress;
   const { copy, skipped } = describeComparisonProgress(view);
@@ -163,7 +163,7 @@ function conclude(view: View): WorkDecision {
   };
 }
 
-/** The numbers of what is done. */
+/** The numbers of the finished work. */
 function summarise(view: View): { copy: CopyStatus; skipped: SkippedStatus } {
   const { facts, progress } = view;
   const copy = { ...measureProgress(facts, progress.done), ...keptFrom(view), identitiesPerSecond: 0 };
@@ -173,7 +173,7 @@ function summarise(view: View): { copy: CopyStatus; skipped: SkippedStatus } {
 const listSkipped = ({ facts, operation }: View): SkippedStatus =>
   summariseSkipped(facts.work.checkpoints, objectNames(facts.migration, operation).skippedReport);
 
-/** Numbers of a running copy, taken over from the status before when they moved a moment ago. */
+/** A running copy's numbers, taken from the previous status when they changed a moment ago. */
 function describeComparisonProgress(view: View): Pick<WorkDecision, 'copy' | 'skipped' | 'nextTime'> {
   const { facts, progress } = view;
   const { status } = facts.migration;
@@ -198,10 +198,10 @@ function describeComparisonProgress(view: View): Pick<WorkDecision, 'copy' | 'sk
   };
 }
 
-/** What the numbers of the checkpoints do not tell. */
+/** The numbers that the checkpoints do not have. */
 function keptFrom({ facts, progress: { job }, operation }: View): CopyStatus {
   const { copy } = facts.migration.status;
-  // Whoever has planned may have died before it could say when.
+  // The replica that planned may have died before it could say when.
   const { plannedTime = Date.parse(facts.migration.creationTime) } = facts.work;
   return {
     ...(operation === 'plan' ? { dryRun: true } : {}),
@@ -227,13 +227,13 @@ const nameTable = (facts: Facts): Pick<CopyStatus, 'overridesTable'> => {
   return overridesTable === undefined ? {} : { overridesTable };
 };
 
-/** A pod that does not end may still write: nothing is complete before it has gone. */
+/** A pod that does not end may still write: nothing is complete before it is gone. */
 function findLingering({ idleSince, podProblems }: WorkFacts): DecidedCondition<'True'> | undefined {
   const problem = idleSince === undefined ? podProblems.find(({ reason }) => reason === 'PodNotEnding') : undefined;
   return problem && conditionTrue(problem.reason, `pod ${problem.pod}: ${problem.message}`);
 }
 
-/** A pod says by its checkpoint why it failed, also when it is gone. */
+/** A pod's checkpoint says why it failed, even after the pod is gone. */
 function findFailing({ checkpoints }: WorkFacts): DecidedCondition<'True'> | undefined {
   const failing = checkpoints.find(({ finished, lastError }) => !finished && lastError !== undefined);
   return failing === undefined

@@ -24,8 +24,8 @@ const managedFieldsSchema = z
   .default([]);
 
 /**
- * Brings the account of the migration up to date: what was there stays, what the status says now is added. It is kept as
- * long as the EdgeMigration, and holds counts only: it may be sent to whoever's data was moved.
+ * Brings the migration's audit up to date: keeps what it has and adds what the status now says. It lives as long as the
+ * EdgeMigration and holds only counts: it may be sent to the people whose data was moved.
  */
 export async function writeAudit(
   { client, clock, namespace }: ActionContext,

@@ -7,7 +7,7 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { HandoverRunner } from '../../handover/runner.ts';
 import type { WorkerTemplate } from '../objects.ts';
 
-/** What the actions of every migration work with. */
+/** What all actions of a migration need. */
 export interface ActionContext {
   /** Refuses to write once this replica no longer leads. */
   client: KubernetesClient;
@@ -20,13 +20,13 @@ export interface ActionContext {
   /** The operator's own namespace. */
   namespace: string;
   template: WorkerTemplate;
-  /** Of pods that compare; they need no right to write to Edge, unless they are to repair. */
+  /** For pods that compare; they need no right to write to Edge, except to repair. */
   verifyTemplate: WorkerTemplate;
   pageMaxAgeSeconds: number;
   lateWriteSeconds: number;
 }
 
-/** One action's subject. */
+/** The subject of one action. */
 export interface ActionTarget {
   migration: EdgeMigration;
   operation: Operation;

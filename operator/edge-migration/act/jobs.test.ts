@@ -32,26 +32,26 @@ async function start(attempt: number): Promise<void> {
 
 const jobs = async () => (await fake.client.list(JOBS, { namespace })).items.map(({ metadata }) => metadata.name);
 
-/** The Job of the first attempt says this of itself, as its controller writes it. */
+/** Status of the first attempt's Job, as its controller writes it. */
 async function endFirst(type: 'Complete' | 'Failed' | 'FailureTarget'): Promise<void> {
   const job = await fake.client.get(JOBS, { namespace, name: names.job(1) });
   await fake.client.update(JOBS, { ...job!, status: { conditions: [{ type, status: 'True' }] } });
 }
 
-test('no Job is created while the one before runs, whatever an old cache made of it', async () => {
+test('no Job is created while the previous one runs, even if a stale cache says otherwise', async () => {
   await start(1);
   await start(2);
   expect(await jobs()).toEqual([names.job(1)]);
 });
 
-test('no Job is created while the pods of one that is about to fail still end', async () => {
+test('no Job is created while the pods of a failing Job are still ending', async () => {
   await start(1);
   await endFirst('FailureTarget');
   await start(2);
   expect(await jobs()).toEqual([names.job(1)]);
 });
 
-/** As the worker of a range leaves it. */
+/** Saved as by the worker of a range. */
 async function saveCheckpoint(rangeId: number, finished: boolean, rootUid = root): Promise<void> {
   const totals = { positions: [], updatedTime: '2026-05-04T12:00:00Z', instance: 'worker', identitiesPerSecond: 0 };
   const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: names.root, uid: rootUid };
@@ -63,7 +63,7 @@ async function saveCheckpoint(rangeId: number, finished: boolean, rootUid = root
   });
 }
 
-test('no Job is created for ranges that are done, whatever an old cache made of them', async () => {
+test('no Job is created for finished ranges, even if a stale cache shows them as unfinished', async () => {
   await start(1);
   await endFirst('Complete');
   await saveCheckpoint(0, true);
@@ -76,7 +76,7 @@ test.each([
   ['was removed', async () => {}],
   ['does not say that its range is done', () => saveCheckpoint(1, false)],
   ['is of a plan that was removed', () => saveCheckpoint(1, true, 'another-uid')],
-])('a Job follows one that ended well where a checkpoint %s', async (_, save) => {
+])('a new Job follows a successful one if a checkpoint %s', async (_, save) => {
   await start(1);
   await endFirst('Complete');
   await saveCheckpoint(0, true);
@@ -85,14 +85,14 @@ test.each([
   expect(await jobs()).toEqual([names.job(1), names.job(2)]);
 });
 
-test('a Job follows one that has failed', async () => {
+test('a new Job follows a failed one', async () => {
   await start(1);
   await endFirst('Failed');
   await start(2);
   expect(await jobs()).toEqual([names.job(1), names.job(2)]);
 });
 
-test('no Job is created for a plan that has been removed', async () => {
+test('no Job is created for a removed plan', async () => {
   await fake.client.delete(CONFIG_MAPS, { namespace, name: names.root });
   await start(1);
   expect(await jobs()).toEqual([]);

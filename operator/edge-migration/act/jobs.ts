@@ -20,7 +20,7 @@ export class ObjectInTheWayError extends Error {
 }
 
 /**
- * Starts the Job of one attempt. The cache that the decision was made on may be old, so the attempt before is looked up
+ * Starts the Job of one attempt. The cache behind the decision may be stale, so the previous attempt is looked up
  * again: two Jobs of one migration never run at the same time. The name is the attempt's, so a second call finds the
  * first one's Job and leaves it.
  */
@@ -33,7 +33,7 @@ export async function createJob(
   const { migration, operation, logger, signal } = target;
   const names = objectNames(migration, operation);
   const root = await client.get(CONFIG_MAPS, { namespace, name: names.root }, { signal });
-  // Removed since: the next pass plans again.
+  // Removed meanwhile: the next pass plans again.
   if (root?.metadata.uid === undefined) return;
   if (attempt > 1 && !(await hasGone(context, target, names.job(attempt - 1)))) return;
   if (attempt > 1 && (await areDone(context, target, rangeIds, root.metadata.uid))) return;
@@ -59,13 +59,13 @@ export async function createJob(
   }
 }
 
-/** Whether the attempt before is over. */
+/** Whether the previous attempt is over. */
 async function hasGone({ client, namespace }: ActionContext, { signal }: ActionTarget, name: string): Promise<boolean> {
   const job = await client.get(JOBS, { namespace, name }, { signal });
   return job === undefined || hasEnded(job);
 }
 
-/** Whether the checkpoints of this plan's or copy's ranges say that nothing is left to do. */
+/** Whether the checkpoints of this plan's or copy's ranges show that nothing is left to do. */
 async function areDone(
   { client, namespace }: ActionContext,
   { migration, operation, signal }: ActionTarget,
@@ -103,7 +103,7 @@ async function checkOwner({ client, namespace }: ActionContext, name: string, { 
   }
 }
 
-/** Suspends, resumes or widens a Job that runs. */
+/** Suspends, resumes or widens a running Job. */
 export async function adjustJob(
   { client, namespace }: ActionContext,
   { migration, operation, logger, signal }: ActionTarget,

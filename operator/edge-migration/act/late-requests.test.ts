@@ -34,7 +34,7 @@ const planOf = (root: KubernetesObject | undefined) =>
 
 const read = (resource: Resource, name: string) => fake.client.get(resource, { namespace, name });
 
-/** A client of a replica that led before: what it writes to this object lies in the network until `meanwhile` is over. */
+/** A client of a former leader: its writes to this object stay in the network until `meanwhile` is over. */
 function delay(resource: Resource, name: string, meanwhile: () => Promise<unknown>): KubernetesClient {
   const client = fake.connect();
   let hasWaited = false;
@@ -64,16 +64,16 @@ function delay(resource: Resource, name: string, meanwhile: () => Promise<unknow
   };
 }
 
-describe('ranges that a replica planned which does not lead any more', () => {
+describe('ranges planned by a former leader', () => {
   const plan = (client: KubernetesClient) =>
     writeRangePlan(contextOf(client), { migration: ofProject(), operation: 'copy', logger, signal });
 
-  test.each(['ranges', 'root'] as const)('are not put under the plan of the leader: %s', async (which) => {
+  test.each(['ranges', 'root'] as const)("are not stored under the current leader's plan: %s", async (which) => {
     const names = objectNames(ofProject(), 'copy');
     const resource = which === 'ranges' ? SECRETS : CONFIG_MAPS;
     let planned: unknown;
     const late = delay(resource, names[which], async () => {
-      // By which the plans can be told apart.
+      // Distinguishes the plans.
       const [environment] = project.stores.project.environments;
       await project.sql(
         `INSERT INTO environments_identity (identifier, created_date, environment_id, system_traits)
@@ -90,7 +90,7 @@ describe('ranges that a replica planned which does not lead any more', () => {
     expect(ranges?.metadata.ownerReferences).toMatchObject([{ uid: root?.metadata.uid }]);
   });
 
-  test('get their plan although something has labelled and annotated the root meanwhile', async () => {
+  test('are stored although their root was labelled or annotated meanwhile', async () => {
     const names = objectNames(ofProject(), 'copy');
     const metadata = { labels: { inventory: 'seen' }, annotations: { policy: 'checked' } };
     const late = delay(SECRETS, names.ranges, () =>
@@ -102,7 +102,7 @@ describe('ranges that a replica planned which does not lead any more', () => {
     expect(root?.metadata).toMatchObject(metadata);
   });
 
-  test('are planned again where planning did not end', async () => {
+  test('are planned again after an interrupted planning', async () => {
     const names = objectNames(ofProject(), 'copy');
     const broken: KubernetesClient = { ...fake.client, apply: () => Promise.reject(new Error('killed')) };
     await expect(plan(broken)).rejects.toThrow('killed');
@@ -113,7 +113,7 @@ describe('ranges that a replica planned which does not lead any more', () => {
   });
 });
 
-describe('a write of a replica that does not lead any more', () => {
+describe('a late write of a former leader', () => {
   const names = () => objectNames(buildMigration(), 'copy');
   const carryOut = (client: KubernetesClient, action: Action) =>
     act(contextOf(client), { migration: buildMigration(), logger, signal }, action);
@@ -137,13 +137,13 @@ describe('a write of a replica that does not lead any more', () => {
     ['the list of what Edge cannot hold', () => names().unstorableReport, unstorable(1), unstorable(2)],
     ['the report of skipped identities', () => names().skippedReport, skipped, skipped],
     ['the series of requests', () => names().stillOnCore, day('2026-11-01'), day('2026-11-02')],
-  ])('does not put %s in the place of what the leader wrote', async (_, nameOf, early, later) => {
+  ])('does not replace %s that the current leader has written', async (_, nameOf, early, later) => {
     await carryOut(fake.client, early);
     const name = nameOf();
     let written: unknown;
     const late = delay(CONFIG_MAPS, name, async () => {
       await carryOut(fake.client, later);
-      // Whatever a leader has written meanwhile, if it was the same.
+      // As written by the leader meanwhile, if it was the same.
       await fake.client.patch(CONFIG_MAPS, { namespace, name }, { data: { leader: 'yes' } });
       written = await read(CONFIG_MAPS, name);
     });
@@ -152,7 +152,7 @@ describe('a write of a replica that does not lead any more', () => {
     expect(await read(CONFIG_MAPS, name)).toEqual(written);
   });
 
-  test('neither takes the next plan away, nor changes what the pods of that follow', async () => {
+  test('neither removes the next plan nor changes the settings of its pods', async () => {
     const { root: name } = names();
     const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace, name } };
     const replace = async () => {
@@ -171,7 +171,7 @@ describe('a write of a replica that does not lead any more', () => {
     }
   });
 
-  test('lets go of no Job of the next plan', async () => {
+  test('does not remove a Job of the next plan', async () => {
     const name = names().job(1);
     const labels = { [LABELS.migrationUid]: buildMigration().uid, [LABELS.component]: 'copy' };
     const create = (uid: string, status: object) => {

@@ -4,7 +4,7 @@ import type { VerifySettings } from '../../verify/settings.ts';
 import type { LiveSettings } from '../facts.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 
-/** Writes what pods of the running copy follow into the root ConfigMap, which each of them reads every few seconds. */
+/** Writes the settings of a running copy into the root ConfigMap, which each of its pods reads every few seconds. */
 export async function writeLiveSettings(
   { client, namespace }: ActionContext,
   { migration, operation, logger, signal }: ActionTarget,
@@ -12,7 +12,7 @@ export async function writeLiveSettings(
 ) {
   const name = objectNames(migration, operation).root;
   const root = await client.get(CONFIG_MAPS, { namespace, name }, { signal });
-  // Removed since: the next pass plans again.
+  // Removed meanwhile: the next pass plans again.
   if (root === undefined) return;
   const { resourceVersion } = root.metadata;
   const patch = { metadata: { resourceVersion }, data: { settings: JSON.stringify(settings) } };

@@ -14,15 +14,15 @@ import { buildRanges, buildRoot, type RootReference } from '../objects.ts';
 import { parsePlan } from '../parse.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 
-/** A Secret holds a mebibyte at most, its keys and base64's third more included. */
+/** A Secret holds a mebibyte at most, including its keys and the third that base64 adds. */
 const LARGEST_SECRET = 700_000;
 
 /**
  * Counts the project's identities, divides them into ranges and writes both down. The root ConfigMap gets the plan
- * last: until then nothing runs, and a crash in between only means that it is all done again. Afterwards the ranges are
- * never created again, because pods may be in their midst: a cache that does not show the plan is behind, and where somebody
- * has damaged it all goes together. Nor does a replica that led before put its ranges under the plan of the one that
- * leads now, however late its requests arrive: each of them is about a root of its own.
+ * last: until then nothing runs, and after a crash in between everything is simply done again. Afterwards the ranges
+ * are never created again, because pods may be working on them: a cache that does not show the plan is stale, and a
+ * damaged plan is removed with all it owns. Nor can a former leader put its ranges under the current leader's plan,
+ * however late its requests arrive: each of them names its own root.
  */
 export async function writeRangePlan(context: ActionContext, { migration, operation, logger, signal }: ActionTarget) {
   const { client, core, namespace, clock } = context;
@@ -34,7 +34,7 @@ export async function writeRangePlan(context: ActionContext, { migration, operat
   const project = await core.projects.get(spec.projectId, signal);
   const environments = project?.environments ?? [];
   const { parallelism } = spec.copy;
-  // Before anything is counted: what is newer was not planned.
+  // Read before counting: newer identities are not in the plan.
   const newestId = await core.identities.newestId(signal);
   const ranges = isComparison(operation)
     ? await planVerification(core, environments, parallelism, (all) => fitSecret(all, LARGEST_SECRET / 2), signal)
@@ -51,7 +51,7 @@ export async function writeRangePlan(context: ActionContext, { migration, operat
   const planned = ranges.map(({ rangeId, identities }) => ({ rangeId, identities }));
   const plan = { plannedTime: formatTime(clock.now()), ranges: planned };
   const withPlan = buildRoot(place, { plan });
-  // Over this root, and no other; it may have been labelled or annotated meanwhile.
+  // Only over this root, which may have been labelled or annotated meanwhile.
   const metadata = { ...withPlan.metadata, uid: reference.uid };
   await client.apply(CONFIG_MAPS, { ...withPlan, metadata }, { ...options, force: true });
   logger.info(
@@ -66,9 +66,9 @@ export async function writeRangePlan(context: ActionContext, { migration, operat
 }
 
 /**
- * Those of a root that has gone stand in the way until Kubernetes has removed them, too; whose they are cannot be read.
+ * The ranges of a deleted root also stand in the way until Kubernetes has removed them; their owner cannot be read.
  *
- * @throws AlreadyExistsError then: it is all done again
+ * @throws AlreadyExistsError in that case: everything is done again
  */
 async function createRanges(
   { client }: ActionContext,
@@ -86,8 +86,8 @@ async function createRanges(
 }
 
 /**
- * Whether there is a plan, or will be once one that cannot be read is removed, with everything that was done by it. What
- * planning that did not end has left is removed.
+ * Whether there is a plan, or will be once an unreadable one is removed together with all its results. Removes what
+ * unfinished planning has left.
  */
 async function isPlanned(
   { client, namespace }: ActionContext,
@@ -112,7 +112,7 @@ interface DescribedRange extends Pick<MeasuredRange, 'rangeId' | 'identities'> {
   readonly bySegment?: readonly number[];
 }
 
-/** @param others what pods have to know besides; a copy checks at its end that it has read what was planned */
+/** @param others further settings for the pods; at its end a copy checks that it has read what was planned */
 function describeRanges(
   ranges: readonly DescribedRange[],
   others: (range: DescribedRange) => object = () => ({}),

@@ -4,7 +4,7 @@ import type { StatusRecord } from '../record.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { readConfigMap } from './write-config-map.ts';
 
-/** Puts what cannot be computed again beside the EdgeMigration, in case its status is removed. */
+/** Stores what cannot be computed again next to the EdgeMigration, in case its status is removed. */
 export async function writeRecord(
   { client, namespace }: ActionContext,
   { migration, signal }: Omit<ActionTarget, 'operation'>,

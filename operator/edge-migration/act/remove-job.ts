@@ -2,7 +2,7 @@ import { objectNames } from '@edge-migration/contract/edge-migration/api.ts';
 import { JOBS } from '@edge-migration/kubernetes/resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 
-/** Removes a Job whose workers have ended and whose pods have not. It stays to be seen until the last of them is gone. */
+/** Removes a Job whose workers have ended but whose pods have not. It stays visible until the last pod is gone. */
 export async function removeJob(
   { client, namespace }: ActionContext,
   { migration, operation, logger, signal }: ActionTarget,

@@ -4,12 +4,12 @@ import { buildSkippedReport } from '../objects.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { readConfigMap } from './write-config-map.ts';
 
-/** A ConfigMap holds a mebibyte; some of it is for names and labels. */
+/** A ConfigMap holds a mebibyte; part of it is left for names and labels. */
 export const LARGEST_REPORT = 900_000;
 
 /**
- * Joins the lists of skipped identities that the ranges' checkpoints hold into one ConfigMap that outlives them. What
- * does not fit is counted in its key `truncated`; the pods' logs have every line.
+ * Joins the lists of skipped identities from the ranges' checkpoints into one ConfigMap that outlives them. The key
+ * `truncated` counts what does not fit; the pods' logs have every line.
  */
 export async function writeSkippedReport(
   { client, namespace }: ActionContext,

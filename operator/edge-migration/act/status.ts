@@ -8,10 +8,10 @@ import {
 import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 
 /**
- * Writes the whole status by server-side apply, or nothing when it is as it was.
+ * Writes the whole status by server-side apply, or nothing when it is unchanged.
  *
- * @throws ConflictError when the EdgeMigration has changed since it was read, or is another one of the same name by now
- *   (a uid would not tell: the status subresource ignores it)
+ * @throws ConflictError when the EdgeMigration has changed since it was read, or another one has its name by now (a uid
+ *   would not show this: the status subresource ignores it)
  */
 export async function applyStatus(
   client: KubernetesClient,

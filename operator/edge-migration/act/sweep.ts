@@ -3,14 +3,14 @@ import { CONFIG_MAPS, JOBS } from '@edge-migration/kubernetes/resources.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { ActionContext } from './context.ts';
 
-/** An object that says it belongs to an EdgeMigration which the cache does not have. */
+/** An object that claims to belong to an EdgeMigration which the cache does not have. */
 export interface Orphan {
   migrationUid: string;
 }
 
 /**
- * Removes what an EdgeMigration that is gone, or is going, has left: its pods stop with their Job. The caches may be old, so the API
- * server is asked first whether the EdgeMigration really is gone, or is another one by now.
+ * Removes what a deleted EdgeMigration, or one being deleted, has left: its pods stop with their Job. The caches may be
+ * stale, so the API server is asked first whether the EdgeMigration is really gone or has been replaced.
  */
 export async function sweep(
   { client, namespace }: ActionContext,

@@ -24,7 +24,7 @@ async function write(identities: readonly UnstorableIdentity[]): Promise<Record<
   >;
 }
 
-test('the report names each identity by its ids, says why, and what to do about it; and is empty once nothing is left', async () => {
+test('the report names each identity by its ids with the reason and the remedy, and is empty once none is left', async () => {
   const first = await write([
     { environmentId: 3, identityId: 7, cause: 'KeyTakenByAnother' },
     { environmentId: 3, identityId: 8, cause: 'NumberTooPrecise' },
@@ -43,7 +43,7 @@ test('the report names each identity by its ids, says why, and what to do about 
   expect(await write([])).toEqual({ 'unstorable.jsonl': '', 'reasons.txt': '', lines: '0' });
 });
 
-test('what does not fit into a ConfigMap is counted', async () => {
+test('the report counts the identities that do not fit into a ConfigMap', async () => {
   const identities = Array.from({ length: 20_000 }, (_, identityId) => ({
     environmentId: 3,
     identityId,

@@ -6,7 +6,7 @@ import type { ActionContext, ActionTarget } from './context.ts';
 import { joinLines, LARGEST_REPORT } from './skipped-report.ts';
 import { readConfigMap } from './write-config-map.ts';
 
-/** Puts the identities that replay cannot follow as a whole into one ConfigMap: ids and reasons, and what to do about each. */
+/** Lists the identities that replay cannot follow completely in one ConfigMap, with reasons and remedies. */
 export async function writeUnstorableReport(
   { client, namespace }: ActionContext,
   { migration, logger, signal }: Omit<ActionTarget, 'operation'>,

@@ -18,7 +18,7 @@ const day = (date: string, writes: number): UsageSeries['days'][number] => ({
   rows: [{ environment: 1, client: 'flagsmith-js-sdk/9.3.1', writes, reads: 0 }],
 });
 
-/** The series' days after this, and the version of the ConfigMap. */
+/** The resulting days of the series, and the version of the ConfigMap. */
 async function write(days: UsageSeries['days'], most = 59): Promise<{ days: unknown; version: unknown }> {
   const context = { client: fake.client, namespace: 'edge-migration' } as ActionContext;
   const signal = new AbortController().signal;
@@ -33,7 +33,7 @@ async function write(days: UsageSeries['days'], most = 59): Promise<{ days: unkn
   return { days: (JSON.parse(text) as UsageSeries).days, version: object?.metadata.resourceVersion };
 }
 
-test('the series of requests to Core keeps earlier days, forgets those that are too old, and is not written twice', async () => {
+test('the series of requests to Core keeps earlier days, drops days that are too old, and is not written twice', async () => {
   const [one, two, three] = [day('2026-11-01', 5), day('2026-11-02', 3), day('2026-11-03', 1)];
   expect((await write([one, two])).days).toEqual([one, two]);
   const grown = day('2026-11-02', 9);
@@ -43,7 +43,7 @@ test('the series of requests to Core keeps earlier days, forgets those that are 
   expect((await write([three], 2)).days).toEqual([grown, three]);
 });
 
-test('a series that someone has damaged is begun again', async () => {
+test('a damaged series of requests is started again', async () => {
   await write([day('2026-11-01', 5)]);
   const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: reference, data: { 'series.json': '{"version":1' } };
   await fake.client.apply(CONFIG_MAPS, object, { fieldManager: 'someone', force: true });

@@ -5,7 +5,7 @@ import { extendSeries, parseSeries, type UsageSeries } from '../usage/series.ts'
 import type { ActionContext, ActionTarget } from './context.ts';
 import { readConfigMap } from './write-config-map.ts';
 
-/** Brings the daily series of requests to Core up to date; what it has of earlier days stays. */
+/** Brings the daily series of requests to Core up to date and keeps its earlier days. */
 export async function writeUsageSeries(
   { client, namespace }: ActionContext,
   { migration, signal }: Omit<ActionTarget, 'operation'>,

@@ -11,7 +11,7 @@ import { readConfigMap } from './write-config-map.ts';
 const LARGEST_SAMPLES = 700_000;
 const LARGEST_SKIPPED = 200_000;
 
-/** Puts the outcome of a comparison, for programs and for people, and its samples into one ConfigMap that is kept. */
+/** Stores the outcome of a comparison, for programs and for people, with its samples in one ConfigMap that is kept. */
 export async function writeVerificationReport(
   { client, namespace }: ActionContext,
   { migration, operation, logger, signal }: ActionTarget,

@@ -3,20 +3,20 @@ import { applyOver } from '@edge-migration/kubernetes/apply-over.ts';
 import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 
-/** A ConfigMap as it is now, and how to put something in its place. */
+/** The present content of a ConfigMap, and how to replace it. */
 export interface ReadConfigMap {
-  /** Its texts; empty where there is no such ConfigMap. */
+  /** Its data; empty where there is no such ConfigMap. */
   readonly data: Readonly<Record<string, string>>;
   /**
-   * Writes over what was read. It is read before what is to be written is found out, so that a write of a replica that does
-   * not lead any more is refused.
+   * Replaces what was read. The ConfigMap is read before its new content is computed, so that a replica that no longer
+   * leads has its write refused.
    *
    * @throws ConflictError when it has been written since
    */
   write(object: KubernetesObject): Promise<void>;
 }
 
-/** Reads a ConfigMap that is to be written. Throws ApiError. */
+/** Reads a ConfigMap before it is written. Throws ApiError. */
 export async function readConfigMap(
   client: KubernetesClient,
   reference: { namespace: string; name: string },

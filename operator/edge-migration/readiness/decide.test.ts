@@ -27,17 +27,17 @@ const say = (readiness: ReadinessFact, changes: Partial<Facts> = {}) => {
 };
 
 describe('EdgeReady', () => {
-  test('is not stated where no table is configured that could tell', () => {
+  test('is not stated if no table is configured that shows it', () => {
     const { status } = decide(facts());
     expect(condition(status, 'EdgeReady')).toBe('absent');
   });
 
-  test('does not outlive the configuration that it came from', () => {
+  test('does not outlive its configuration', () => {
     const { status } = decide(next(facts({ readiness: edgeReady() }), 0, { readiness: undefined }));
     expect(condition(status, 'EdgeReady')).toBe('absent');
   });
 
-  test('is true when everything was found, and says what', () => {
+  test('is true when everything was found, and lists it', () => {
     expect(say(edgeReady())).toEqual({
       condition: 'True/Complete',
       message:
@@ -71,7 +71,7 @@ describe('EdgeReady', () => {
       'MetaRowsNotKept',
       /does not keep the _META rows up to date/,
     ],
-  ])('names %s that is missing, and who writes it', ([, readiness, reason, message]) => {
+  ])('is false for %s that is missing, and names who writes it', ([, readiness, reason, message]) => {
     const said = say(readiness);
     expect(said.condition).toBe(`False/${reason}`);
     expect(said.message).toMatch(message);
@@ -84,23 +84,23 @@ describe('EdgeReady', () => {
     expect(message).toContain('environments env-1 (id 1), env-2 (id 2), env-3 (id 3) and 2 more');
   });
 
-  test('is unknown while a store does not answer, and says which', () => {
+  test('is unknown while a store does not answer, and names it', () => {
     const problem = { kind: 'problem', reason: 'EdgeRefused', message: 'no right to read', nextTime: NOON } as const;
     expect(say(problem)).toEqual({ condition: 'Unknown/EdgeRefused', message: 'no right to read' });
   });
 
-  test('stays as it was while nothing is looked at, and is unknown before the first look', () => {
+  test('stays unchanged while nothing is checked, and is unknown before the first check', () => {
     expect(say({ kind: 'unread' }).condition).toBe('Unknown/NotLookedAt');
     const { status } = decide(next(facts({ readiness: edgeReady() }), 0, { readiness: { kind: 'unread' } }));
     expect(condition(status, 'EdgeReady')).toBe('True/Complete');
   });
 
-  test('is told in mode Plan, before anything is copied', () => {
+  test('is stated in mode Plan before anything is copied', () => {
     const plan = { migration: migration({}, { mode: 'Plan' }) };
     expect(say(edgeReady({ enabled: false }), plan).condition).toBe('False/DynamoDBNotEnabled');
   });
 
-  test('is looked at again when the last look is old', () => {
+  test('is checked again when the last check is old', () => {
     const readiness = edgeReady({ nextTime: NOON + 500 });
     expect(decide(visitedFacts({ readiness, work: copying() })).nextTime).toBe(NOON + 500);
   });
@@ -112,7 +112,7 @@ const missing = without({ documents: [production] });
 const marks = (decided: ReturnType<typeof decide>) =>
   decided.actions.map(({ kind }) => kind).filter((kind) => kind.startsWith('mark'));
 
-describe("the marks that Flagsmith's dashboard goes by", () => {
+describe("the marks that Flagsmith's dashboard follows", () => {
   const starting = (readiness?: ReadinessFact) => visitedFacts({ readiness, work: work({ ranges: twoRanges }) });
   const ended = (readiness?: ReadinessFact) => ({
     ...visitedFacts({ readiness, work: copying() }),
@@ -120,17 +120,17 @@ describe("the marks that Flagsmith's dashboard goes by", () => {
     work: copiedWork(),
   });
 
-  test('come with the copy where readiness is switched off', () => {
+  test('are written with the copy if readiness is switched off', () => {
     expect(marks(decide(starting()))).toEqual(['markStarted']);
     expect(marks(decide(ended()))).toEqual(['markCompleted']);
   });
 
-  test('come with the copy where Edge is ready before it', () => {
+  test('are written with the copy if Edge is ready before it', () => {
     expect(marks(decide(starting(edgeReady())))).toEqual(['markStarted']);
     expect(marks(decide(ended(edgeReady())))).toEqual(['markCompleted']);
   });
 
-  test('are not written while Edge is not ready, nor while that is not known', () => {
+  test('are not written while Edge is not ready, nor while that is unknown', () => {
     const unknown = { kind: 'problem', reason: 'EdgeUnreachable', message: 'no answer', nextTime: NOON } as const;
     for (const readiness of [missing, unknown, { kind: 'unread' } as const]) {
       expect(marks(decide(starting(readiness)))).toEqual([]);
@@ -138,7 +138,7 @@ describe("the marks that Flagsmith's dashboard goes by", () => {
     }
   });
 
-  test('come as soon as Edge is ready, while the copy runs and after it, and once', () => {
+  test('are written once, as soon as Edge is ready, during the copy and after it', () => {
     const running = next(visitedFacts({ readiness: missing, work: copying() }), 1_000);
     const ready = next(running, 1_000, { readiness: edgeReady() });
     expect(marks(decide(running))).toEqual([]);
@@ -151,7 +151,7 @@ describe("the marks that Flagsmith's dashboard goes by", () => {
     expect(marks(decide(next(late, 1_000)))).toEqual([]);
   });
 
-  test('come to a migration that an older release has copied, whose status is seen for the first time', () => {
+  test('are written for a migration copied by an older release when its status is first seen', () => {
     const copied = next(ended(), 1_000);
     expect(marks(decide({ ...copied, readiness: edgeReady() }))).toEqual(['markCompleted']);
   });
@@ -164,7 +164,7 @@ describe("the marks that Flagsmith's dashboard goes by", () => {
   });
 });
 
-test('what Edge lacks is the message of a migration whose copy is complete', () => {
+test('the message of a completely copied migration names what Edge lacks', () => {
   const copied = next(
     { ...visitedFacts({ readiness: missing, work: copying() }), now: NOON + 60_000, work: copiedWork() },
     0,

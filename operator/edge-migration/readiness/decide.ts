@@ -13,18 +13,18 @@ import { isComplete, type ObservedReadiness } from './facts.ts';
 import type { HandoverDecision } from './handover.ts';
 import { findHindrance, keepMarks, whenToLookAtHindrance } from './marks.ts';
 
-/** What the rest of the decision says that matters here. */
+/** The part of the remaining decision that matters here. */
 interface Rest {
-  /** What is to be said of the hand-over. */
+  /** The finding about the hand-over. */
   handover: HandoverDecision['finding'];
   /** The copy is complete. */
   isCopied: boolean;
-  /** As far as anything has shown, every override that was copied has its row. */
+  /** As far as is known, every copied override has its row. */
   hasOverrides: boolean;
 }
 
 /**
- * The finding for condition `EdgeReady`. Undefined where no table is configured that could be looked at, and nothing keeps
+ * The finding for condition `EdgeReady`. Undefined where no table is configured that could be read, and nothing keeps
  * the project from being marked as migrated.
  */
 export function decideReadiness(facts: Facts, rest: Rest): FindingOf<'EdgeReady'> | undefined {
@@ -48,7 +48,7 @@ export function decideReadiness(facts: Facts, rest: Rest): FindingOf<'EdgeReady'
         return conditionFalse('OverridesNotShown', describeOverrides(readiness, migration.status));
       }
       if (hindrance?.kind === 'forwards') return conditionFalse('CoreWouldForward', hindrance.message);
-      // What was ready is so still, as far as anyone can tell.
+      // Once ready, it stays so as far as is known.
       if (hindrance !== undefined && before?.status !== 'True')
         return conditionUnknown(hindrance.reason, hindrance.message);
       return conditionTrue('Complete', describeComplete(readiness));
@@ -67,9 +67,9 @@ function describeIncomplete(
 }
 
 /**
- * The marks in the project metadata table, by which Flagsmith's dashboard goes over to Edge, and Core begins to forward:
- * none before Edge is ready, nor while Core would forward; after that, those that the copy has come to. Writing one twice
- * changes nothing.
+ * The marks in the project metadata table, by which Flagsmith's dashboard switches to Edge and Core begins to forward:
+ * none before Edge is ready, nor while Core would forward; after that, those that the copy has reached. Writing one
+ * twice changes nothing.
  */
 export function decideMarks(
   facts: Facts,
@@ -92,7 +92,7 @@ export function decideMarks(
   return { ...kept, admits: (action) => !isMark(action), late };
 }
 
-/** When Edge is to be looked at again; undefined when nothing more would follow from it. */
+/** When to check Edge again; undefined when nothing more would follow from it. */
 export function whenToLookAtEdge(readiness: Facts['readiness']): number | undefined {
   return readiness === undefined || readiness.kind === 'unread' ? undefined : readiness.nextTime;
 }

@@ -2,7 +2,7 @@ import type { Status } from '@edge-migration/contract/edge-migration/api.ts';
 import { recordedCondition } from '../conditions.ts';
 import type { ObservedReadiness, PlaceFact } from './facts.ts';
 
-/** What Edge lacks, and the first of it as a reason for programs. */
+/** What Edge lacks, with the first item as a reason for programs. */
 export interface Missing {
   reason: 'DynamoDBNotEnabled' | 'EnvironmentsMissing' | 'ServerKeysMissing' | 'MetaRowsMissing' | 'MetaRowsNotKept';
   message: string;
@@ -14,7 +14,7 @@ const MOST_NAMED = 3;
 const WRITER =
   "Flagsmith's own code writes these: set handover.mode to Run, or follow docs/cutover.md to let Flagsmith do it by hand";
 
-/** Says what is missing, and, unless a hand-over tells more, who writes it. */
+/** Says what is missing, and, unless a hand-over explains more, who writes it. */
 export function describeMissing(readiness: ObservedReadiness, projectId: number, withWriter: boolean): Missing {
   const { enabled, keepsMeta, missing, tables } = readiness;
   const found: Missing[] = [];
@@ -45,17 +45,17 @@ export function describeMissing(readiness: ObservedReadiness, projectId: number,
   return { reason: first?.reason ?? 'DynamoDBNotEnabled', message: withWriter ? `${message}. ${WRITER}` : message };
 }
 
-/** Override rows that nothing has shown to be there, and how to write them. */
+/** Override rows that were not shown to exist, and how to write them. */
 export function describeOverrides({ tables }: ObservedReadiness, { conditions }: Status): string {
   const isClosed = recordedCondition(conditions, 'Succeeded')?.reason === 'WindowClosed';
-  // At the end of the window Edge is the master: a repair leaves rows as they are.
+  // At the end of the window Edge is the master: a repair leaves rows unchanged.
   const cure = isClosed
     ? 'delete the EdgeMigration and apply it again: the copy writes the rows that are missing'
     : 'set spec.retry to repair-1 or another new repair-…: the comparison writes the rows that are missing';
   return `Edge cannot serve the project yet: table ${tables.environmentsV2} may lack rows of identity overrides: it was not the configured table during all of the copy, or not all the time since. To have them written, ${cure}`;
 }
 
-/** What was found, where everything is there. */
+/** What was found when nothing is missing. */
 export function describeComplete({ environments, serverKeys, tables }: ObservedReadiness): string {
   const parts = [
     ...(tables.environments === undefined ? [] : [`the documents of ${environments} environments`]),

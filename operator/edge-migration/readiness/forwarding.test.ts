@@ -11,17 +11,17 @@ const degraded = (readiness: ReadinessFact, forwardingPod: string | undefined) =
   return { condition: condition(status, 'Degraded'), message };
 };
 
-test('a Core that forwards requests of the project to Edge by itself is Degraded, with the pod that says so', () => {
+test("a Core that forwards the project's requests to Edge is Degraded, with the name of the pod", () => {
   const found = degraded(edgeReady(), 'api-1');
   expect(found.condition).toBe('True/CoreForwards');
   expect(found.message).toMatch(/pod api-1 .* EDGE_API_URL/);
 });
 
-test('a Core that knows where Edge is forwards nothing of a project that is not switched on', () => {
+test("a Core that knows Edge's address forwards nothing for a project that is not switched on", () => {
   expect(degraded(edgeReady({ enabled: false }), 'api-1').condition).toBe('False/AsExpected');
 });
 
-test('a Core that does not know where Edge is forwards nothing', () => {
+test("a Core that does not know Edge's address forwards nothing", () => {
   expect(degraded(edgeReady(), undefined).condition).toBe('False/AsExpected');
 });
 
@@ -30,7 +30,7 @@ test.for<[string, object[], boolean]>([
   ['comes from a Secret', [{ name: 'EDGE_API_URL', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }], true],
   ['is empty', [{ name: 'EDGE_API_URL', value: '' }], false],
   ['is missing', [{ name: 'OTHER' }], false],
-])('a pod knows where Edge is when EDGE_API_URL %s', ([, env, expected]) => {
+])('a pod knows the address of Edge only if EDGE_API_URL is set: it %s', ([, env, expected]) => {
   const pod = {
     apiVersion: 'v1',
     kind: 'Pod',

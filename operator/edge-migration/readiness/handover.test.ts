@@ -36,7 +36,7 @@ const ended = (outcome: 'done' | 'refused' | 'failed', words = 'its words', time
 });
 const running: HandoverState = { kind: 'running', isOverdue: false, trouble: undefined };
 
-/** A migration that was accepted, and of which nothing is planned yet. */
+/** An accepted migration for which nothing is planned yet. */
 const accepted = (changes: Partial<Facts> = {}) =>
   visitedFacts({ readiness: incomplete, handover: handover(), ...changes });
 const starts = ({ actions }: Decision) => actions.filter(({ kind }) => kind === 'startHandover');
@@ -44,19 +44,19 @@ const kinds = ({ actions }: Decision) => actions.map(({ kind }) => kind);
 const say = ({ status }: Decision) => status.conditions?.find(({ type }) => type === 'EdgeReady')?.message;
 
 describe('before the copy', () => {
-  test('the hand-over is started once the migration is accepted, and nothing is planned meanwhile', () => {
+  test('the hand-over starts once the migration is accepted, and nothing is planned meanwhile', () => {
     const decision = decide(accepted());
     expect(kinds(decision)).toEqual(['startHandover']);
     expect(condition(decision.status, 'Copied')).toBe('False/WaitingForHandover');
   });
 
-  test('nothing is planned either before the migration was said to be accepted, or for one that is not any more', () => {
+  test('nothing is planned before the migration is reported as accepted, nor after it no longer is', () => {
     const unseen = facts({ readiness: incomplete, handover: handover() });
     expect(condition(decide(unseen).status, 'Copied')).toBe('False/WaitingForHandover');
     expect(starts(decide(accepted({ olderDuplicate: 'other/project-42' })))).toEqual([]);
   });
 
-  test('the copy waits while it runs, and says why its pod does not start', () => {
+  test('the copy waits while the hand-over runs, and the status says why its pod does not start', () => {
     const state: HandoverState = { kind: 'running', isOverdue: false, trouble: 'ErrImagePull' };
     const decision = decide(accepted({ handover: handover({ state }) }));
     expect(kinds(decision)).toEqual([]);
@@ -65,7 +65,7 @@ describe('before the copy', () => {
     expect(decision.nextTime).toBe(NOON + 1_000);
   });
 
-  test('the copy waits while the hand-overs of other projects go before', () => {
+  test('the copy waits while the hand-overs of other projects precede its own', () => {
     const decision = decide(
       accepted({ handover: handover({ state: { kind: 'queued', isOverdue: false, againMs: 10_000 } }) }),
     );
@@ -81,12 +81,12 @@ describe('before the copy', () => {
     expect(kinds(decide(accepted({ handover: handover({ state }) })))).toContain('planRanges');
   });
 
-  test.for(['done', 'refused', 'failed'] as const)('the copy follows when it has ended as %s', (outcome) => {
+  test.for(['done', 'refused', 'failed'] as const)('the copy follows a hand-over that has ended as %s', (outcome) => {
     const decision = decide(accepted({ handover: handover({ state: ended(outcome) }) }));
     expect(kinds(decision)).toContain('planRanges');
   });
 
-  test('nothing is handed over that Edge has already', () => {
+  test('nothing is handed over that Edge already has', () => {
     expect(kinds(decide(accepted({ readiness: edgeReady() })))).toEqual(['planRanges']);
   });
 
@@ -95,21 +95,21 @@ describe('before the copy', () => {
     expect(kinds(decide(accepted({ readiness: problem })))).toEqual(['planRanges']);
   });
 
-  test('the switch is not set while Core would then forward requests to Edge by itself, and the copy does not wait', () => {
+  test('the switch is not set while Core would then forward requests to Edge, and the copy does not wait', () => {
     const decision = decide(accepted({ forwardingPod: 'api-1' }));
     expect(starts(decision)).toEqual([]);
     expect(kinds(decision)).toContain('planRanges');
     expect(say(decision)).toMatch(/pod api-1 of the Core API has EDGE_API_URL/);
   });
 
-  test('a release is asked all the same what it could do, and a switch that is set already is no matter', () => {
+  test('a release is still asked what it could do, and a switch that is already set does not matter', () => {
     const asking = handover({ mode: 'Verify', stage: 'verify' });
     expect(starts(decide(accepted({ forwardingPod: 'api-1', handover: asking })))).toHaveLength(1);
     const lacking = edgeReady({ keepsMeta: false });
     expect(starts(decide(accepted({ forwardingPod: 'api-1', readiness: lacking })))).toHaveLength(1);
   });
 
-  test('nothing is started while the migration is suspended', () => {
+  test('no hand-over starts while the migration is suspended', () => {
     const suspended = migration({}, { suspend: true });
     expect(starts(decide(accepted({ migration: suspended })))).toEqual([]);
   });
@@ -139,22 +139,22 @@ describe('a hand-over that failed', () => {
     [3, 40],
     [4, 60],
     [40, 60],
-  ])('for the %i. time is tried again after %i minutes', ([attempt = 0, minutes = 0]) => {
+  ])('is retried for the %i. time after %i minutes', ([attempt = 0, minutes = 0]) => {
     expect(starts(again(attempt, minutes - 1))).toEqual([]);
     expect(starts(again(attempt, minutes))).toHaveLength(1);
   });
 
-  test('is tried again at once when the pods of the Core API or the spec have changed', () => {
+  test("is retried at once when the Core API's pods or the spec have changed", () => {
     expect(starts(again(9, 1, { isOutdated: true }))).toHaveLength(1);
   });
 
-  test('says when it is tried again', () => {
+  test('has the time of its next try in the status', () => {
     expect(say(again(2, 5))).toContain('it is retried at 2026-05-04T12:15:00Z');
     const suspended = decide({ ...failed(), migration: migration({}, { suspend: true }) });
     expect(say(suspended)).not.toContain('retried');
   });
 
-  test('is told by EdgeReady with the last words of its pod', () => {
+  test('is reported by EdgeReady with the last words of its pod', () => {
     const decision = decide(failed());
     expect(condition(decision.status, 'EdgeReady')).toBe('False/HandoverFailed');
     expect(say(decision)).toMatch(
@@ -163,7 +163,7 @@ describe('a hand-over that failed', () => {
     expect(condition(decision.status, 'Degraded')).toBe('False/AsExpected');
   });
 
-  test('is tried again after ten minutes, and not before', () => {
+  test('is retried after ten minutes, and not before', () => {
     expect(starts(decide(failed(NOON - 599_000)))).toEqual([]);
     expect(starts(decide(failed(NOON - 600_000)))).toHaveLength(1);
   });
@@ -174,20 +174,20 @@ describe('a hand-over that failed', () => {
       (before) => ({ ...before, migration: { ...before.migration, spec: migration({}, { suspend: true }).spec } }),
     ],
     ['Edge has what it lacked', (before) => ({ ...before, readiness: edgeReady() })],
-  ])('is looked at no more often than others when its time has come while %s', ([, change]) => {
+  ])('is checked no more often than others when its time has come while %s', ([, change]) => {
     const decision = decide(change(failed(NOON - 700_000)));
     expect(starts(decision)).toEqual([]);
     expect(decision.nextTime).toBe(NOON + 60_000);
   });
 
-  test('is tried again at once when spec.retry asks for it', () => {
+  test('is retried at once when spec.retry asks for it', () => {
     const before = failed();
     const spec = migration({}, { retry: 'again' }).spec;
     expect(starts(decide({ ...before, migration: { ...before.migration, spec } }))).toHaveLength(1);
   });
 });
 
-test('a hand-over that ended well, and left Edge without something, is made once more when spec.retry asks for it', () => {
+test('a successful hand-over after which Edge still lacks something is repeated when spec.retry asks for it', () => {
   const before = accepted({ handover: handover({ state: ended('done') }) });
   const { spec } = migration({}, { retry: 'again' });
   const asked = { ...before, migration: { ...before.migration, spec } };
@@ -202,20 +202,20 @@ describe('after the copy', () => {
     return { ...next({ ...copying, now: NOON + 60_000, work: copiedWork() }, 1_000), ...changes };
   };
 
-  test('Flagsmith is told that the overrides are complete, also where Edge was ready before', () => {
+  test('a hand-over makes Flagsmith take the overrides as complete, even if Edge was ready before', () => {
     const after = handover({ stage: 'after' });
     const partly = edgeReady({ overridesCounted: false });
     expect(starts(decide(copied({ handover: after, readiness: partly })))).toHaveLength(1);
     expect(starts(decide(copied({ handover: after, readiness: edgeReady() })))).toEqual([]);
   });
 
-  test('a hand-over under way does not take back that the copy is complete', () => {
+  test('a running hand-over does not revoke the completion of the copy', () => {
     const decision = decide(copied({ handover: handover({ stage: 'after', state: running }), readiness: incomplete }));
     expect(condition(decision.status, 'Copied')).toBe('True/Complete');
   });
 });
 
-test('a plan only asks what could be done, and so does mode Verify', () => {
+test('a plan only asks what could be done, as does mode Verify', () => {
   const run = { mode: 'Run', when: 'BeforeCopy' } as const;
   const { settings } = facts();
   expect(chooseStage(migration({}, { mode: 'Plan' }), run, settings)).toBe('verify');
@@ -224,7 +224,7 @@ test('a plan only asks what could be done, and so does mode Verify', () => {
   expect(chooseStage(migration(), { ...run, when: 'AfterCopy' }, settings)).toBeUndefined();
 });
 
-test('what a release could hand over is told beside what is missing', () => {
+test('the status shows what a release could hand over next to what is missing', () => {
   const verified: HandoverState = {
     kind: 'ended',
     time: NOON,

@@ -8,19 +8,19 @@ import type { Facts } from '../facts.ts';
 import { hasOverrides } from '../overrides.ts';
 import { type HandoverFact, type HandoverState, isComplete, type ReadinessFact } from './facts.ts';
 
-/** What is to be done about the hand-over by Flagsmith's own code. */
+/** What to do about the hand-over by Flagsmith's own code. */
 export interface HandoverDecision {
   actions: Action[];
   /** The copy waits for it: environments come first, as in Flagsmith's own migration. */
   waits: boolean;
   nextTime: number | undefined;
-  /** What `EdgeReady` says of it while Edge lacks something. */
+  /** What `EdgeReady` says about it while Edge lacks something. */
   finding: { reason: 'HandoverRunning' | 'HandoverFailed'; message: string } | { message: string } | undefined;
 }
 
 const NOTHING: HandoverDecision = { actions: [], waits: false, nextTime: undefined, finding: undefined };
 
-/** Whose turn it is: a plan only asks what could be done; overrides count as complete only once all of them have rows. */
+/** The next stage: a plan only checks what could be done; overrides count as complete only once all have rows. */
 export function chooseStage(
   { spec, status }: Pick<EdgeMigration, 'spec' | 'status'>,
   { mode, when }: Pick<HandoverFact, 'mode' | 'when'>,
@@ -33,7 +33,7 @@ export function chooseStage(
   return when === 'BeforeCopy' ? 'before' : undefined;
 }
 
-/** Starts the hand-over when it is wanted, and once more some time after it failed, or when `spec.retry` asks for it. */
+/** Starts the hand-over when it is wanted, and again some time after it failed, or when `spec.retry` asks for it. */
 export function decideHandover({ migration, handover, readiness, forwardingPod, now }: Facts): HandoverDecision {
   if (handover?.stage === undefined || readiness === undefined) return NOTHING;
   const { stage, state } = handover;
@@ -78,13 +78,13 @@ export function decideHandover({ migration, handover, readiness, forwardingPod, 
   }
 }
 
-/** One that failed is made once more some time later, or once its cause may have gone; any, when that is asked for. */
+/** A failed one is run again some time later, or once its cause may have gone; any, when that is requested. */
 function describeEnd(
   { outcome, words, time, attempt, isOutdated }: Extract<HandoverState, { kind: 'ended' }>,
   { start, isAsked, mayRetry, now }: { start: Action; isAsked: boolean; mayRetry: boolean; now: number },
 ): HandoverDecision {
   const hasFailed = outcome !== 'done' && outcome !== 'verified';
-  // Whatever may come to allow it is news, which is looked at anyway.
+  // Any event that may allow it triggers a check anyway.
   const retryTime = mayRetry && hasFailed ? time + retryDelay(attempt) : undefined;
   const again = retryTime === undefined ? '' : nameRetry(retryTime);
   const finding = hasFailed
@@ -106,7 +106,7 @@ function isWanted(readiness: ReadinessFact, stage: HandoverStage): boolean {
   return !isComplete(readiness) || (stage === 'after' && readiness.overridesCounted === false);
 }
 
-/** Core forwards requests of projects with `enable_dynamo_db` alone. */
+/** Core forwards requests only of projects with `enable_dynamo_db`. */
 const wouldForward = (readiness: ReadinessFact, stage: HandoverStage): boolean =>
   stage !== 'verify' && readiness.kind === 'observed' && !readiness.enabled;
 

@@ -25,7 +25,7 @@ afterAll(async () => {
   await tables.drop();
 });
 
-test("a put of Flagsmith's that takes marks back is seen half a minute later, and its own time stays when they are written again", async () => {
+test('a put by Flagsmith that reverts marks is seen half a minute later, and its own time stays when they are written again', async () => {
   const TableName = tables.settings.projectMetadataTable;
   const clock = createFakeClock();
   const marks = createMarks(createProjectMetadata(connection, TableName), clock);
@@ -43,7 +43,7 @@ test("a put of Flagsmith's that takes marks back is seen half a minute later, an
   expect(await marks.markCompleted(42)).toBe('unchanged');
 });
 
-test('what was seen of a project goes with its EdgeMigration', async () => {
+test('the marks read for a project are forgotten with its EdgeMigration', async () => {
   const metadata = createProjectMetadata(connection, tables.settings.projectMetadataTable);
   const marks = createMarks(metadata, createFakeClock());
   for (let projectId = 1000; projectId < 1100; projectId++) {

@@ -38,7 +38,7 @@ const say = ({ status }: Decision) => ({
 });
 
 describe('while a pod of the Core API would forward what the marks let it forward', () => {
-  test('the project is not marked, and EdgeReady says why and what to do', () => {
+  test('the project is not marked, and EdgeReady gives the reason and the remedy', () => {
     const decision = decide(ended({ forwardingPod: 'api-1' }));
     expect(marks(decision)).toEqual([]);
     expect(say(decision)).toMatchObject({
@@ -49,7 +49,7 @@ describe('while a pod of the Core API would forward what the marks let it forwar
     expect(decision.nextTime).toBeLessThanOrEqual(NOON + 2 * MINUTE);
   });
 
-  test('it is marked as soon as that pod has gone', () => {
+  test('the project is marked as soon as that pod is gone', () => {
     const held = next(ended({ forwardingPod: 'api-1' }), MINUTE);
     const free = { ...held, forwardingPod: undefined };
     expect(marks(decide(held))).toEqual([]);
@@ -57,7 +57,7 @@ describe('while a pod of the Core API would forward what the marks let it forwar
     expect(say(decide(free)).ready).toBe('True/Complete');
   });
 
-  test('so it is where nothing tells whether Edge is ready', () => {
+  test('the project is marked only once that pod is gone, even without tables that show readiness', () => {
     const bare = { readiness: undefined };
     const held = ended({ ...bare, forwardingPod: 'api-1' });
     expect(marks(decide(held))).toEqual([]);
@@ -68,12 +68,12 @@ describe('while a pod of the Core API would forward what the marks let it forwar
     expect(say(free).ready).toBe('absent');
   });
 
-  test('a plan says nothing of it', () => {
+  test('a plan does not report the forwarding pod', () => {
     const plan = { migration: migration({}, { mode: 'Plan' }), forwardingPod: 'api-1' };
     expect(say(decide(visitedFacts({ readiness: edgeReady(), marks: none, ...plan }))).ready).toBe('True/Complete');
   });
 
-  test('it is not known before the pods have been listed, nor while the marks cannot be read', () => {
+  test('the project is not marked before the pods have been listed, nor while the marks cannot be read', () => {
     const unlisted = decide(ended({ corePodsUnknown: true }));
     expect(marks(unlisted)).toEqual([]);
     expect(unlisted.nextTime).toBe(NOON + MINUTE + 1_000);
@@ -83,12 +83,12 @@ describe('while a pod of the Core API would forward what the marks let it forwar
     expect(say(unread).ready).toBe('Unknown/EdgeUnreachable');
   });
 
-  test('a project that is marked already is not ready any less, but degraded', () => {
+  test('a project that is already marked stays ready, but is degraded', () => {
     const decision = decide(next(ended({ marks: both, forwardingPod: 'api-1' }), MINUTE));
     expect(say(decision)).toMatchObject({ ready: 'True/Complete', degraded: 'True/CoreForwards' });
   });
 
-  test('nothing is degraded where no serving table is configured, nor where nothing is forwarded yet', () => {
+  test('nothing is degraded if no serving table is configured, nor if nothing is forwarded yet', () => {
     const bare = next(ended({ readiness: undefined, marks: both, forwardingPod: 'api-1' }), MINUTE);
     expect(say(decide(bare)).degraded).toBe('False/AsExpected');
     const unmarked = next(ended({ marks: seen(true, false), forwardingPod: 'api-1' }), MINUTE);
@@ -96,8 +96,8 @@ describe('while a pod of the Core API would forward what the marks let it forwar
   });
 });
 
-describe("marks that a late put of Flagsmith's takes back", () => {
-  test('are written again within ten minutes of the end of the copy, and not after', () => {
+describe('marks that a late put by Flagsmith reverts', () => {
+  test('are written again within ten minutes of the end of the copy, and not later', () => {
     const copied = next(ended(), MINUTE, { marks: both });
     expect(marks(decide(copied))).toEqual([]);
     const taken = (minutes: number) => decide(next(copied, minutes * MINUTE, { marks: none }));
@@ -105,7 +105,7 @@ describe("marks that a late put of Flagsmith's takes back", () => {
     expect(marks(taken(10))).toEqual([]);
   });
 
-  test('are looked for every half minute until then', () => {
+  test('are checked every half minute until then', () => {
     const unfollowed = { capture: { kind: 'disabled' }, replay: { kind: 'disabled' } } as const;
     const copied = next(ended(unfollowed), MINUTE, { marks: both });
     expect(decide(copied).nextTime).toBe(copied.now + 30_000);
@@ -119,7 +119,7 @@ describe("marks that a late put of Flagsmith's takes back", () => {
     expect(marks(decide({ ...running, marks: none }))).toEqual(['markStarted']);
   });
 
-  test('are written again although the copy was complete long ago, where Edge has just become ready', () => {
+  test('are written again long after the end of the copy if Edge has just become ready', () => {
     const lacking = next(ended({ readiness: edgeReady({ enabled: false }) }), 60 * MINUTE);
     const ready = next({ ...lacking, readiness: edgeReady() }, MINUTE);
     expect(marks(decide({ ...ready, marks: both }))).toEqual([]);
@@ -131,7 +131,7 @@ test.for<[string, Partial<Facts>, number, boolean]>([
   ['just after the copy', {}, 1, true],
   ['long after it', {}, 11, false],
   ['long after it, while a pod would forward', { forwardingPod: 'api-1' }, 11, true],
-])('the marks are looked at only while something follows from it: %s', ([, changes, minutes, expected]) => {
+])('the marks are checked only while something follows from it: %s', ([, changes, minutes, expected]) => {
   const { migration: found, now, forwardingPod } = next(ended(changes), minutes * MINUTE, changes);
   expect(areMarksSought({ migration: found, now, forwardingPod })).toBe(expected);
 });

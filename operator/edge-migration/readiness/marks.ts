@@ -10,7 +10,7 @@ import type { MarksFact } from './facts.ts';
 
 /** The marks of projects as the operator reads and writes them. */
 export interface Marks extends Pick<ProjectMetadata, 'markStarted' | 'markCompleted'> {
-  /** The last look, or a new one where that is old. Throws nothing but the signal's reason. */
+  /** The last reading, or a new one when that is old. Throws nothing but the signal's reason. */
   look(projectId: number, signal: AbortSignal): Promise<MarksFact>;
   /** The project's EdgeMigration is gone. */
   forget(projectId: number): void;
@@ -18,12 +18,12 @@ export interface Marks extends Pick<ProjectMetadata, 'markStarted' | 'markComple
 }
 
 /**
- * Flagsmith puts the item as a whole, without a condition, after it has sent the event that starts a migration: one that
- * it does late takes back what was written meanwhile.
+ * Flagsmith puts the whole item, without a condition, after it has sent the event that starts a migration: a late put
+ * reverts what was written meanwhile.
  */
 const KEPT_MS = 10 * 60_000;
 
-/** Remembers for a while what it has seen or written. */
+/** Remembers for a while what it has read or written. */
 export function createMarks(metadata: ProjectMetadata, clock: Pick<Clock, 'monotonic'>): Marks {
   const seen = new Map<number, { fact: MarksFact; until: number }>();
 
@@ -62,7 +62,7 @@ export function createMarks(metadata: ProjectMetadata, clock: Pick<Clock, 'monot
 
 type Known = Pick<Facts, 'migration' | 'marks' | 'forwardingPod' | 'corePodsUnknown' | 'now'>;
 
-/** Since when the marks should be there, in milliseconds since the epoch. */
+/** Since when the marks should exist, in milliseconds since the epoch. */
 function findSince({ spec, status }: EdgeMigration, isCopied: boolean): number {
   const times = (['Copied', 'EdgeReady'] as const).map((type) => recordedCondition(status.conditions, type));
   const met = times.flatMap((each) => (each?.status === 'True' ? [Date.parse(each.lastTransitionTime)] : []));
@@ -70,7 +70,7 @@ function findSince({ spec, status }: EdgeMigration, isCopied: boolean): number {
   return Math.max(...met, start === undefined ? Number.NEGATIVE_INFINITY : Date.parse(start));
 }
 
-/** Whether anything would follow from a look at the marks. */
+/** Whether anything would follow from reading the marks. */
 export function areMarksSought({ migration, forwardingPod, now }: Omit<Known, 'marks'>): boolean {
   if (migration.spec?.mode !== 'Migrate') return false;
   const isOver = recordedCondition(migration.status.conditions, 'Succeeded')?.status === 'True';
@@ -82,7 +82,7 @@ function isRecent(migration: EdgeMigration, now: number): boolean {
   return now - findSince(migration, isCopied) < KEPT_MS;
 }
 
-/** Why the marks are not written although Edge is ready; undefined where nothing keeps them. */
+/** Why the marks are not written although Edge is ready; undefined when nothing prevents it. */
 export function findHindrance({
   migration,
   marks,
@@ -102,7 +102,7 @@ export function findHindrance({
   };
 }
 
-/** What is to be done so that the marks stay, besides writing them when it is time: nothing while they are there. */
+/** The actions that preserve the marks, besides writing them in time: none while they exist. */
 export function keepMarks(
   known: Known,
   { isCopied, hasBegun }: { isCopied: boolean; hasBegun: boolean },
@@ -115,7 +115,7 @@ export function keepMarks(
   return { late: hasBegun && !marks.started ? [{ kind: 'markStarted' }] : [], nextTime };
 }
 
-/** When what keeps the marks is to be looked at again. */
+/** When to check again what prevents the marks. */
 export const whenToLookAtHindrance = (
   { now, corePodsUnknown }: Known,
   hindrance: ReturnType<typeof findHindrance>,

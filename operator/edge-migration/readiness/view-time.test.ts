@@ -17,7 +17,7 @@ afterAll(async () => {
   await core.close();
 });
 
-test('the time of the next look is never in the past, however the clock is set between looks', async () => {
+test('the time of the next check is never in the past, however the clock is set between checks', async () => {
   const clock = createFakeClock();
   const view = createReadinessView({
     core,
@@ -37,7 +37,7 @@ test('the time of the next look is never in the past, however the clock is set b
   expect(await look()).toBe(AGAIN - 20_000);
 });
 
-test('what was seen of a project goes with its EdgeMigration', async () => {
+test('the check of a project is forgotten with its EdgeMigration', async () => {
   const clock = createFakeClock();
   const view = createReadinessView({
     ...{ core, clock, againMs: AGAIN },
@@ -51,7 +51,7 @@ test('what was seen of a project goes with its EdgeMigration', async () => {
   expect(view.size).toBe(0);
 });
 
-test('a store that answers nothing is asked by one look in ten, so that decisions about other projects go on', async () => {
+test('only every tenth check asks a silent store, so that decisions about other projects go on', async () => {
   await using silent = await startSilentServer();
   const slow = openCore({ databaseUrl: `postgres://nobody@127.0.0.1:${silent.port}/none` }, PATIENCE);
   let ahead = 0;
@@ -75,7 +75,7 @@ test('a store that answers nothing is asked by one look in ten, so that decision
 
 const PATIENCE = { maxConnections: 1, connectTimeoutMs: 200 };
 
-/** Takes connections and never says anything. */
+/** Accepts connections and never answers. */
 async function startSilentServer() {
   const sockets: Socket[] = [];
   const server = createServer((socket) => {

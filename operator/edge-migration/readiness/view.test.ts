@@ -40,7 +40,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Of the project of one test: two live environments and a deleted one; server keys of the first. */
+/** The project of one test: two live environments and a deleted one; server keys of the first. */
 const place = (offset: number) => ({ id: projectId + offset, apiKey: `client-${projectId + offset}`, projectId });
 const serverKey = (name: string) => `ser.${name}-${projectId}`;
 
@@ -71,7 +71,7 @@ beforeEach(async () => {
   });
 });
 
-/** All that Flagsmith's own migrations write for the project. */
+/** Writes all that Flagsmith's own migrations write for the project. */
 async function handOver({ compressed = false } = {}) {
   for (const offset of [0, 1]) {
     await serving.putDocument({ ...place(offset), compressed });
@@ -96,7 +96,7 @@ async function observe(names = all()) {
 }
 
 describe('what Edge lacks of a project', () => {
-  test('is every live environment, its _META row and each server key that is in use, before anything is handed over', async () => {
+  test('is every live environment, its _META row and each server key in use, before anything is handed over', async () => {
     const fact = await observe();
     const environments = [
       { id: projectId, name: 'Production' },
@@ -111,7 +111,7 @@ describe('what Edge lacks of a project', () => {
   });
 
   test.for([{ compressed: false }, { compressed: true }])(
-    'is nothing once Flagsmith has written all, %o',
+    'is nothing once Flagsmith has written everything, %o',
     async (form) => {
       await handOver(form);
       const fact = await observe();
@@ -120,7 +120,7 @@ describe('what Edge lacks of a project', () => {
     },
   );
 
-  test('is nothing of a table that is not configured', async () => {
+  test('is nothing for a table that is not configured', async () => {
     const { environmentsTable } = serving.settings;
     for (const offset of [0, 1]) await serving.putDocument(place(offset));
     const fact = await observe({ environmentsTable });
@@ -128,13 +128,13 @@ describe('what Edge lacks of a project', () => {
     expect(isComplete(fact)).toBe(true);
   });
 
-  test('is a document under a key that another environment has now', async () => {
+  test('is a document under a key that now belongs to another environment', async () => {
     await handOver();
     await serving.putDocument({ ...place(1), id: 99_999 });
     expect((await observe()).missing.documents).toEqual([{ id: projectId + 1, name: 'Staging' }]);
   });
 
-  test('is a document that was removed again', async () => {
+  test('is a document that was deleted', async () => {
     await handOver();
     await serving.removeDocument(place(0).apiKey);
     expect((await observe()).missing.documents).toEqual([{ id: projectId, name: 'Production' }]);
@@ -146,20 +146,20 @@ describe('what Edge lacks of a project', () => {
     expect((await observe()).missing.serverKeys).toHaveLength(1);
   });
 
-  test('is a server key that Edge knows as one that is not active', async () => {
+  test('is a server key that is inactive in Edge', async () => {
     await handOver();
     await serving.putServerKey(serverKey('0'), place(0).apiKey, false);
     expect((await observe()).missing.serverKeys).toHaveLength(1);
   });
 
-  test("is a _META row that has the environment's former client key", async () => {
+  test("is a _META row with the environment's former client key", async () => {
     await handOver();
     await serving.putMeta(tables.settings.environmentsV2Table, { ...place(0), apiKey: 'former-key' });
     expect((await observe()).missing.metaRows).toEqual([{ id: projectId, name: 'Production' }]);
   });
 
   test.for(['NOT_STARTED', 'IN_PROGRESS'])(
-    'is upkeep of the _META rows while their migration is %s',
+    'is the upkeep of the _META rows while their migration is %s',
     async (status) => {
       await handOver();
       await execute(
@@ -178,7 +178,7 @@ describe('what Edge lacks of a project', () => {
     expect((await observe()).enabled).toBe(false);
   });
 
-  test('is found of more environments than one call of DynamoDB can ask for', async () => {
+  test('is found for more environments than one DynamoDB call can read', async () => {
     const ids = Array.from({ length: 130 }, (_, index) => 100_000 + index);
     await insertRows(database.url, {
       environments_environment: ids.map((id) => ({ id, project_id: projectId, api_key: `many-${id}`, name: `e${id}` })),
@@ -189,24 +189,24 @@ describe('what Edge lacks of a project', () => {
   });
 });
 
-describe('a look at Edge', () => {
-  test('names no key, whatever is missing', async () => {
+describe('a check of Edge', () => {
+  test('reports no key, whatever is missing', async () => {
     const text = JSON.stringify(await observe());
     expect(text).not.toContain('ser.');
     expect(text).not.toContain('client-');
   });
 
-  test('says which table does not exist instead of failing', async () => {
+  test('names a table that does not exist instead of failing', async () => {
     const fact = await createView({ ...all(), environmentsTable: 'no_such_table' }).look(projectId, signal);
     expect(fact).toMatchObject({ kind: 'problem', reason: 'TableMissing' });
     expect((fact as { message: string }).message).toContain('no_such_table');
   });
 
-  test('tells nothing of a project that Core does not have', async () => {
+  test('finds nothing for a project that Core does not have', async () => {
     expect(await createView(all()).look(99_999_999, signal)).toEqual({ kind: 'unread' });
   });
 
-  test('is taken again a minute later while something is missing, and much later once all is there', async () => {
+  test('is repeated after a minute while something is missing, and much later once everything is there', async () => {
     const clock = createFakeClock();
     const view = createView(all(), clock);
     const isReady = async () => isObservedComplete(await view.look(projectId, signal));

@@ -6,11 +6,11 @@ import { EdgeError } from '@edge-migration/identity/edge/table/table.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { isComplete, type PlaceFact, type ReadinessFact } from './facts.ts';
 
-/** Looks whether Edge can serve a project, now and then. */
+/** Checks now and then whether Edge can serve a project. */
 export interface ReadinessView {
-  /** The last look, or a new one where that is old. Throws nothing but the signal's reason. */
+  /** The last check, or a new one when that is old. Throws nothing but the signal's reason. */
   look(projectId: number, signal: AbortSignal): Promise<ReadinessFact>;
-  /** The next look is a new one, because something has happened; each `event` counts once. */
+  /** Makes the next check a new one, because something has happened; each `event` counts once. */
   expire(projectId: number, event: string): void;
   /** The project's EdgeMigration is gone. */
   forget(projectId: number): void;
@@ -20,9 +20,9 @@ export interface ReadinessView {
 export interface ReadinessOptions {
   core: Core;
   tables: ServingTables;
-  /** Tells the time that decisions go by; it may be set back or forward by minutes. */
+  /** The clock of decisions; it may be set back or forward by minutes. */
   clock: Clock;
-  /** How soon what is missing is looked for again. */
+  /** The interval between checks for what is missing. */
   againMs: number;
 }
 
@@ -32,19 +32,19 @@ interface Seen {
   until: number;
 }
 
-/** What is there stays, as a rule: it is looked at so much more seldom than what is missing. */
+/** What exists usually stays: it is checked this much less often than what is missing. */
 const COMPLETE_FACTOR = 30;
-/** What waiting for a store that does not answer may take of the time in which other migrations are decided about: a tenth. */
+/** The share of the time for other migrations' decisions that waiting for a silent store may take: a tenth. */
 const TROUBLE_FACTOR = 10;
 
-/** Remembers for each project what it saw, because a migration is decided about much more often than this changes. */
+/** Remembers each project's check, because decisions are made much more often than this changes. */
 export function createReadinessView({ core, tables, clock, againMs }: ReadinessOptions): ReadinessView {
   const seen = new Map<number, Seen>();
   const events = new Map<number, string>();
-  /** What was in the way last, for as long as no other project's look shall meet it. */
+  /** The last problem, for as long as no other project's check shall meet it. */
   let trouble: Seen | undefined;
 
-  /** By the clock as it is now: a time that was told before it was set forward would have passed, and be asked for at once. */
+  /** By the present clock: a time given before the clock was set forward would have passed, and be due at once. */
   const withNextTime = ({ fact, until }: Seen): ReadinessFact =>
     fact.kind === 'unread' ? fact : { ...fact, nextTime: clock.now() + Math.ceil(until - clock.monotonic()) };
 

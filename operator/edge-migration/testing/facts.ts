@@ -119,7 +119,7 @@ export function checkpoint(
 /** Both of {@link twoRanges}, done by noon. */
 export const endedJob = job({ outcome: 'complete', completedIndexes: [0, 1] });
 
-/** What is there when both are copied. */
+/** What exists when both are copied. */
 export function copiedWork(): Facts['work'] {
   const checkpoints = [0, 1].map((rangeId) => checkpoint(rangeId, { read: 500, inserted: 500 }, { finished: true }));
   return work({ ranges: twoRanges, jobs: [endedJob], checkpoints });
@@ -137,7 +137,7 @@ export const covered = (changes: Partial<Extract<CaptureFact, { kind: 'observed'
   ...changes,
 });
 
-/** Two appliers, nothing waits. */
+/** Two appliers, and nothing waits. */
 export const following = (changes: Partial<ObservedReplay> = {}): ObservedReplay => ({
   kind: 'observed',
   appliers: 2,
@@ -159,7 +159,7 @@ export const following = (changes: Partial<ObservedReplay> = {}): ObservedReplay
   ...changes,
 });
 
-/** Edge has all of two environments and a server key, and Core has the switch on; but for what is changed. */
+/** Edge has all of two environments and a server key, and Core's switch is on, except for the changes. */
 export const edgeReady = (changes: Partial<ObservedReadiness> = {}): ObservedReadiness => ({
   kind: 'observed',
   enabled: true,
@@ -179,7 +179,7 @@ export function next(before: Facts, milliseconds: number, changes: Partial<Facts
   return { ...before, now: before.now + milliseconds, migration: { ...before.migration, status }, ...changes };
 }
 
-/** `Copied=False/Copying`: the condition in short. */
+/** The condition in short: `Copied=False/Copying`. */
 export function condition(status: Status, type: string): string {
   const found = status.conditions?.find((candidate) => candidate.type === type);
   return found === undefined ? 'absent' : `${found.status}/${found.reason}`;

@@ -4,7 +4,7 @@ import { namespaces } from '@edge-migration/kubernetes/testing/real-api-server.t
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { kubernetes } from '@edge-migration/test/cluster/shared.ts';
 
-/** A client of a real API server that has the namespace. */
+/** A client of a real API server in which the namespace exists. */
 export async function createNamespace(name: string): Promise<KubernetesClient> {
   const { kubeconfig } = await kubernetes();
   const client = createClient({ kubeConfig: loadKubeConfig(kubeconfig), clock: systemClock, userAgent: 'test' });

@@ -19,23 +19,23 @@ export interface UsageRow {
   reads: number;
 }
 
-/** What is known of who calls Core for a project. Times are epoch milliseconds. */
+/** What is known about the clients that call Core for a project. Times are epoch milliseconds. */
 export interface UsageFact {
   /** Since when a sidecar that counts has been running; undefined while none is known. */
   countingSince: number | undefined;
   /** Before this, some sidecar did not count, or not everything. */
   uncountedUntil: number | undefined;
-  /** Days on which something came, oldest first: today, and up to eight dates before. */
+  /** Days with requests, oldest first: today, and up to eight dates before. */
   days: readonly UsageDay[];
-  /** Undefined where nothing was written, or it is not known. */
+  /** Undefined where nothing was written, or that is unknown. */
   identities: WrittenIdentities | undefined;
 }
 
-/** How many different identities were written in the last days; there may be others whose writes name none. */
+/** How many different identities were written in the last days; writes that name none may add others. */
 export interface WrittenIdentities {
-  /** About, and at least. */
+  /** Approximate, and a lower bound. */
   count: number;
-  /** The first of the last seven dates of which that is known; `2026-11-23`. */
+  /** The first of the last seven dates for which that is known; `2026-11-23`. */
   since: string;
 }
 

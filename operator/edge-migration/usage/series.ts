@@ -4,17 +4,17 @@ import { byRequests, DAY_MS, dateOf, type UsageDay } from './days.ts';
 
 const count = z.int().nonnegative();
 
-/** What the ConfigMap holds under `series.json`: one entry for each UTC day that was counted, oldest first. */
+/** The ConfigMap's `series.json`: one entry for each UTC day that was counted, oldest first. */
 const usageSeries = z.object({
   version: z.literal(1),
   days: z.array(
     z.object({
       date: z.iso.date(),
-      /** `part`: some sidecars did not count, or not all day, so that there were as many requests at least. */
+      /** `part`: some sidecars did not count, or not all day, so the counts are lower bounds. */
       known: z.enum(['all', 'part']),
       writes: count,
       reads: count,
-      /** The largest; the rest is in the totals alone. */
+      /** The largest rows; the rest is only in the totals. */
       rows: z.array(z.object({ environment: z.int(), client: z.string(), writes: count, reads: count })),
     }),
   ),
@@ -25,20 +25,20 @@ type SeriesDay = UsageSeries['days'][number];
 
 export const parseSeries = (text: string | undefined): UsageSeries | undefined => parseJsonText(text, usageSeries);
 
-/** Of one day. */
+/** Per day. */
 const MOST_ROWS = 60;
 /** A ConfigMap holds a mebibyte. */
 const MOST_CHARACTERS = 900_000;
-/** As many days as the longest window has, and a month. */
+/** The days of the longest window, and a month. */
 const MOST_DAYS = 396;
 
-/** The counted days as the series has them: also those on which nothing came. */
+/** The counted days in the form of the series, including those without requests. */
 export function describeDays(
   days: readonly UsageDay[],
   { countedSince, now }: { countedSince: number | undefined; now: number },
 ): SeriesDay[] {
   const counted = new Map<string, SeriesDay>();
-  // The first day that was counted as a whole.
+  // The first day that was counted in full.
   const first = countedSince === undefined ? Number.POSITIVE_INFINITY : Math.ceil(countedSince / DAY_MS);
   for (let day = Math.max(first, Math.floor(now / DAY_MS) - 7); day * DAY_MS <= now; day += 1) {
     const date = dateOf(day * DAY_MS);
@@ -52,8 +52,8 @@ export function describeDays(
 }
 
 /**
- * The series with these days in it. Counts only grow: where fewer are known now, because the stream has lost reports, what was
- * written down stays.
+ * The series with these days added. Counts only grow: where fewer are known now, because the stream has lost reports,
+ * the stored counts stay.
  */
 export function extendSeries(before: UsageSeries | undefined, days: readonly SeriesDay[], most: number): UsageSeries {
   const all = new Map((before?.days ?? []).map((day) => [day.date, day]));
@@ -65,7 +65,7 @@ export function extendSeries(before: UsageSeries | undefined, days: readonly Ser
   return fit(sorted.slice(-Math.min(most, MOST_DAYS)));
 }
 
-/** @param isSettled what was said of the day was said when it was over; a gap later on does not take it back */
+/** @param isSettled what is stored was taken once the day was over; a later gap does not revoke it */
 function join(known: SeriesDay, day: SeriesDay, isSettled: boolean): SeriesDay {
   const larger = <T extends { writes: number; reads: number }>(one: T, other: T | undefined): T => ({
     ...one,
@@ -83,7 +83,7 @@ function join(known: SeriesDay, day: SeriesDay, isSettled: boolean): SeriesDay {
   };
 }
 
-/** Of the oldest days the totals alone are kept where all do not have room. */
+/** Keeps only the totals of the oldest days where not all have room. */
 function fit(days: readonly SeriesDay[]): UsageSeries {
   const lengths = days.map((day) => JSON.stringify(day).length);
   let length = lengths.reduce((sum, one) => sum + one, 0);

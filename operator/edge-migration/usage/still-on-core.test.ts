@@ -40,7 +40,7 @@ beforeEach(() => {
   });
 });
 
-/** The operator looks, writes its series down, and says so in the status. */
+/** The operator reads the reports, writes its series, and updates the status. */
 async function look(changes: Partial<Facts> = {}): Promise<StillOnCore | undefined> {
   await fleet.follow(operator);
   const current = {
@@ -81,7 +81,7 @@ describe('three SDKs that leave Core one after the other', () => {
       sidecars[1]?.serve(key, agent, 'write', daily * 0.4);
       sidecars[1]?.serve(key, agent, 'read', 2 * daily);
     }
-    // A pod goes and another comes, a process starts again, and so does the operator.
+    // A pod is replaced, a process restarts, and so does the operator.
     sidecars[0]?.end();
     sidecars[0] = fleet.sidecar(`api-${day}`);
     await fleet.follow(operator);
@@ -90,7 +90,7 @@ describe('three SDKs that leave Core one after the other', () => {
     return look();
   }
 
-  test('are listed while they call, with their series, until Core can be switched off', async () => {
+  test('are listed with their series while they call, until Core can be switched off', async () => {
     fleet.now = Date.parse('2026-11-01T00:00:00Z');
     sidecars = [fleet.sidecar('api-a'), fleet.sidecar('api-b')];
     fleet.now = NOON;
@@ -144,7 +144,7 @@ describe('three SDKs that leave Core one after the other', () => {
   });
 });
 
-describe('what is not known is not said to be zero', () => {
+describe('unknown numbers of requests are not reported as zero', () => {
   test('while a sidecar of an older release serves', async () => {
     fleet.sidecar('api-1');
     const older = fleet.sidecar('api-2', { counts: false });
@@ -160,7 +160,7 @@ describe('what is not known is not said to be zero', () => {
     expect(series?.days.map(({ date }) => date)).toEqual(['2026-11-05']);
   });
 
-  test('after a time in which requests came past the sidecars', async () => {
+  test('after a time in which requests bypassed the sidecars', async () => {
     fleet.sidecar('api-1');
     pass(3 * DAY_MS);
     const gap = { from: fleet.now - 5 * HOUR, until: fleet.now - 4 * HOUR, reason: 'noSidecar', podName: 'api-9' };
@@ -170,7 +170,7 @@ describe('what is not known is not said to be zero', () => {
     expect((await look({ capture: covered({ gaps: [short] }) }))?.state).toBe('Quiet');
   });
 
-  test('while the reports cannot be read: what was known stays, with its time', async () => {
+  test('while the reports cannot be read: the last known numbers stay, with their time', async () => {
     fleet.sidecar('api-1').serve('production', 'curl/8', 'write');
     const before = await look();
     pass(DAY_MS);
@@ -179,12 +179,12 @@ describe('what is not known is not said to be zero', () => {
   });
 });
 
-test('a restarted operator, which finds less in the stream, does not say quiet of a project that was written to today', async () => {
+test('a restarted operator that finds less in the stream does not call a project quiet that was written to today', async () => {
   const sidecar = fleet.sidecar('api-1');
   pass(3 * DAY_MS);
   expect((await look())?.state).toBe('Quiet');
   sidecar.serve('production', 'flagsmith-js-sdk/9.3.1', 'write', 9);
-  // A report has room for some of them, and the next one is of the others.
+  // A report has room for some of them, and the next one has the others.
   for (let other = 0; other < 60; other += 1) sidecar.serve(`others-${other}`, 'curl/8', 'write');
   pass(HOUR);
   for (let report = 0; report < 6; report += 1) {
@@ -203,7 +203,7 @@ test('a restarted operator, which finds less in the stream, does not say quiet o
   expect((await look())?.state).toBe('Quiet');
 });
 
-test('a restarted operator says since when it knows of the identities that were written', async () => {
+test('a restarted operator reports since when it knows of the written identities', async () => {
   const sidecar = fleet.sidecar('api-1');
   for (let day = 0; day < 5; day += 1) {
     if (day > 0) pass(DAY_MS);
@@ -228,7 +228,7 @@ test('a client that only reads is still on Core', async () => {
   });
 });
 
-test('writes after the deadline are counted for a month, and said to be lost to Edge', async () => {
+test('writes after the deadline are counted for a month, and reported as lost to Edge', async () => {
   const sidecar = fleet.sidecar('api-1');
   await look();
   pass((WEEKS + 20) * DAY_MS);
@@ -242,7 +242,7 @@ test('writes after the deadline are counted for a month, and said to be lost to 
   expect(decide({ ...facts, now: fleet.now, usage: operator.project(42) }).nextTime).toBeUndefined();
 });
 
-test('status and series are written when there is news, and now and then', async () => {
+test('status and series are written when they have changed, and at intervals', async () => {
   const sidecar = fleet.sidecar('api-1');
   let statuses = 0;
   let before = await look();
@@ -258,7 +258,7 @@ test('status and series are written when there is news, and now and then', async
   expect(statuses).toBeGreaterThan(100);
 });
 
-describe('the series', () => {
+describe('the series of requests', () => {
   const day = (date: string, writes: number, rows = 60): UsageSeries['days'][number] => ({
     date,
     known: 'all',
@@ -273,7 +273,7 @@ describe('the series', () => {
   });
   const dateAfter = (days: number) => new Date(NOON + days * DAY_MS).toISOString().slice(0, 10);
 
-  test('has room in a ConfigMap for the longest window and a month', () => {
+  test('fits into a ConfigMap for the longest window and a month', () => {
     const all = Array.from({ length: 500 }, (_, index) => day(dateAfter(index), 1));
     const fitted = extendSeries(undefined, all, 396);
     expect(JSON.stringify(fitted).length).toBeLessThan(950_000);
@@ -282,7 +282,7 @@ describe('the series', () => {
     expect(fitted.days[0]).toMatchObject({ writes: 1, rows: [] });
   });
 
-  test('keeps what it has of a day where the stream has lost reports', () => {
+  test('keeps its counts of a day when the stream has lost reports', () => {
     const before = extendSeries(undefined, [day(dateAfter(0), 100, 1)], 59);
     expect(extendSeries(before, [day(dateAfter(0), 40, 1)], 59)).toEqual(before);
     expect(extendSeries(before, [day(dateAfter(0), 140, 1)], 59).days[0]?.writes).toBe(140);

@@ -9,27 +9,27 @@ import { describeDays } from './series.ts';
 export interface UsageDecision {
   stillOnCore: StillOnCore | undefined;
   actions: Action[];
-  /** Milliseconds since the epoch; undefined where replay looks again anyway, or counting is over. */
+  /** Milliseconds since the epoch; undefined where replay checks again anyway, or counting is over. */
   nextTime: number | undefined;
 }
 
-/** The status says what has changed at most this often. */
+/** The status shows changes at most this often. */
 const STATUS_MS = 10 * 60 * 1000;
-/** The series is long, and the stream of reports holds a week: it is written as rarely. */
+/** The series is long, and the stream of reports holds a week: so it is written this rarely. */
 const SERIES_MS = 60 * 60 * 1000;
-/** After so long without a request nothing calls Core any more. */
+/** After this long without a request nothing calls Core any more. */
 const QUIET_MS = 7 * DAY_MS;
-/** Counting ends so long after the deadline. */
+/** Counting ends this long after the deadline. */
 const AFTERWARDS_MS = 31 * DAY_MS;
-/** What of the lists goes into the status, which many read often; the series has all. */
+/** List entries in the status, which many read often; the series has all. */
 const MOST_LISTED = 8;
 const MESSAGE_LENGTH = 512;
-/** Pods come and go, and a minute that was not counted hides no client that calls all day. */
+/** Pods come and go, and an uncounted minute hides no client that calls all day. */
 const SHORT_GAP_MS = 15 * 60 * 1000;
-/** In these a request came past all sidecars, or its count went with one. */
+/** In these gaps a request bypassed all sidecars, or its count was lost with one. */
 const UNCOUNTED_GAPS: readonly string[] = ['noSidecar', 'notWatched', 'sidecarVanished'];
 
-/** Who still calls Core for the project, from when there is a deadline until a month after it. */
+/** The clients that still call Core for the project, from when there is a deadline until a month after it. */
 export function decideStillOnCore(facts: Facts, replay: ReplayStatus | undefined): UsageDecision {
   const { now, usage, migration } = facts;
   const before = migration.status.replay?.stillOnCore;
@@ -85,7 +85,7 @@ function describe(
   const counted = {
     state,
     countedSince,
-    // What is not known is not said to be zero.
+    // Unknown numbers are not reported as zero.
     ...(state === 'Unknown' ? {} : { writesPerDay, readsPerDay }),
     ...(state === 'Writing' && usage.identities !== undefined
       ? { identities: roundAbout(usage.identities.count), identitiesSince: usage.identities.since }
@@ -99,7 +99,7 @@ function describe(
   return { ...counted, message: shorten(writeMessage(counted, said), MESSAGE_LENGTH) };
 }
 
-/** Since when every request is counted. What was known before holds until something tells otherwise. */
+/** Since when every request is counted. Earlier knowledge holds until something contradicts it. */
 function findCountedSince(
   { countingSince, uncountedUntil }: UsageFact,
   capture: CaptureFact,
@@ -127,8 +127,8 @@ function chooseState(
 }
 
 /**
- * The stream keeps a part of what a pod that has gone had counted: a process that has read only that knows less of today and
- * yesterday than was said before.
+ * The stream keeps only a part of what a deleted pod had counted: a process that has read only that knows less of today
+ * and yesterday than was reported before.
  */
 function knowsMore(before: StillOnCore, state: StillOnCore['state'], now: number): boolean {
   if (state === 'Writing' || state === 'Reading') return false;
@@ -136,7 +136,7 @@ function knowsMore(before: StillOnCore, state: StillOnCore['state'], now: number
   return time !== undefined && dateOf(Date.parse(time)) >= dateOf(now - DAY_MS);
 }
 
-/** No clock of a sidecar's makes it later than now. */
+/** No sidecar's clock makes it later than now. */
 function latest(
   now: number,
   before: string | undefined,
@@ -148,12 +148,12 @@ function latest(
   return all.length === 0 ? undefined : Math.min(now, Math.max(...all));
 }
 
-/** Two digits: more are not known. */
+/** Two digits: the count is no more exact. */
 const roundAbout = (count: number) => Number(count.toPrecision(2));
 
 const most = (days: readonly UsageDay[], read: (day: UsageDay) => number) => Math.max(0, ...days.map(read));
 
-/** The larger one of today's and yesterday's numbers of each name, most writes first. */
+/** The larger of today's and yesterday's numbers for each name, most writes first. */
 function sumBy<K>(
   days: readonly UsageDay[],
   nameOf: (row: UsageDay['rows'][number]) => K,

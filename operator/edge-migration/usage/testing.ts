@@ -8,33 +8,33 @@ import type { StoredReport } from '../../coverage/decide.ts';
 import { toStoreTime } from '../../coverage/store-time.ts';
 import { createUsageCounts, type UsageCounts } from './usage-counts.ts';
 
-/** Ids in Core by client key; all of project 42. */
+/** Ids in Core by client key; all belong to project 42. */
 const ENVIRONMENTS: Readonly<Record<string, number>> = { production: 1, staging: 2 };
 
 export interface TestSidecar {
-  /** A request of an SDK with this User-Agent that Core took. */
+  /** A request from an SDK with this User-Agent that Core accepted. */
   serve(key: string, agent: string, kind: UsageKind, count?: number): void;
-  /** Requests of one that write an identity each. */
+  /** Requests from one client that write an identity each. */
   write(key: string, agent: string, identifiers: readonly string[]): void;
-  /** One request that writes them all. */
+  /** One request that writes all of them. */
   writeBulk(key: string, agent: string, identifiers: readonly string[]): void;
-  /** More identities that a request wrote which was counted already. */
+  /** More identities of a request that was counted already. */
   name(key: string, identifiers: readonly string[]): void;
-  /** Another process begins in the same pod. */
+  /** Another process starts in the same pod. */
   restart(): void;
-  /** It ends with its pod. */
+  /** The process ends with its pod. */
   end(): void;
 }
 
-/** Sidecars, the stream that keeps their last reports, and the operator that reads it, by one clock. */
+/** Sidecars, the stream with their last reports, and the operator that reads it, all on one clock. */
 export interface TestFleet {
   now: number;
   sidecar(pod: string, options?: { counts?: boolean; ahead?: number }): TestSidecar;
-  /** Puts a report into the stream as it is. */
+  /** Puts a report into the stream unchanged. */
   store(stored: StoredReport): void;
-  /** The reports as they are in the stream now, after each living sidecar has sent another one. */
+  /** The reports now in the stream, after each living sidecar has sent another one. */
   reports(): StoredReport[];
-  /** A process of the operator's, which knows nothing of the one before. */
+  /** An operator process that knows nothing of the previous one. */
   operator(): UsageCounts;
   follow(counts: UsageCounts): Promise<void>;
 }

@@ -22,20 +22,20 @@ async function days(counts = operator): Promise<string[]> {
   return counts.project(42).days.map(({ date, writes, reads }) => `${date} ${writes}/${reads}`);
 }
 
-describe('the identities that were written', () => {
+describe('the written identities', () => {
   const people = (from: number, until: number) =>
     Array.from({ length: until - from }, (_, index) => `p${from + index}`);
   const identities = async () => {
     await days();
     return operator.project(42).identities?.count;
   };
-  /** As an operator knows it that has just started. */
+  /** As known to an operator that has just started. */
   const restarted = async () => {
     operator = fleet.operator();
     return identities();
   };
 
-  test('count once, through whichever pods and on however many days they are written, and in each environment', async () => {
+  test('count once per environment, through however many pods and on however many days they are written', async () => {
     const [one, two] = [fleet.sidecar('api-1'), fleet.sidecar('api-2')];
     one.write('production', PYTHON, people(0, 60));
     two.write('production', PYTHON, people(40, 100));
@@ -46,7 +46,7 @@ describe('the identities that were written', () => {
     expect(Math.abs((await identities())! - 120)).toBeLessThan(12);
   });
 
-  test('are not told where nothing was written, nor where a sidecar of an earlier release counted the requests alone', async () => {
+  test('are unknown if nothing was written, or if a sidecar of an earlier release counted only requests', async () => {
     const sidecar = fleet.sidecar('api-1');
     sidecar.serve('production', PYTHON, 'read');
     expect(await identities()).toBeUndefined();
@@ -59,13 +59,13 @@ describe('the identities that were written', () => {
     expect(await identities()).toBeUndefined();
   });
 
-  test('are counted of requests that write many', async () => {
+  test('are counted for requests that write many', async () => {
     const sidecar = fleet.sidecar('api-1');
     for (let from = 0; from < 600; from += 200) sidecar.writeBulk('production', PYTHON, people(from, from + 200));
     expect(Math.abs((await identities())! - 600)).toBeLessThan(120);
   });
 
-  test('are counted of a request whose names came after its first report', async () => {
+  test('are counted for a request whose names arrived after its first report', async () => {
     const sidecar = fleet.sidecar('api-1');
     sidecar.write('production', PYTHON, people(0, 1));
     expect(await identities()).toBe(1);
@@ -84,7 +84,7 @@ describe('the identities that were written', () => {
     expect(await restarted()).toBe(4);
   });
 
-  test('are those of the last seven dates, and told with the first one that is known', async () => {
+  test('are those of the last seven dates, with the first known one', async () => {
     const sidecar = fleet.sidecar('api-1');
     for (let day = 0; day < 9; day += 1) {
       if (day > 0) fleet.now += DAY_MS;
@@ -97,7 +97,7 @@ describe('the identities that were written', () => {
     expect(operator.project(42).identities).toEqual({ count: 3, since: '2026-12-05' });
   });
 
-  test('are told a week after the last write that a sidecar of an earlier release has counted', async () => {
+  test('are known a week after the last write that a sidecar of an earlier release has counted', async () => {
     const sidecar = fleet.sidecar('api-1');
     sidecar.write('production', PYTHON, people(0, 1));
     const [stored] = fleet.reports();
@@ -114,8 +114,8 @@ describe('the identities that were written', () => {
   });
 });
 
-describe('a day', () => {
-  test('is the sum over all sidecars, of pods that have gone too', async () => {
+describe('the count of a day', () => {
+  test('is the sum over all sidecars, including those of deleted pods', async () => {
     const [one, two] = [fleet.sidecar('api-1'), fleet.sidecar('api-2')];
     one.serve('production', PYTHON, 'write', 3);
     two.serve('production', PYTHON, 'write', 4);
@@ -129,13 +129,13 @@ describe('a day', () => {
     expect(operator.project(43).days).toEqual([]);
   });
 
-  test('counts nothing twice, however often a report is read, and by whichever replica', async () => {
+  test('includes each request once, however often and by whichever replica a report is read', async () => {
     fleet.sidecar('api-1').serve('production', PYTHON, 'write', 3);
     for (let look = 0; look < 5; look += 1) expect(await days()).toEqual(['2026-11-29 3/0']);
     expect(await days(fleet.operator())).toEqual(['2026-11-29 3/0']);
   });
 
-  test('goes on where the counters of a sidecar begin again', async () => {
+  test('goes on when the counters of a sidecar restart', async () => {
     const sidecar = fleet.sidecar('api-1');
     sidecar.serve('production', PYTHON, 'write', 30);
     await days();
@@ -144,7 +144,7 @@ describe('a day', () => {
     expect(await days()).toEqual(['2026-11-29 35/0']);
   });
 
-  test('is told afterwards to an operator that was away until the day after the next', async () => {
+  test('is known afterwards to an operator that was away until the day after the next', async () => {
     const sidecar = fleet.sidecar('api-1');
     for (let day = 0; day < 3; day += 1) {
       sidecar.serve('production', PYTHON, 'write', day + 1);
@@ -154,7 +154,7 @@ describe('a day', () => {
     expect(await days()).toEqual(['2026-11-29 1/0', '2026-11-30 2/0', '2026-12-01 3/0']);
   });
 
-  test('begins at midnight (UTC), and by the clock of the stream for a sidecar whose own is a day wrong', async () => {
+  test("begins at midnight (UTC), and by the stream's clock even for a sidecar whose own is a day wrong", async () => {
     const [right, wrong] = [fleet.sidecar('api-1'), fleet.sidecar('api-2', { ahead: 24 * HOUR })];
     fleet.now = Date.parse('2026-11-29T23:59:59Z');
     right.serve('production', PYTHON, 'write');
@@ -166,10 +166,10 @@ describe('a day', () => {
   });
 });
 
-describe('since when is counted', () => {
+describe('the start of counting', () => {
   const iso = (time: number | undefined) => time && new Date(time).toISOString();
 
-  test('a sidecar of an older release is not taken for one without requests', async () => {
+  test('is not set by a sidecar of an older release, which does not count as one without requests', async () => {
     fleet.sidecar('api-1').serve('production', PYTHON, 'write');
     const older = fleet.sidecar('api-2', { counts: false });
     fleet.now += HOUR;
@@ -181,13 +181,13 @@ describe('since when is counted', () => {
     expect(operator.project(42)).toMatchObject({ countingSince: NOON, uncountedUntil: NOON + HOUR });
   });
 
-  test('nothing is known where no sidecar counts', async () => {
+  test('is unknown if no sidecar counts', async () => {
     fleet.sidecar('api-1', { counts: false });
     await fleet.follow(operator);
     expect(operator.project(42)).toMatchObject({ countingSince: undefined, days: [] });
   });
 
-  test('a start that a report claims for years ago counts for no longer than reports are kept', async () => {
+  test('is no earlier than the retention of reports, even if a report claims a start years ago', async () => {
     fleet.sidecar('api-1', {});
     const [stored] = fleet.reports();
     fleet.store({ ...stored!, report: { ...stored!.report, startedTime: '1970-01-01T00:00:00Z' } });
@@ -197,7 +197,7 @@ describe('since when is counted', () => {
 });
 
 describe('a hostile report', () => {
-  test('of keys that Core does not know, of projects that are not migrated, or of other centuries is not kept', async () => {
+  test('with keys unknown to Core, projects that are not migrated, or other centuries is not kept', async () => {
     const sidecar = fleet.sidecar('api-1');
     for (let key = 0; key < 5000; key += 1) sidecar.serve(`invented-${key}`, PYTHON, 'write');
     sidecar.serve('production', PYTHON, 'write');

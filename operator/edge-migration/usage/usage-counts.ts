@@ -21,7 +21,7 @@ import {
   type WrittenIdentities,
 } from './days.ts';
 
-/** The environments of references, by their names; those that Core does not know are left out. */
+/** The environments of references, by their names; those unknown to Core are left out. */
 type ReadEnvironments = (
   references: readonly EnvironmentReference[],
   signal: AbortSignal,
@@ -29,26 +29,25 @@ type ReadEnvironments = (
 
 export interface UsageCountsSettings {
   readEnvironments: ReadEnvironments;
-  /** Only projects that are migrated are kept in mind. */
+  /** Only counts of migrated projects are remembered. */
   isMigrated: (projectId: number) => boolean;
   clock: Pick<Clock, 'monotonic'>;
   freshMs: number;
 }
 
-/** Adds up what the sidecars count of who calls Core. */
+/** Adds up the sidecars' counts of the clients that call Core. */
 export interface UsageCounts {
   /**
-   * Takes in reports, with their times by the stream's clock, as often as they are read: what was taken in before changes
-   * nothing.
+   * Takes in reports, with their times by the stream's clock, as often as they are read: repeated ones change nothing.
    *
    * @param now by the stream's clock
-   * @throws what Core says when it cannot be asked; the same reports may be taken in later
+   * @throws Core's errors when it cannot be asked; the same reports may be taken in later
    */
   follow(reports: readonly StoredReport[], now: number, signal: AbortSignal): Promise<void>;
   project(projectId: number): UsageFact;
 }
 
-/** One process's counts of one environment under one of its keys, on one day. */
+/** One process's counts for one environment under one of its keys, on one day. */
 interface Entry extends Omit<EnvironmentUsage, 'environment'> {
   environmentId: number;
 }
@@ -56,22 +55,22 @@ interface Entry extends Omit<EnvironmentUsage, 'environment'> {
 /** By date, then by process and key. */
 type ProjectEntries = Map<string, Map<string, Entry>>;
 
-/** Dates that are kept besides today's: one more than the week for which the stream keeps reports. */
+/** Dates kept besides today's: one more than the week for which the stream keeps reports. */
 const KEPT_DAYS = 8;
-/** Dates of which the identities are counted, today's among them. */
+/** Dates whose identities are counted, including today's. */
 const IDENTITY_DAYS = 7;
-/** Of clients and sketches in all entries, some hundred bytes each: a bound against invented reports. */
+/** Limit for clients and sketches in all entries, some hundred bytes each, against invented reports. */
 const MOST_ROWS = 300_000;
 const MOST_NAMES = 20_000;
 /** A key may be given to another environment, or be created. */
 const ASK_AGAIN_MS = 60_000;
-/** Adding up a project's entries is not done for each decision. */
+/** A project's entries are not added up for each decision. */
 const SUM_MS = 30_000;
 
 /**
- * Sidecars say how much they have counted on each day since they started, and the stream keeps their last reports for a week.
- * So a day is the sum over all processes of the most that each has said: repeated reports, a restarted operator and its
- * replicas change nothing, and a restarted sidecar is another process that begins at zero.
+ * Sidecars report how much they have counted on each day since they started, and the stream keeps their last reports
+ * for a week. So a day is the sum over all processes of the maximum that each has reported: repeated reports, a
+ * restarted operator and its replicas change nothing, and a restarted sidecar is another process that begins at zero.
  */
 export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
   const { readEnvironments, isMigrated, clock, freshMs } = settings;
@@ -86,7 +85,7 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
   let rows = 0;
   /** By the stream's clock. */
   let firstIdentityDate = '';
-  /** When something last had no room here. */
+  /** When something last found no room here. */
   let fullTime: number | undefined;
 
   async function resolve(references: ReadonlyMap<string, EnvironmentReference>, signal: AbortSignal): Promise<void> {
@@ -144,7 +143,7 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
       const isGone = report.goodbye || now - storedTime > freshMs;
       return [isGone ? storedTime : now];
     });
-    // What a process says of its start is a claim; before what the stream keeps, nothing is known.
+    // A process's reported start is a claim; before the stream's retention nothing is known.
     const earliest = now - KEPT_DAYS * DAY_MS;
     const latest = Math.max(...uncounted, fullTime ?? Number.NEGATIVE_INFINITY);
     evidence = {
@@ -191,18 +190,18 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
 
 const rowsOf = ({ clients, identities }: Pick<Entry, 'clients' | 'identities'>) =>
   clients.length + (identities === undefined ? 0 : 3);
-/** Grows with each request, and with names of a request that come later. */
+/** Grows with each request, and with a request's names that come later. */
 const sizeOf = ({ writes, reads, named = 0 }: { writes: number; reads: number; named?: number }) =>
   writes + reads + named;
 const nameOf = ({ report }: StoredReport) => `${report.podUid}~${report.spoolId}`;
 const listEnvironments = ({ report }: StoredReport) => report.usage?.days.flatMap((day) => day.environments) ?? [];
 
-/** Of each environment by itself: the same identifier in another one is another identity. Undefined where some was not counted. */
+/** Per environment: the same identifier in another one is another identity. Undefined where some were not counted. */
 function countIdentities(
   days: readonly (readonly [date: string, entries: readonly Entry[]])[],
 ): WrittenIdentities | undefined {
   const written = days.flatMap(([date, entries]) =>
-    // The parts of a long request may come after midnight.
+    // The parts of a long request may arrive after midnight.
     entries.filter(({ writes, named = 0 }) => writes + named > 0).map((entry) => ({ date, ...entry })),
   );
   const sketches = new Map<number, Sketch>();
@@ -213,7 +212,7 @@ function countIdentities(
     sketches.set(environmentId, sketch);
   }
   const estimate = [...sketches.values()].reduce((sum, sketch) => sum + estimateNames(sketch), 0);
-  // A sketch is a claim. Releases that did not count names have one for a request at most.
+  // A sketch is a claim. Releases that did not count names have at most one per request.
   const most = written.reduce((sum, { writes, named = writes }) => sum + named, 0);
   const count = Math.min(estimate, most);
   const [since] = written.map(({ date }) => date).toSorted();

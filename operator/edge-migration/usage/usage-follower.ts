@@ -3,7 +3,7 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { StoredReport } from '../../coverage/decide.ts';
 import type { UsageCounts } from './usage-counts.ts';
 
-/** Has reports counted while others are read already: nothing waits for it, since Core may be slow, and reports come again. */
+/** Counts reports while others are already read: nothing waits for it, since Core may be slow, and reports repeat. */
 export class UsageFollower {
   private readonly counts: UsageCounts;
   private readonly logger: Logger;
@@ -16,7 +16,7 @@ export class UsageFollower {
     this.logger = logger;
   }
 
-  /** Begins with these reports, unless earlier ones are still being counted. */
+  /** Starts counting these reports, unless earlier ones are still being counted. */
   follow(sidecars: readonly StoredReport[], now: number, signal: AbortSignal): void {
     this.following ??= this.take(sidecars, now, signal).finally(() => {
       this.following = undefined;
