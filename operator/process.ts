@@ -59,15 +59,15 @@ export interface OperatorSettings {
   signal: AbortSignal;
 }
 
-/** How long one call goes on trying when Edge is looked at. */
+/** How long one call is retried when Edge is checked. */
 const LOOK_MS = 3_000;
 
 type CacheSettings = Pick<ReflectorSettings<unknown>, 'clock' | 'logger' | 'registry' | 'timings'>;
 
-/** A process whose watches are silent for so long is restarted by the kubelet. */
+/** A process whose watches are silent for this long is restarted by the kubelet. */
 const STALE_MS = 15 * 60_000;
 
-/** The objects of a migration; of reports only their existence, so that they are deleted with it. */
+/** The objects of a migration; for reports only their existence, so that they are deleted with it. */
 const OWNED_SELECTOR = `${LABELS.managedBy}=edge-migration,${LABELS.component}`;
 
 /**
@@ -259,7 +259,7 @@ function openWorkerStores(configuration: OperatorConfiguration, clock: Clock) {
   const core = openCore(configuration, { maxConnections: 4, applicationName: 'edge-migration-operator', clock });
   const edge = openEdge(configuration, { clock });
   const connection = connectToEdge(configuration, { clock });
-  // A look at Edge must not hold up what is decided meanwhile.
+  // A check of Edge must not delay other decisions.
   const hasty = connectToEdge(configuration, { clock, patienceMs: LOOK_MS });
   const hastyEdge = openEdge(configuration, { clock, patienceMs: LOOK_MS });
   const { projectMetadataTable } = configuration;
@@ -296,7 +296,7 @@ function createCapture(
       'EDGE_MIGRATION_CORE_API_NAMESPACE and EDGE_MIGRATION_CORE_API_SELECTOR must be set: capture is Required',
     );
   }
-  // Gaps are placed by the clock of NATS, like those that sidecars report: this machine's may be minutes behind it.
+  // Gaps have times by the clock of NATS, like those that sidecars report: this machine's may be minutes behind it.
   const storeClock: Clock = { ...common.clock, now: () => stream.now() ?? common.clock.now() };
   const neededSince = () => observeHorizon(caches, storeClock.now());
   const watchHistory = coreApiNamespace === undefined ? undefined : createWatchHistory(storeClock, neededSince);
@@ -325,7 +325,7 @@ function createCapture(
     readProjects: core.projects.ofScopes,
     usage: {
       readEnvironments: core.environments.refer,
-      // Until they are listed any project may be: what is left out now is not read again.
+      // Until they are listed, any project may be among them: projects excluded now would not be read again.
       isMigrated: (projectId) =>
         caches.migrations.listedAge() === Number.POSITIVE_INFINITY ||
         caches.migrations.byIndex(BY_PROJECT, String(projectId)).length > 0,

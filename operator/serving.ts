@@ -18,7 +18,7 @@ export function createReadiness(
 }
 
 /**
- * The hand-over needs to know what Edge lacks, and where the Core API's pods are.
+ * The hand-over depends on the check of what Edge lacks, and on the location of the Core API's pods.
  *
  * @throws ConfigurationError if it is switched on without them
  */

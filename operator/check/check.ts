@@ -21,7 +21,7 @@ export interface CheckOutcome {
   readonly remedy?: string | undefined;
 }
 
-/** The check itself has reported what is missing. */
+/** The check itself has reported the missing parts. */
 export class CheckError extends Error {
   override readonly name = 'CheckError';
 }

@@ -51,23 +51,23 @@ async function check(changes: Record<string, string | undefined> = {}) {
   return Object.fromEntries(outcomes.map(({ name, verdict, text }) => [name, `${verdict}: ${text}`]));
 }
 
-it('finds everything where everything is', async () => {
+it('the check passes for a complete installation', async () => {
   expect(await check()).toEqual({
     Kubernetes: expect.stringMatching(/^ok: \d+ EdgeMigrations in all namespaces/),
     Postgres: expect.stringMatching(/^ok: .* can be read/),
     DynamoDB: expect.stringMatching(/^ok: .* can be described/),
-    // Whether its streams are made is a matter of what else uses the server of this run.
+    // Whether its streams exist depends on other users of this run's server.
     NATS: expect.stringMatching(/^(ok|warning): .*JetStream/),
     Clocks: expect.stringMatching(/^(ok|warning): .*Core's Postgres less than a second apart/),
   });
 });
 
-it('names configured regions that a table is not in', async () => {
+it('the check names configured regions without the table', async () => {
   const { DynamoDB } = await check({ EDGE_MIGRATION_DYNAMODB_OTHER_REGIONS: 'us-esat-2' });
   expect(DynamoDB).toMatch(/^warning: .* has no replica in us-esat-2/);
 });
 
-it('tells in which regions the tables are, and warns of a replica that is not ACTIVE', async () => {
+it('the check names the regions of the tables, and warns of a replica that is not ACTIVE', async () => {
   await using global = await startGlobalTable({ regions: ['eu-west-2', 'us-east-2'], heapMb: 128 });
   const { endpoint, region } = global.region('eu-west-2');
   const { settings } = await createTables(global.region('eu-west-2'));
@@ -84,7 +84,7 @@ it('tells in which regions the tables are, and warns of a replica that is not AC
   expect(await find()).toMatch(/^warning: .* in us-east-2 \(REGION_DISABLED\) is not ACTIVE and may lag behind/);
 });
 
-/** A way to a server that counts the connections by it. */
+/** A proxy of a server that counts its connections. */
 async function countConnections(to: string) {
   const target = new URL(to);
   const [port, host] = [Number(target.port), target.hostname];
@@ -103,9 +103,9 @@ async function countConnections(to: string) {
   return { url: target.href, count: () => count };
 }
 
-it('opens one connection to Postgres and one to NATS, by which their clocks are read, too', async () => {
+it('the check opens one connection each to Postgres and NATS, and reads their clocks through it', async () => {
   const database = new URL(working['EDGE_MIGRATION_DATABASE_URL']!);
-  // Otherwise each begins with one that is to be encrypted.
+  // Otherwise each attempts an encrypted connection first.
   database.searchParams.set('sslmode', 'disable');
   const [core, stream] = [
     await countConnections(database.href),
@@ -117,7 +117,7 @@ it('opens one connection to Postgres and one to NATS, by which their clocks are 
   expect([core.count(), stream.count()]).toEqual([1, 1]);
 });
 
-it('warns of an index of Core or of Edge that is missing, by which identities are looked for', async () => {
+it('the check warns of a missing index, in Core or Edge, that is used to find identities', async () => {
   await using database = await createDatabase();
   await execute(database.url, 'DROP INDEX environments_trait_identity_id_144c9227');
   expect((await check({ EDGE_MIGRATION_DATABASE_URL: database.url }))['Postgres']).toMatch(
@@ -127,7 +127,7 @@ it('warns of an index of Core or of Edge that is missing, by which identities ar
   expect((await check(unindexed))['DynamoDB']).toMatch(/^warning: .* has no index identity_uuid-index/);
 });
 
-/** A table of identities as somebody may have made it by hand. */
+/** A table of identities as if created by hand. */
 async function createUnindexed(): Promise<string> {
   const server = await dynamodb();
   const dynamo = new DynamoDBClient(server);
@@ -147,7 +147,7 @@ async function createUnindexed(): Promise<string> {
   return TableName;
 }
 
-it('looks for the tables that Edge needs besides the identities, and at their shape', async () => {
+it('the check covers the other tables that Edge needs, and their keys', async () => {
   const tables = {
     EDGE_MIGRATION_ENVIRONMENTS_TABLE: serving.settings.environmentsTable,
     EDGE_MIGRATION_ENVIRONMENTS_API_KEY_TABLE: serving.settings.environmentsApiKeyTable,
@@ -163,11 +163,11 @@ it('looks for the tables that Edge needs besides the identities, and at their sh
   expect((await check(missing))['DynamoDB']).toMatch(/^failed: .*no_such_table/);
 });
 
-it('looks for NATS only where something is captured', async () => {
+it('the check includes NATS only if writes are captured', async () => {
   expect(await check({ EDGE_MIGRATION_NATS_SERVERS: undefined })).not.toHaveProperty('NATS');
 });
 
-it("takes the operator's own environment as it is", async () => {
+it("the configuration of the check accepts the operator's own environment", async () => {
   const manifest = readFileSync(new URL('../deploy/operator.yaml', import.meta.url), 'utf8');
   const deployment = parseAllDocuments(manifest)
     .map((document) => document.toJS())
@@ -177,17 +177,17 @@ it("takes the operator's own environment as it is", async () => {
   expect(await check({ ...own, EDGE_MIGRATION_CAPTURE: 'Required' })).toHaveProperty('NATS');
 });
 
-it('says that NATS is needed where writes are to be captured', async () => {
+it('the check reports missing settings of NATS if writes are captured', async () => {
   const outcome = await check({ EDGE_MIGRATION_CAPTURE: 'Required', EDGE_MIGRATION_NATS_SERVERS: undefined });
   expect(outcome['NATS']).toMatch(/^failed: EDGE_MIGRATION_NATS_SERVERS is not set/);
 });
 
-it('says that a Secret is missing', async () => {
+it('the check reports a missing Secret', async () => {
   const outcome = await check({ EDGE_MIGRATION_DATABASE_URL: undefined });
   expect(outcome['Postgres']).toMatch(/^failed: .*its Secret, or the key in it, does not exist/);
 });
 
-it('says each thing that cannot be reached, whatever the others are', async () => {
+it('the check reports each unreachable part independently of the others', async () => {
   const nowhere = '127.0.0.1:1';
   const outcome = await check({
     EDGE_MIGRATION_DATABASE_URL: `postgres://reader:word@${nowhere}/flagsmith`,

@@ -130,7 +130,7 @@ async function checkCore(core: Core, signal: AbortSignal): Promise<CheckDetails>
 }
 
 /**
- * The indexes that Flagsmith itself uses to find identities (docs/flagsmith.md, "DynamoDB tables, indexes, limits").
+ * The indexes by which Flagsmith itself finds identities (docs/flagsmith.md, "DynamoDB tables, indexes, limits").
  */
 const EDGE_INDEXES = ['environment_api_key-identifier-index', 'identity_uuid-index'];
 

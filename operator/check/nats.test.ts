@@ -29,7 +29,7 @@ async function look() {
   return await checkStreams(opened.manager, opened.server);
 }
 
-test('says which streams are not made yet, and by whom, and that no applier takes events', async () => {
+test('the check of NATS names missing streams and their creators, and reports the absence of appliers', async () => {
   expect((await look()).warnings).toContain(`the operator has not made stream ${STREAM} yet`);
   const manager = await jetstreamManager(connection);
   await ensureStreams(manager, STREAMS);
@@ -38,7 +38,7 @@ test('says which streams are not made yet, and by whom, and that no applier take
   expect(warnings).toContain(`stream ${STREAM} has no consumer: no applier has begun to take events from it`);
 });
 
-test('finds nothing wrong once everything is there, and warns of a stream that is nearly full', async () => {
+test('the check of NATS passes when everything exists, and warns of a stream that is nearly full', async () => {
   const manager = await jetstreamManager(connection);
   await ensureStreams(manager, STREAMS);
   const settings = { streamReplicas: 1, parkedMaxBytes: 1_000_000, ackWaitSeconds: 30 };

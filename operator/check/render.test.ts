@@ -5,7 +5,7 @@ import { renderAsJson, renderAsLines } from './render.ts';
 const OK = { name: 'Core', verdict: 'ok', text: 'db:5432/flagsmith answers' } as const;
 const FAILED = { name: 'NATS', verdict: 'failed', text: 'nats:4222: no answer', remedy: 'docs/nats.md' } as const;
 
-test('people read one line of each check, and below it what to do', () => {
+test('the text for people has one line for each check, and the remedy below it', () => {
   expect(renderAsLines([OK, { ...FAILED, verdict: 'warning' }, FAILED])).toBe(
     [
       'ok    Core        db:5432/flagsmith answers',
@@ -18,7 +18,7 @@ test('people read one line of each check, and below it what to do', () => {
   );
 });
 
-test('programs read one line of JSON, in which no text is longer than a report may have it', () => {
+test('the output for programs is one line of JSON, with texts no longer than a report allows', () => {
   const long = { ...OK, text: 'x'.repeat(MOST_CHARACTERS + 1) };
   const rendered = renderAsJson([long, FAILED]);
   expect(rendered.split('\n')).toHaveLength(2);

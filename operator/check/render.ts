@@ -3,7 +3,7 @@ import type { CheckOutcome } from './check.ts';
 
 const WORDS = { ok: 'ok  ', warning: 'WARN', failed: 'FAIL' };
 
-/** For people: a line each, and another one for what to do. */
+/** For people: a line each, and another one for the remedy. */
 export function renderAsLines(outcomes: readonly CheckOutcome[]): string {
   const lines = outcomes.flatMap(({ name, verdict, text, remedy }) => [
     `${WORDS[verdict]}  ${name.padEnd(10)}  ${text}\n`,

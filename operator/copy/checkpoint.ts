@@ -28,7 +28,7 @@ const countsSchema = z.object({
   throttled: count,
 });
 
-/** Totals of a range up to some position. */
+/** Totals of a range up to a position. */
 const totalsSchema = z.object({
   counts: countsSchema.prefault({}),
   skippedByReason: z.record(z.string(), z.number()).default({}),

@@ -43,7 +43,7 @@ async function readRange({ segments }: MeasuredRange, from = core): Promise<numb
 }
 
 describe('planned ranges', () => {
-  test('hold every identity of the live environments exactly once, and were counted exactly', async () => {
+  test('contain every identity of the live environments exactly once, with exact counts', async () => {
     const ranges = await plan(seeded.projectId, 4);
     const ids = await Promise.all(ranges.map((range) => readRange(range)));
     expect(ids.map(({ length }) => length)).toEqual(ranges.map(({ identities }) => identities));
@@ -51,14 +51,14 @@ describe('planned ranges', () => {
     expect(ids.flat()).toHaveLength(seeded.identities);
   });
 
-  test('are several for each pod, of about the same size, numbered from 0', async () => {
+  test('have about the same size, several per pod, and are numbered from 0', async () => {
     const ranges = await plan(seeded.projectId, 2);
     expect(ranges.length).toBeGreaterThanOrEqual(4);
     expect(ranges.map(({ rangeId }) => rangeId)).toEqual(ranges.map((_, index) => index));
     expect(Math.max(...ranges.map(({ identities }) => identities))).toBeLessThan(6_000);
   });
 
-  test('have open ends, so that identities created later are in one of them', async () => {
+  test('have open ends, so that one of them includes identities created later', async () => {
     const segments = (await plan(seeded.projectId, 4)).flatMap((range) => range.segments);
     const live = new Set(segments.map(({ environmentId }) => environmentId));
     for (const environmentId of live) {
@@ -68,12 +68,12 @@ describe('planned ranges', () => {
     }
   });
 
-  test('of a project without environments are none', async () => {
+  test('do not exist for a project without environments', async () => {
     expect(await planRanges(core, [], 4, signal)).toEqual([]);
   });
 });
 
-describe('where the index on identifiers is not in the order of comparisons', () => {
+describe('with an index on identifiers whose order differs from that of comparisons', () => {
   let drifted: TestDatabase;
   let core: Core;
   const COUNT = 3000;
@@ -95,7 +95,7 @@ describe('where the index on identifiers is not in the order of comparisons', ()
     await drifted.drop();
   });
 
-  test('ranges go by id, and hold every identity exactly once', async () => {
+  test('ranges are by id, and contain every identity exactly once', async () => {
     const ranges = await planRanges(core, [{ id: 1 } as CoreEnvironment], 4, signal);
     expect(ranges.reduce((sum, { identities }) => sum + identities, 0)).toBe(COUNT);
     expect(new Set(ranges.flatMap(({ segments }) => segments.map(({ order }) => order)))).toEqual(new Set(['id']));
@@ -104,12 +104,12 @@ describe('where the index on identifiers is not in the order of comparisons', ()
   });
 });
 
-test('writes during the count do not turn the order of ranges, however they meet', async () => {
+test('writes during the count never change the order of ranges', async () => {
   const environmentId = seeded.environments[1]!.id;
   const own = core;
   let steps = 0;
   const sql = (text: string) => execute(database.url, text);
-  /** After the first step one is deleted that the walk has not met, and one created behind it. */
+  /** After the first step, deletes one that the walk has not reached, and creates one behind it. */
   const measure: typeof own.stretches.measure = async (...values) => {
     const result = await own.stretches.measure(...values);
     if (++steps !== 1) return result;
@@ -127,7 +127,7 @@ test('writes during the count do not turn the order of ranges, however they meet
   expect(ids.length).toBe(ranges.reduce((sum, { identities }) => sum + identities, 0));
 });
 
-describe('where the library that sorts has another version than the one that the index was built with', () => {
+describe('with an index that was built by another version of the collation library', () => {
   let maintenance: TestDatabase;
   const name = `icu_${process.pid}`;
 
@@ -143,7 +143,7 @@ describe('where the library that sorts has another version than the one that the
   test.each([
     ["the database's", '', `UPDATE pg_database SET datcollversion = '0' WHERE datname = current_database()`],
     ["the column's", 'COLLATE "en-x-icu"', `UPDATE pg_collation SET collversion = '0' WHERE collname = 'en-x-icu'`],
-  ])('ranges go by id: %s collation', async (_, collation, age) => {
+  ])('ranges are by id: %s collation', async (_, collation, age) => {
     const url = Object.assign(new URL(maintenance.url), { pathname: name }).href;
     await execute(
       url,
@@ -168,12 +168,12 @@ describe('where the library that sorts has another version than the one that the
   });
 });
 
-describe('merging steps', () => {
+describe('merging steps into ranges', () => {
   const steps = fc.array(
     fc.record({ environmentId: fc.integer({ min: 1, max: 3 }), identities: fc.integer({ min: 0, max: 100 }) }),
   );
 
-  test('keeps every step, in order, and joins those that follow each other', () => {
+  test('keeps every step in order, and joins adjacent ones', () => {
     fc.assert(
       fc.property(steps, fc.integer({ min: 1, max: 500 }), (lengths, size) => {
         const sorted = [...lengths].sort((a, b) => a.environmentId - b.environmentId);

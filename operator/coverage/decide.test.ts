@@ -128,14 +128,14 @@ describe('the Core API is not covered', () => {
     });
   });
 
-  it('and the message names everything that is wrong', () => {
+  it('for several reasons, and the message names all of them', () => {
     const { message } = decide({ pods: [pod('a'), pod('b'), pod('c')], reports: [report('a', { probe: null })] });
     expect(message).toMatch(/pod a .*; Pod b .*; Pod c /);
   });
 });
 
 describe('gaps', () => {
-  it('are those that the sidecars report, of pods that are gone too, oldest first', () => {
+  it('are those that sidecars report, even of deleted pods, oldest first', () => {
     const { gaps } = decide({
       reports: [
         report('a', { gaps: [gap({ scope: [{ clientKey: 'env' }] })] }),
@@ -148,7 +148,7 @@ describe('gaps', () => {
     ]);
   });
 
-  it('that are about others alone neither count nor keep a project waiting', () => {
+  it('that only concern other projects neither count nor keep a project waiting', () => {
     const others = gap({ from: at(900), until: null, scope: [{ clientKey: 'other' }] });
     const both = gap({ scope: [{ clientKey: 'other' }, { projectId: 7 }] });
     const reports = [report('a', { gaps: [others, both] })];
@@ -158,38 +158,38 @@ describe('gaps', () => {
     expect(decideCoverage(facts)).toMatchObject({ covered: false, reason: 'GapOpen', gaps: [{ from: at(900) }, {}] });
   });
 
-  it('that do not say whose they are concern everyone', () => {
+  it('without a scope concern every project', () => {
     const reports = [report('a', { gaps: [gap(), gap({ scope: [] })] })];
     const facts = { pods: [pod('a')], reports, now: NOW, freshMs: 30_000 };
     expect(decideCoverage(facts, () => false).gaps).toHaveLength(2);
   });
 
-  it('begin where a sidecar that vanished with its pod last had sent everything', () => {
+  it('begin when a sidecar that vanished with its pod had last sent everything', () => {
     const { covered, gaps } = decide({ reports: [report('a'), report('gone', { allSentUntil: at(95) }, 90)] });
     expect(covered).toBe(true);
     expect(gaps).toMatchObject([{ podName: 'gone', reason: 'sidecarVanished', from: at(95), until: at(0) }]);
   });
 
-  it('last while a silent sidecar may still serve', () => {
+  it('stay open while a silent sidecar may still serve', () => {
     const { gaps } = decide({ reports: [report('a', {}, 45)] });
     expect(gaps).toMatchObject([{ podName: 'a', reason: 'sidecarVanished', from: at(45), until: null }]);
   });
 
-  it('have no known beginning when a sidecar vanished before it had read what another left', () => {
+  it('have an unknown beginning if a sidecar vanished before it had read the spool of an earlier one', () => {
     const { gaps } = decide({ reports: [report('a'), report('gone', { allSentUntil: null }, 90)] });
     expect(gaps).toMatchObject([{ from: '1970-01-01T00:00:00.000Z' }]);
   });
 
-  it('are none for a sidecar that said goodbye', () => {
+  it('are not caused by a sidecar with a final report', () => {
     expect(decide({ reports: [report('a'), report('gone', { goodbye: true }, 90)] }).gaps).toEqual([]);
   });
 
-  it('last for a ready pod without a sidecar, since it was ready', () => {
+  it('stay open for a ready pod without a sidecar, from when it became ready', () => {
     const { gaps } = decide({ pods: [pod('a'), pod('b')] });
     expect(gaps).toMatchObject([{ podName: 'b', reason: 'noSidecar', from: at(600), until: null }]);
   });
 
-  it('last for a pod without a sidecar since it runs, whenever it became ready, and whether it is', () => {
+  it('stay open for a running pod without a sidecar, from its start, whether or not it is ready', () => {
     const { gaps } = decide({ pods: [pod('a'), unready('b', 900), { ...pod('c'), runningTime: at(700) }] });
     expect(gaps).toMatchObject([
       { podName: 'b', reason: 'noSidecar', from: at(900), until: null },
@@ -197,7 +197,7 @@ describe('gaps', () => {
     ]);
   });
 
-  it('end once for all when the last report of a sidecar that went with its pod is written in its stead', () => {
+  it('end permanently when the final report of a sidecar that ended with its pod is published for it', () => {
     const gone = report('gone', { allSentUntil: at(95), gaps: [gap({ until: null })] }, 90);
     const facts = { pods: [pod('a')], reports: [report('a'), gone], now: NOW, freshMs: 30_000 };
     const [closed, ...others] = closeVanished(facts);
@@ -210,7 +210,7 @@ describe('gaps', () => {
     expect(later.gaps[1]?.id).toBe(decideCoverage(facts).gaps.find(({ reason }) => reason === 'sidecarVanished')?.id);
   });
 
-  it('are left by a spool that was lost: what its last report had not sent, until another spool is there', () => {
+  it('are caused by a lost spool, from the last time that it had sent everything until another spool exists', () => {
     const open = gap({ from: at(150), until: null, reason: 'spoolFailing' });
     const lost = report('a', { spoolId: 'first', allSentUntil: at(95), gaps: [open] }, 90);
     const next = { ...report('a', { spoolId: 'second', startedTime: at(20) }), sequence: 2 };
@@ -229,18 +229,18 @@ describe('gaps', () => {
     );
   });
 
-  it('are none when a report and the one that replaced it were both read', () => {
+  it('are not caused by reading both a report and its replacement', () => {
     const [before, after] = [report('a', { spoolId: 'first' }), report('a', { spoolId: 'first' })];
     expect(decide({ reports: [before, { ...after, sequence: 2 }] }).gaps).toEqual([]);
   });
 
-  it('are none for the first spool of a pod, nor after a spool that said goodbye', () => {
+  it('are not caused by the first spool of a pod, nor after a final report of the previous spool', () => {
     expect(decide({ reports: [report('a', { spoolId: 'first' })] }).gaps).toEqual([]);
     const ended = report('a', { spoolId: 'first', goodbye: true, allSentUntil: at(95) }, 90);
     expect(decide({ reports: [ended, { ...report('a', { spoolId: 'second' }), sequence: 2 }] }).gaps).toEqual([]);
   });
 
-  it('last while a sidecar has no spool, because it may still find the one that it had', () => {
+  it('stay open while a sidecar has no spool, because it may still find its previous one', () => {
     const had = report('a', { spoolId: 'first', allSentUntil: at(95) }, 90);
     const without = { ...report('a', { allSentUntil: null, startedTime: at(50) }), sequence: 2 };
     expect(decide({ reports: [had, without] }).gaps).toMatchObject([{ from: at(95), until: null }]);
@@ -248,12 +248,12 @@ describe('gaps', () => {
     expect(decide({ reports: [found, without] }).gaps).toMatchObject([{ from: at(50), until: at(5) }]);
   });
 
-  it('are not ended while the pod is there, nor for a sidecar outside Kubernetes, nor after a goodbye', () => {
+  it('are not ended while the pod exists, for a sidecar outside Kubernetes, or after a final report', () => {
     const silent = [report('a', {}, 90), report('vm', { namespace: '' }, 90), report('b', { goodbye: true }, 90)];
     expect(closeVanished({ pods: [pod('a')], reports: silent, now: NOW, freshMs: 30_000 })).toEqual([]);
   });
 
-  it('keep their id from one decision to the next', () => {
+  it('have the same id in every decision', () => {
     const reports = [report('a', { gaps: [gap({ until: null })] })];
     const first = decide({ reports }).gaps.map(({ id }) => id);
     const later = decide({ reports, now: NOW + 5000 }).gaps.map(({ id }) => id);
@@ -262,7 +262,7 @@ describe('gaps', () => {
   });
 });
 
-describe('pod by pod', () => {
+describe('the description of each pod', () => {
   const describeAll = (facts: Partial<CoverageFacts>) =>
     describePods({ pods: [], reports: [], now: NOW, freshMs: 30_000, ...facts }).map(({ name, state, release }) => ({
       name,
@@ -270,7 +270,7 @@ describe('pod by pod', () => {
       release,
     }));
 
-  it('tells which are covered, by which release, and which do not serve yet', () => {
+  it('shows which are covered, by which release, and which do not serve yet', () => {
     expect(describeAll({ pods: [pod('a'), pod('b'), unready('c', 5)], reports: [report('a')] })).toEqual([
       { name: 'a', state: 'covered', release: '0.1.0' },
       { name: 'b', state: 'uncovered', release: undefined },
@@ -278,7 +278,7 @@ describe('pod by pod', () => {
     ]);
   });
 
-  it('calls no pod covered whose sidecar has proven nothing lately, has ended, or misses writes now', () => {
+  it('shows no pod as covered whose sidecar lacks a recent proof, has ended, or is missing writes', () => {
     const stale = report('a', { probe: { sequence: 1, time: at(300) } });
     const ended = report('b', { goodbye: true });
     const missing = report('c', { gaps: [gap({ until: null })] });

@@ -117,7 +117,7 @@ function judgePod(
   if (stored.report.goodbye) return { reason: 'SidecarMissing', message: `The sidecar of pod ${name} has ended` };
   const age = proofAge(stored, now);
   if (age <= freshMs) return undefined;
-  // The moment, not the age: a message that is always another one would be written down again and again.
+  // The moment, not the age: a message that changes constantly would be written again and again.
   const proof = age === Infinity ? 'has not proven' : `proved last at ${toSecond(now - age)}`;
   return { reason: 'ProofStale', message: `The sidecar of pod ${name} ${proof} that its events reach the stream` };
 }
@@ -160,7 +160,7 @@ function findStatic({ reports, staticCount = 0, now, freshMs }: CoverageFacts): 
   return [{ reason: 'StaticSidecarsMissing', message }];
 }
 
-/** Of sidecars that are there; what became of the others is in `gaps`. */
+/** Open gaps of present sidecars; the losses of others are in `gaps`. */
 function findOpenGaps({ reports, now, freshMs }: CoverageFacts, isConcerned: (gap: CoverageGap) => boolean): Finding[] {
   return [...newestOfPods(reports).values()]
     .filter((stored) => now - stored.storedTime <= freshMs && !stored.report.goodbye)

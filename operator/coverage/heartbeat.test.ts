@@ -23,7 +23,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { decideCoverage } from './decide.ts';
 import { readReports } from './read.ts';
 
-// Servers are killed and start again; a busy machine takes its time for that.
+// Servers are killed and restarted, which takes a while on a busy machine.
 vi.setConfig({ testTimeout: 120_000 });
 
 let nats: Nats;
@@ -95,7 +95,7 @@ const reported = (what: string, condition: (report: CoverageReport) => boolean) 
   );
 
 describe('the heartbeat', () => {
-  it('proves the way to the stream by test events with growing sequences', async () => {
+  it('proves the path to the stream by test events with increasing sequences', async () => {
     beat();
     const first = await reported('a proof', ({ probe }) => probe !== null);
     const later = await reported('another', ({ probe }) => probe!.sequence > first.probe!.sequence);
@@ -103,7 +103,7 @@ describe('the heartbeat', () => {
     expect(later).toMatchObject({ podUid: 'uid-1', spoolDepth: 0, oldestUnsentTime: null, goodbye: false });
   });
 
-  it('reports without a proof while the stream is missing, and with one when it is there', async () => {
+  it('reports without a proof while the stream is missing, and with one once it exists', async () => {
     await administrate(nats.url, (manager) => manager.streams.delete(STREAM));
     await rig.write('user', 3);
     beat();
@@ -122,7 +122,7 @@ describe('the heartbeat', () => {
     await reported('its end', ({ gaps }) => typeof gaps[0]?.until === 'string');
   });
 
-  it('says in its goodbye what was counted in more environments than a report has room for', async () => {
+  it('includes in its final report the counts of more environments than other reports have room for', async () => {
     await waitFor(() => rig.publisher.connected, { for: 'the connection' });
     for (let environmentId = 1; environmentId <= 8; environmentId += 1)
       usage.note({ environmentId }, 'flagsmith-js-sdk/9.3.1', 'write');
@@ -130,7 +130,7 @@ describe('the heartbeat', () => {
     expect((await report())?.usage?.days[0]?.environments).toHaveLength(8);
   });
 
-  it('reports nothing after its goodbye, not even what was on its way', async () => {
+  it('publishes nothing after its final report, not even a pending report', async () => {
     const asked = Promise.withResolvers<void>();
     const answer = Promise.withResolvers<void>();
     heartbeat = heartbeatOf(rig.spool, {
@@ -154,7 +154,7 @@ describe('the heartbeat', () => {
     expect(await report()).toMatchObject({ goodbye: true });
   });
 
-  it('says goodbye only when everything is sent', async () => {
+  it('publishes its final report only when everything has been sent', async () => {
     await waitFor(() => rig.publisher.connected, { for: 'the connection' });
     await administrate(nats.url, (manager) => manager.streams.delete(STREAM));
     await rig.write('user', 1);
@@ -166,7 +166,7 @@ describe('the heartbeat', () => {
     expect(await report()).toMatchObject({ goodbye: true, spoolDepth: 0 });
   });
 
-  it('says no goodbye while a request is under way, because it may still change something', async () => {
+  it('publishes no final report during a request, because that may still write', async () => {
     await waitFor(() => rig.publisher.connected, { for: 'the connection' });
     const intent = await rig.spool.begin([draft('user')]);
     expect(await heartbeat.sayGoodbye()).toBe(false);
@@ -174,7 +174,7 @@ describe('the heartbeat', () => {
     expect(await heartbeat.sayGoodbye()).toBe(true);
   });
 
-  it('with an empty spool does not speak for the one before, whose unsent events and gaps stay reported', async () => {
+  it('keeps the unsent events and gaps of the previous spool reported when it has an empty one', async () => {
     await administrate(nats.url, (manager) => manager.streams.delete(STREAM));
     rig.spool.gaps.mark('bodyTooLarge', Date.now() - 60_000, Date.now() - 60_000);
     await rig.write('lost', 3);
@@ -206,7 +206,7 @@ describe('the heartbeat', () => {
     ]);
   });
 
-  it('reports under the id of its spool as soon as it is usable, and takes back what it said before', async () => {
+  it('reports under the id of its spool once that is usable, and withdraws its earlier report', async () => {
     const directory = `${folder.path}/later`;
     writeFileSync(directory, 'not a directory yet');
     await rig[Symbol.asyncDispose]();
@@ -223,7 +223,7 @@ describe('the heartbeat', () => {
     expect(reports.map(({ report: { goodbye } }) => goodbye)).toEqual([true, false]);
   });
 
-  it('says no goodbye before it knows what an earlier process left', async () => {
+  it('publishes no final report before it has read what an earlier process left', async () => {
     await waitFor(() => rig.publisher.connected, { for: 'the connection' });
     const unread = createSpool({
       directory: folder.path,
@@ -241,7 +241,7 @@ describe('the heartbeat', () => {
 });
 
 describe('reports', () => {
-  it('are read however many there are, and those that are not understood are told apart', async () => {
+  it('are read in any number, and those that cannot be parsed are returned separately', async () => {
     await waitFor(() => rig.publisher.connected, { for: 'the connection' });
     const known = await heartbeat.sayGoodbye().then(() => report());
     for (let i = 0; i < 600; i++) {
@@ -257,7 +257,7 @@ describe('reports', () => {
     expect(unreadable[0]?.message).toContain('coverage.newer');
   });
 
-  it('are believed on their own subject, in bounds, and with times that can be', async () => {
+  it('are trusted only on their own subject, within limits, and with plausible times', async () => {
     await waitFor(() => rig.publisher.connected, { for: 'the connection' });
     const known = (await heartbeat.sayGoodbye().then(() => report()))!;
     const ahead = new Date(Date.now() + 25 * 60 * 60 * 1000).toISOString();

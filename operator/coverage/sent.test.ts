@@ -36,32 +36,32 @@ function report(name: string, changes: Partial<CoverageReport> = {}): StoredRepo
 
 const find = (pods: CoreApiPod[], reports: StoredReport[]) => findSent({ pods, reports, now: NOW, freshMs: 30_000 });
 
-describe('all sidecars have sent what they saw', () => {
-  it('until now, when there is none', () => {
+describe('all sidecars have sent their events', () => {
+  it('until now, if there are none', () => {
     expect(find([], [])).toEqual({ until: NOW, laggard: undefined });
   });
 
-  it('until the time of the one that is furthest behind, which is named', () => {
+  it('until the time of the one furthest behind, which is named', () => {
     const sent = find([running('a'), running('b')], [report('a'), report('b', { allSentUntil: at(40) })]);
     expect(sent).toMatchObject({ until: NOW - 40_000, laggard: expect.stringContaining('pod b') });
   });
 
-  it('until a time that is not known, when one of them has not read its spool yet', () => {
+  it('until an unknown time, if one of them has not read its spool yet', () => {
     const sent = find([running('a'), running('b')], [report('a', { allSentUntil: null }), report('b')]);
     expect(sent).toMatchObject({ until: undefined, laggard: expect.stringContaining('pod a') });
   });
 
-  it('only until a pod started whose sidecar has never reported, ready or not, and the message says what to do', () => {
+  it('only until the start of a pod whose sidecar has never reported, and the message names the remedy', () => {
     const sent = find([running('a'), running('b')], [report('a')]);
     expect(sent.until).toBe(NOW - 600_000);
     expect(sent.laggard).toMatch(/pod b has no sidecar that ever reported: .*NATS.*replace the pod/);
   });
 
-  it('whatever becomes of a pod that does not run: it has served nothing, or will send nothing any more', () => {
+  it('regardless of a pod that does not run: it has served nothing, or will send nothing more', () => {
     expect(find([{ uid: 'uid-b', name: 'b', ready: false }], [report('a')]).until).toBe(NOW - 2_000);
   });
 
-  it('only until its goodbye, in a pod that still runs: the sidecar may be there again', () => {
+  it('only until a final report, in a pod that still runs: the sidecar may have been restarted', () => {
     const goodbye = report('a', { goodbye: true, allSentUntil: at(300) });
     expect(find([running('a')], [goodbye])).toMatchObject({
       until: NOW - 300_000,
@@ -70,7 +70,7 @@ describe('all sidecars have sent what they saw', () => {
     expect(find([], [goodbye]).until).toBe(NOW);
   });
 
-  it('although the goodbye of a spool that was lost is older than the reports of its successor', () => {
+  it('even if the final report of a lost spool is older than the reports of its successor', () => {
     const lost = report('a', { spoolId: 'first', goodbye: true, allSentUntil: at(300) });
     const next = { ...report('a', { spoolId: 'second' }), sequence: 2 };
     expect(find([running('a')], [lost, next]).until).toBe(NOW - 2_000);

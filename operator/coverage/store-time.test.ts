@@ -6,7 +6,7 @@ import { toStoreTime } from './store-time.ts';
 const NOON = Date.parse('2026-06-01T12:00:00Z');
 const MINUTE = 60_000;
 
-/** What a sidecar reports whose clock is so far ahead; `at` is by a clock that is right. */
+/** The report of a sidecar whose clock is ahead by this much; `at` is by a correct clock. */
 function report(ahead: number, sentUntil: number, gap: { from: number; until: number }): CoverageReport {
   const at = (time: number) => new Date(time + ahead).toISOString();
   return {
@@ -30,7 +30,7 @@ function report(ahead: number, sentUntil: number, gap: { from: number; until: nu
   };
 }
 
-test('whatever the clock of a sidecar says, its gap covers the time in which writes were missed, but for a second', () => {
+test('the gap of a sidecar with any clock error covers the time of missed writes, within a second', () => {
   const skew = fc.integer({ min: -10 * MINUTE, max: 10 * MINUTE });
   const before = fc.integer({ min: 0, max: 10 * MINUTE });
   const way = fc.integer({ min: 0, max: 1000 });
@@ -45,7 +45,7 @@ test('whatever the clock of a sidecar says, its gap covers the time in which wri
   );
 });
 
-test('the report of a sidecar whose clock is right stays as it is', () => {
+test('the report of a sidecar with a correct clock stays unchanged', () => {
   const right = report(0, NOON, { from: NOON - MINUTE, until: NOON });
   expect(toStoreTime(right, -30)).toBe(right);
 });

@@ -9,7 +9,7 @@ import { nameRevision } from './job.ts';
 export interface ApiPods {
   /** A ready one, if there is one; undefined if there is none at all. */
   find(signal: AbortSignal): Promise<KubernetesObject | undefined>;
-  /** Whether the pods have changed since one of this revision was found; undefined: when none was. */
+  /** Whether the pods have changed since one of this revision was found; with undefined, since none was found. */
   haveChanged(revision: string | undefined, signal: AbortSignal): Promise<boolean>;
 }
 

@@ -9,7 +9,7 @@ const SETTINGS = {
   tables: { environments: 'environments', serverKeys: 'server-keys', environmentsV2: undefined },
 };
 
-/** A pod of the Core API as a cluster with a mesh has it. */
+/** A pod of the Core API in a cluster with a mesh. */
 function apiPod(changes: Record<string, unknown> = {}, annotations = {}) {
   return {
     apiVersion: 'v1',
@@ -60,7 +60,7 @@ const podOf = (pod = apiPod()) => build(pod).spec.template;
 const containerOf = (pod = apiPod()) => podOf(pod).spec.containers[0] as Record<string, unknown>;
 
 describe("the hand-over's pod", () => {
-  test("has the image, environment and identity of the Core API's own container, also beside a mesh's", () => {
+  test("has the image, environment and identity of the Core API's own container, even next to a mesh's", () => {
     expect(containerOf()).toMatchObject({
       image: 'flagsmith/flagsmith-api:2.265.0',
       envFrom: [{ configMapRef: { name: 'settings' } }],
@@ -78,12 +78,12 @@ describe("the hand-over's pod", () => {
     });
   });
 
-  test('goes by the container that the pod itself names', () => {
+  test('uses the container that the pod itself names as its default', () => {
     const marked = { 'kubectl.kubernetes.io/default-container': 'istio-proxy' };
     expect(containerOf(apiPod({}, marked))['image']).toBe('istio/proxyv2');
   });
 
-  test('may do less than the API: no token, no capabilities, no way to more', () => {
+  test('has fewer rights than the API: no token, no capabilities, no privilege escalation', () => {
     expect(podOf().spec.automountServiceAccountToken).toBe(false);
     expect(containerOf()['securityContext']).toEqual({
       seccompProfile: { type: 'RuntimeDefault' },
@@ -94,25 +94,25 @@ describe("the hand-over's pod", () => {
     });
   });
 
-  test('mounts what the container mounts, but for the token of another pod', () => {
+  test('has all mounts of the container except the token of another pod', () => {
     expect(podOf().spec.volumes).toEqual([{ name: 'ca', configMap: { name: 'ca' } }]);
     expect(containerOf()['volumeMounts']).toEqual([{ name: 'ca', mountPath: '/etc/ca' }]);
   });
 
-  test("has none of the API's labels, ports, probes and arguments, and stays on no node", () => {
+  test("has none of the API's labels, ports, probes and arguments, and is not bound to its node", () => {
     expect(podOf().metadata.labels).not.toHaveProperty('app');
     for (const field of ['ports', 'livenessProbe', 'args']) expect(containerOf()).not.toHaveProperty(field);
     expect(podOf().spec).not.toHaveProperty('nodeName');
     expect(podOf().spec).not.toHaveProperty('initContainers');
   });
 
-  test('runs a script in which Kubernetes finds no variable to expand', () => {
+  test('runs a script without variables that Kubernetes would expand', () => {
     const [command, ...others] = containerOf()['command'] as string[];
     expect(command).toBe('python');
     expect(others.join('\n')).not.toContain('$(');
   });
 
-  test('is bounded in time, by the script itself and a little later by the Job', () => {
+  test('is limited in time by the script itself and, a little later, by the Job', () => {
     const { spec } = build();
     expect(spec).toMatchObject({ backoffLimit: 0, activeDeadlineSeconds: 630, ttlSecondsAfterFinished: 86_400 });
     const { env } = spec.template.spec.containers[0] as unknown as { env: { name: string; value: string }[] };
@@ -120,7 +120,7 @@ describe("the hand-over's pod", () => {
     expect(want).toMatchObject({ project: 42, mode: 'Run', seconds: 600, overridesCopied: false });
   });
 
-  test('only looks when it is to verify, and counts overrides once they are copied', () => {
+  test('only checks in mode Verify, and counts overrides once they are copied', () => {
     const wantOf = (stage: 'verify' | 'after') => {
       const [container] = build(apiPod(), stage).spec.template.spec.containers;
       return JSON.parse((container as unknown as { env: { value: string }[] }).env.at(-1)?.value ?? '');
@@ -130,29 +130,29 @@ describe("the hand-over's pod", () => {
   });
 });
 
-describe('the last words of a pod', () => {
-  test('are found among what its image prints', () => {
+describe("the outcome in a pod's termination message", () => {
+  test('is found among other output of its image', () => {
     const line = '{"handover": "refused", "project": 42, "reason": "no table"}';
     expect(readOutcome(`INFO starting\n${line}\nbye`)).toEqual({ outcome: 'refused', words: 'no table' });
   });
 
-  test('are themselves the failure where the script never spoke', () => {
+  test('is a failure with the whole message if the script printed nothing', () => {
     expect(readOutcome('python: not found')).toEqual({ outcome: 'failed', words: 'python: not found' });
     expect(readOutcome('')).toEqual({ outcome: 'failed', words: 'it ended without a word' });
   });
 
-  test('are what a line of its log says where it was killed before the script spoke, and no key', () => {
+  test('is a failure with a line of the log, but no keys, if the pod was killed before the script printed', () => {
     const message = '{"event": "environment-document-compressed", "environment_api_key": "client-1"}';
     const { words } = readOutcome({ message, reason: 'OOMKilled', exitCode: 137 });
     expect(words).toBe('OOMKilled, exit code 137 (SIGKILL); it last said: environment-document-compressed');
   });
 
-  test('are not believed where they are cut off or of another form', () => {
+  test('is rejected if it is truncated or malformed', () => {
     expect(readOutcome('{"handover": "do').outcome).toBe('failed');
     expect(readOutcome('{"handover": "conquered"}').outcome).toBe('failed');
   });
 
-  test('are cut before they fill a status', () => {
+  test('is shortened to fit into a status', () => {
     const { words } = readOutcome(JSON.stringify({ handover: 'failed', reason: 'x'.repeat(5_000) }));
     expect(words).toHaveLength(400);
   });

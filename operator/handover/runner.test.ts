@@ -9,12 +9,12 @@ import { createHandoverRunner } from './runner.ts';
 
 const NAMESPACE = 'flagsmith';
 const TIMEOUT_SECONDS = 600;
-/** A hand-over, its last words, and its start. */
+/** A hand-over, its termination message, and its start. */
 const LONGEST_MS = 690_000;
 const fake = useFake([JOBS, PODS]);
 const { signal } = new AbortController();
 
-/** Six projects want to be handed over, and the Core API is there. */
+/** Six projects request a hand-over, and the Core API exists. */
 function prepare() {
   const { server, client, clock } = fake;
   server.store.create(PODS, {
@@ -47,7 +47,7 @@ function prepare() {
   return { look, kinds, startAll, end, garble };
 }
 
-describe('what is remembered of a hand-over that could not be started', () => {
+describe('the cached state of a hand-over that could not be started', () => {
   const logger = createLogger('test', 'silent');
   const before = migration({ uid: '10000000-0000' });
 
@@ -61,21 +61,21 @@ describe('what is remembered of a hand-over that could not be started', () => {
     return runner;
   }
 
-  test('goes with its EdgeMigration', async () => {
+  test('is discarded with its EdgeMigration', async () => {
     const runner = await fail();
     runner.forget(`${before.namespace}/${before.name}`);
     expect(await runner.look(before, 'before', signal)).toEqual({ kind: 'absent' });
   });
 
-  test('goes when its EdgeMigration is deleted and created again', async () => {
+  test('is discarded when its EdgeMigration is deleted and re-created', async () => {
     const runner = await fail();
     await runner.look({ ...before, uid: '20000000-0000' }, 'before', signal);
     expect(await runner.look(before, 'before', signal)).toEqual({ kind: 'absent' });
   });
 });
 
-describe('hand-overs that are wanted at the same time', () => {
-  test('run four at once; the others wait for their turn, and get it when one has ended', async () => {
+describe('hand-overs that are requested at the same time', () => {
+  test('run four at once; each of the others starts when one has ended', async () => {
     const { kinds, startAll, end } = prepare();
     await startAll();
     expect(await kinds()).toEqual(['running', 'running', 'running', 'running', 'queued', 'queued']);
@@ -87,7 +87,7 @@ describe('hand-overs that are wanted at the same time', () => {
     expect(await kinds()).toEqual(['ended', 'running', 'running', 'running', 'running', 'queued']);
   });
 
-  test('hold up nothing for longer than one may take, neither those that run nor those that wait', async () => {
+  test('block others no longer than one may take, whether they run or wait', async () => {
     const { look, kinds, startAll } = prepare();
     await startAll();
     await kinds();
@@ -100,14 +100,14 @@ describe('hand-overs that are wanted at the same time', () => {
   });
 });
 
-test('a hand-over that cannot be started leaves its turn to another', async () => {
+test('a hand-over that cannot be started gives its turn to another', async () => {
   const { kinds, startAll } = prepare();
   fake.server.fail(({ verb }) => verb === 'create', { status: 403, reason: 'Forbidden' }, 2);
   await startAll();
   expect(await kinds()).toEqual(['ended', 'ended', 'running', 'running', 'running', 'running']);
 });
 
-test('a Job that cannot be understood is a failure to tell of, and does not keep the migration from going on', async () => {
+test('an unreadable Job is reported as a failure, and the migration continues', async () => {
   const { look, startAll, garble } = prepare();
   await startAll();
   garble(0);
@@ -139,7 +139,7 @@ describe('a hand-over that failed', () => {
       return runner.look(current, 'before', signal);
     };
     const start = () => runner.start(client, { migration: current, logger, signal }, 'before');
-    /** Removes the Job that ended, starts it again, and lets it fail. */
+    /** Removes the finished Job, starts it again, and lets it fail. */
     async function fail(): Promise<void> {
       await start();
       if (server.store.all(JOB).length === 0) await start();
@@ -155,7 +155,7 @@ describe('a hand-over that failed', () => {
     return { createPod, removePod, look, start, fail, edit, restart };
   }
 
-  test('is counted, also by another replica, until its spec or the pods of the Core API change', async () => {
+  test('is counted, even by another replica, until its spec or the pods of the Core API change', async () => {
     const { createPod, removePod, look, fail, edit, restart } = prepareOne();
     createPod('api-1', 'a');
     await fail();
@@ -174,7 +174,7 @@ describe('a hand-over that failed', () => {
     expect(await look()).toMatchObject({ isOutdated: true });
   });
 
-  test('because there was no pod of the Core API is outdated once there is one', async () => {
+  test('for lack of a pod of the Core API is outdated once there is one', async () => {
     const { createPod, look, start } = prepareOne();
     await start();
     await start();

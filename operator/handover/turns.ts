@@ -2,9 +2,9 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** Each hand-over is a process as large as one of the Core API, with its own connections to Core's database. */
 const MOST_AT_ONCE = 4;
-/** One that waits alone is looked at so often. */
+/** Interval of checks if only one waits. */
 const SHORTEST_MS = 10_000;
-/** All that wait together are looked at so often. */
+/** Interval of checks of all that wait together. */
 const EACH_MS = 50;
 
 /** Ensures that few hand-overs run at once, even if thousands of projects request theirs at the same time. */
@@ -17,11 +17,11 @@ export interface Turns {
   hasRoom(): boolean;
   /** Whether it has been running, or waiting, for longer than its limit. */
   isOverdue(name: string): boolean;
-  /** After how many milliseconds one that waits is to be looked at again. */
+  /** Milliseconds after which a waiting one must be checked again. */
   pauseMs(): number;
 }
 
-/** @param longestMs one that runs for longer takes no other's turn, and holds up nothing any more */
+/** @param longestMs one that runs for longer no longer takes a turn or holds up others */
 export function createTurns(clock: Pick<Clock, 'monotonic'>, longestMs: number): Turns {
   const noted = new Map<string, { place: 'running' | 'queued'; since: number; isForgotten?: boolean }>();
   const isLate = ({ since }: { since: number }) => clock.monotonic() - since > longestMs;

@@ -6,7 +6,7 @@ import type { Instances } from '../edge-migration/stream.ts';
 import { type InstallationReport, MOST_CHARACTERS, MOST_LISTED } from './report.ts';
 
 export interface InstallationFacts {
-  /** Milliseconds since the epoch, as the next one. */
+  /** Milliseconds since the epoch, like the next one. */
   readonly now: number;
   readonly checkedTime: number;
   readonly release: string;
@@ -17,7 +17,7 @@ export interface InstallationFacts {
   readonly clocks: readonly ClockFact[];
 }
 
-/** The report of an installation: bounded, whatever the processes report. */
+/** The report of an installation: limited in size, regardless of the processes' reports. */
 export function buildInstallationReport(facts: InstallationFacts): InstallationReport {
   const { now, checkedTime, release, instance, outcomes, capture, instances, clocks } = facts;
   const wrong = clocks.filter(({ ahead }) => Math.abs(ahead) > SKEW_MS);

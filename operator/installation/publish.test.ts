@@ -26,7 +26,7 @@ const readInstances = (): Instances => ({
   appliers: [{ instance: 'applier-0', release: undefined, applying, outage: null }],
 });
 
-/** A check that counts how often it was run, and fails while it is told to. */
+/** A check that counts its runs, and fails on demand. */
 function countingCheck() {
   const state = { runs: 0, problem: undefined as string | undefined, warnings: [] as string[] };
   const check: Check = {
@@ -75,7 +75,7 @@ async function look(times = 1) {
 const pass = (minutes: number) => look((minutes * INSTALLATION_REPORT_MS) / INSTALLATION_LOOK_MS);
 
 describe('the leading operator', () => {
-  test('writes down what it found of the stores, what each process reports, and whose clock is wrong', async () => {
+  test('publishes the state of the stores, the reports of processes, and the wrong clocks', async () => {
     const stop = run(countingCheck().check);
     await paused();
     expect(await read()).toMatchObject({
@@ -88,7 +88,7 @@ describe('the leading operator', () => {
     await stop();
   });
 
-  test('writes every minute, and looks at stores that are well every five', async () => {
+  test('publishes every minute, and checks healthy stores every five', async () => {
     const { check, state } = countingCheck();
     const stop = run(check);
     await paused();
@@ -103,7 +103,7 @@ describe('the leading operator', () => {
     await stop();
   });
 
-  test('writes within seconds what has changed of the processes, and nothing while they say the same', async () => {
+  test('publishes changes of processes within seconds, and nothing while they report the same', async () => {
     const stop = run(countingCheck().check);
     await paused();
     const before = await read();
@@ -115,7 +115,7 @@ describe('the leading operator', () => {
     await stop();
   });
 
-  test('looks every minute at a store that has failed, until it is well', async () => {
+  test('checks a failed store every minute until it is healthy', async () => {
     const { check, state } = countingCheck();
     state.problem = 'db:5432 refuses the password';
     const stop = run(check);
@@ -131,14 +131,14 @@ describe('the leading operator', () => {
     await stop();
   });
 
-  test('looks less and less often at a store that has the same warning each time, and soon when that is new', async () => {
+  test('checks a store with a new warning soon, and ever less often while the warning stays the same', async () => {
     const { check, state } = countingCheck();
     const stop = run(check);
     await paused();
     state.warnings = ['it has no index'];
     await pass(5);
     expect(state.runs).toBe(2);
-    // After one minute, two, four, and then five each.
+    // After one minute, two, four, and five from then on.
     await pass(1 + 2 + 4 + 5);
     expect(state.runs).toBe(6);
     await pass(4);
@@ -146,7 +146,7 @@ describe('the leading operator', () => {
     await stop();
   });
 
-  test('goes on when its report cannot be written', async () => {
+  test('continues when its report cannot be written', async () => {
     fake.server.fail(({ verb }) => verb === 'patch' || verb === 'apply', { status: 403, reason: 'Forbidden' });
     const stop = run(countingCheck().check);
     await paused();
@@ -157,7 +157,7 @@ describe('the leading operator', () => {
   });
 });
 
-test('a report of thousands of processes that say much stays small, and what is not well is in it', () => {
+test('a report of thousands of processes with long messages stays small and includes the unhealthy ones', () => {
   const long = 'x'.repeat(100_000);
   const pods = Array.from({ length: 5000 }, (_, index) => ({
     name: `api-${index}`,

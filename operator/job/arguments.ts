@@ -7,10 +7,10 @@ export const flag = { type: 'boolean' } as const;
 
 export const integer = z.coerce.number().int().positive();
 
-/** What every worker can be told when it works alone. */
+/** Arguments of every worker without Kubernetes. */
 export const workerArguments = {
   project: integer,
-  /** Units a second at most. */
+  /** Maximum number of units per second. */
   rate: integer.default(4000),
   'page-size': integer.max(5000).default(1000),
   'on-conflict': z.enum(['KeepEdge', 'CoreWins']).default('KeepEdge'),
@@ -18,7 +18,7 @@ export const workerArguments = {
   json: z.boolean().default(false),
 };
 
-/** How they are written. */
+/** Their syntax. */
 export const workerOptions = {
   ...{ project: textOption, rate: textOption, 'page-size': textOption, 'on-conflict': textOption, report: textOption },
   json: flag,
@@ -27,7 +27,7 @@ export const workerOptions = {
 /**
  * Parses a worker's command line.
  *
- * @throws ConfigurationError that says which argument is wrong, and how to call it
+ * @throws ConfigurationError that names the wrong argument and shows the usage
  */
 export function parseCommandLine<T>(
   args: readonly string[],

@@ -6,16 +6,16 @@ import type { JobWork } from './work.ts';
 
 export const seconds = z.coerce.number().int().positive();
 
-/** What every worker has, in a pod or alone. */
+/** Configuration of every worker, in a pod or alone. */
 export const workerSettings = {
   ...coreSettings,
   ...edgeSettings,
   ...logSettings,
-  /** How long a worker goes on trying while a store fails, before it leaves the next try to the Job. */
+  /** How long a worker retries while a store fails, before it leaves the next attempt to the Job. */
   patienceSeconds: seconds.default(300),
 };
 
-/** What every pod of a Job has besides; the operator sets where the ranges are, and which of them. */
+/** Additional configuration of every pod of a Job; the operator sets where its ranges are, and which they are. */
 export const podSettings = {
   /** Folder of the ranges, one file each, named by its id. */
   rangesDirectory: z.string().min(1),
@@ -23,7 +23,7 @@ export const podSettings = {
   rangeIndex: z.coerce.number().int().min(0),
   /** Name of this worker in logs and checkpoints; the pod's name. */
   instance: z.string().min(1).default(hostname()),
-  /** Where the last words go, for the pod's status; nowhere when unset. In pods `/dev/termination-log`. */
+  /** File for the termination message in the pod's status; none if unset. In pods `/dev/termination-log`. */
   terminationMessageFile: z.string().optional(),
   /** Address of /metrics and /livez; not served when the port is unset. */
   metricsHost: z.string().default('0.0.0.0'),
@@ -32,5 +32,5 @@ export const podSettings = {
 
 const podConfiguration = z.object({ ...workerSettings, ...podSettings });
 
-/** `work` is what the pod does of its migration. */
+/** `work` is the pod's part of its migration. */
 export type PodConfiguration = z.infer<typeof podConfiguration> & { readonly work: JobWork };

@@ -1,7 +1,7 @@
-/** What this process has used since it began; part of the summary of a run without Kubernetes. */
+/** Resources used by this process since its start; part of the summary of a run without Kubernetes. */
 export interface Consumption {
   workerCpuSeconds: number;
-  /** The most memory that it ever had, MiB. */
+  /** Peak memory, MiB. */
   rssMb: number;
 }
 
@@ -10,7 +10,7 @@ export const measureConsumption = (): Consumption => ({
   rssMb: Math.round(process.resourceUsage().maxRSS / 1024),
 });
 
-/** Seconds of CPU that this process has used since it began. */
+/** Seconds of CPU that this process has used since its start. */
 export function measureCpuSeconds(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;

@@ -7,7 +7,7 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { WORK_SETTINGS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { WorkerError } from './failure.ts';
 
-/** The ConfigMap by which the operator speaks to its pods, and which owns what they leave behind. */
+/** The ConfigMap by which the operator controls its pods, and which owns the objects that they create. */
 export interface ControlConfigMap<Settings = unknown> {
   readonly name: string;
   readonly uid: string;
@@ -20,14 +20,14 @@ export interface ControlConfigMapReference<Settings> {
   readonly namespace: string;
   readonly name: string;
   readonly migrationUid: string;
-  /** Undefined for a text that is none of ours. */
+  /** Undefined for a text that is not ours. */
   readonly parseSettings: (text: string | undefined) => Settings | undefined;
 }
 
 /**
  * Reads it.
  *
- * @throws WorkerError `transient` when it is gone, of another EdgeMigration or without settings: the migration was
+ * @throws WorkerError `transient` if it is gone, of another EdgeMigration or without settings: the migration was
  *   stopped, or the operator is about to write it; ApiError
  */
 export async function readRoot<Settings>(
@@ -51,8 +51,8 @@ export async function readRoot<Settings>(
 export const readData = (object: KubernetesObject) => (object['data'] ?? {}) as Readonly<Record<string, string>>;
 
 /**
- * Follows the settings while a pod works. Ends with the signal's reason, or with a WorkerError when the ConfigMap has
- * gone; that the API server cannot be reached changes nothing.
+ * Follows the settings while a pod works. Ends with the signal's reason, or with a WorkerError if the ConfigMap is
+ * gone; an unreachable API server has no effect.
  */
 export async function followSettings<Settings extends object>(
   client: KubernetesClient,

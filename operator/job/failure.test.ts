@@ -43,10 +43,10 @@ test.each([
   expect(exitCode(error)).toBe(code);
 });
 
-describe('patience', () => {
+describe('work with patience', () => {
   const signal = new AbortController().signal;
 
-  test('repeats what may pass until it succeeds', async () => {
+  test('is repeated after temporary failures until it succeeds', async () => {
     const clock = createFakeClock();
     let attempts = 0;
     const working = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
@@ -57,7 +57,7 @@ describe('patience', () => {
     expect(await working).toBe('up');
   });
 
-  test('ends after the configured time with the last failure', async () => {
+  test('fails with the last failure after the configured time', async () => {
     const clock = createFakeClock();
     const failing = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
       throw new CoreUnreachableError('down');
@@ -68,7 +68,7 @@ describe('patience', () => {
     expect(clock.pending()).toEqual([]);
   });
 
-  test('does not fight for a range with the pod that has taken it over', async () => {
+  test('is not repeated after another pod has taken over the range', async () => {
     const clock = createFakeClock();
     const failing = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
       throw new RangeTakenOverError('copy-1');
@@ -76,7 +76,7 @@ describe('patience', () => {
     await expect(failing).rejects.toThrow('copy-1');
   });
 
-  test('does not repeat what will not pass', async () => {
+  test('is not repeated after a permanent failure', async () => {
     let attempts = 0;
     const clock = createFakeClock();
     const failing = withPatience({ clock, patienceMs: 60_000, signal }, async () => {

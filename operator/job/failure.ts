@@ -6,7 +6,7 @@ import { WORKER_CALL } from '@edge-migration/runtime/policies.ts';
 import { retry } from '@edge-migration/runtime/retry.ts';
 import { WORKER_EXIT } from '../edge-migration/objects.ts';
 
-/** The worker cannot go on, for a reason of its own. */
+/** The worker cannot continue, for a reason of its own. */
 export class WorkerError extends Error {
   override readonly name = 'WorkerError';
   readonly disposition: Disposition;
@@ -17,7 +17,7 @@ export class WorkerError extends Error {
   }
 }
 
-/** Another pod has the range now: this one, which was taken for dead, ends at once. */
+/** Another pod has the range now: this one was considered dead, and ends at once. */
 export class RangeTakenOverError extends WorkerError {
   constructor(holder: string) {
     super('conflict', `Another pod (${holder}) has taken over this range`);
@@ -25,8 +25,8 @@ export class RangeTakenOverError extends WorkerError {
 }
 
 /**
- * The exit code by which the Job's failure policy goes. What nobody has thought of fails this range alone: it is most likely
- * about its data.
+ * The exit code for the Job's failure policy. An unforeseen error fails this range alone: most likely its data is the
+ * cause.
  */
 export function exitCode(error: unknown): number {
   switch (dispositionOf(error)) {
@@ -44,14 +44,14 @@ export function exitCode(error: unknown): number {
 
 export interface Patience {
   readonly clock: Clock;
-  /** How long one and the same thing may go on failing. */
+  /** How long the same work may keep failing. */
   readonly patienceMs: number;
   readonly signal: AbortSignal;
-  /** A failure that is about to be tried again. */
+  /** Called before each retry. */
   readonly onRetry?: (error: unknown) => void;
 }
 
-/** Repeats `work`, which reads again each time, while it fails for reasons that may pass. */
+/** Repeats `work`, which reads again each time, while it fails for temporary reasons. */
 export function withPatience<T>({ patienceMs, ...options }: Patience, work: () => Promise<T>): Promise<T> {
   return retry(work, { ...options, policy: { ...WORKER_CALL, budgetMs: patienceMs }, isWorthIt });
 }
@@ -65,7 +65,7 @@ export interface PatienceOptions {
 /**
  * A worker's patience.
  *
- * @param onRetry told of each failure that is about to be tried again; it is logged in any case
+ * @param onRetry called with each failure before the retry; it is logged in any case
  */
 export function patienceOf(
   { clock, logger, patienceMs }: PatienceOptions,
@@ -83,7 +83,7 @@ export function patienceOf(
   };
 }
 
-/** {@link withPatience} as one worker has it; `signal` takes the place of its own. */
+/** {@link withPatience} for one worker; `signal` replaces its own. */
 export type Patiently = <T>(work: () => Promise<T>, signal?: AbortSignal) => Promise<T>;
 
 export const createPatience =

@@ -2,7 +2,7 @@ import type { WorkerRecord } from './record.ts';
 
 type Texts = Readonly<Record<string, string>>;
 
-/** For a worker that nobody resumes. */
+/** For a worker that is never resumed. */
 export function createMemoryRecord(initial?: Texts): WorkerRecord & { texts(): Texts } {
   let texts = initial;
   return {

@@ -24,31 +24,31 @@ export interface PodContext<Configuration extends PodConfiguration = PodConfigur
   readonly signal: AbortSignal;
 }
 
-/** What a pod works with once it knows what it has to do. */
+/** A pod's range, and everything needed to work on it. */
 interface PodRange<Range, Settings, Checkpoint> extends RangeOptions<Range, Settings, Checkpoint> {
   readonly stores: WorkerStores;
-  /** Calls `listener` whenever the settings were read again. */
+  /** Calls `listener` each time the settings are read again. */
   readonly onSettings: (listener: (settings: Settings) => void) => void;
 }
 
-/** What is of one kind of work alone. */
+/** The specifics of one kind of work. */
 export interface PodWork<Range, Settings, Checkpoint> {
   readonly rangeSchema: z.ZodType<Range>;
   readonly parseSettings: (text: string | undefined) => Settings | undefined;
   readonly fieldManager: string;
-  /** What it is told to do, for the log. */
+  /** Its instructions, for the log. */
   readonly told: object;
-  /** Registers its metrics; returns what is to be called with each checkpoint. */
+  /** Registers its metrics; returns a function to call with each checkpoint. */
   readonly createMetrics: (registry: Registry, budget: WriteBudget) => (checkpoint: Checkpoint) => void;
-  /** @returns what it has counted, for the log */
+  /** @returns its counts, for the log */
   readonly work: (range: PodRange<Range, Settings, Checkpoint>, signal: AbortSignal) => Promise<object>;
 }
 
 /**
- * One pod of a Job: works through the range that its index stands for, follows the settings meanwhile, and stops when
- * the ConfigMap that it lives by is gone. What it fails of is left where the operator finds it.
+ * Runs one pod of a Job: works through the range of its index, follows the settings meanwhile, and stops when the
+ * ConfigMap that controls it is gone. The reason of a failure is left where the operator finds it.
  *
- * @throws what {@link exitCode} sorts; the signal's reason
+ * @throws errors that {@link exitCode} classifies; the signal's reason
  */
 export async function runPod<Range extends AnyRange, Settings extends Limits, Checkpoint>(
   context: PodContext,
@@ -148,7 +148,7 @@ async function workOnRange<Range extends AnyRange, Settings extends Limits, Chec
 
 const patienceOfPod = ({ patienceSeconds }: PodConfiguration) => patienceSeconds * 1000;
 
-/** The Job's index says which of its ranges; the file says what is in it. */
+/** The Job's index selects the range; its file has the content. */
 async function readRange<Range>(
   { rangesDirectory, rangeIndex, work: { rangeIds } }: PodConfiguration,
   schema: z.ZodType<Range>,
@@ -161,12 +161,12 @@ async function readRange<Range>(
   try {
     return schema.parse(JSON.parse(await readFile(file, 'utf8')));
   } catch (cause) {
-    // The content is personal data, and so may be what a parser says about it.
+    // The content is personal data, and a parser's message may quote it.
     throw new WorkerError('rejected', `The range in ${file} cannot be read; plan the migration again`, { cause });
   }
 }
 
-/** Leaves the reason of a failure where the operator finds it, unless another pod has the range by now. */
+/** Saves the reason of a failure where the operator finds it, unless another pod has taken over the range. */
 async function recordError(record: WorkerRecord, error: unknown, signal: AbortSignal): Promise<void> {
   const texts = record.known();
   if (texts?.['checkpoint'] === undefined) return;

@@ -10,19 +10,19 @@ import { exitCode } from './failure.ts';
 import type { PodContext } from './pod.ts';
 
 export interface WorkerProcess<Configuration extends PodConfiguration, Shape extends Record<string, z.ZodType>> {
-  /** In logs, and to the API server. */
+  /** Its name in logs, and for the API server. */
   readonly name: string;
   readonly usage: string;
   readonly configuration: z.ZodObject<Shape> & z.ZodType<Configuration>;
-  /** The work without Kubernetes, asked for by arguments; see standalone.ts. */
+  /** The work without Kubernetes, requested by arguments; see standalone.ts. */
   standalone(args: readonly string[], signal: AbortSignal): Promise<void>;
-  /** Loaded when needed: without Kubernetes half of the process's memory is not. */
+  /** Loaded on demand: without Kubernetes, half of the process's memory is not needed. */
   pod(): Promise<(context: PodContext<Configuration>) => Promise<void>>;
 }
 
 /**
- * The process of a worker: a pod of a Job, or with arguments a whole project without Kubernetes. Exit codes: 0 done,
- * 64 wrong configuration or refused for good, 65 this range cannot be worked on, 75 worth another try, 143 asked to stop.
+ * The process of a worker: a pod of a Job or, with arguments, a whole project without Kubernetes. Exit codes: 0 done,
+ * 64 wrong configuration or permanently refused, 65 this range cannot be processed, 75 retry later, 143 stopped.
  */
 export async function runWorkerProcess<
   Configuration extends PodConfiguration,
@@ -58,11 +58,11 @@ export async function runWorkerProcess<
     else await runInPod();
   } catch (error) {
     process.exitCode = stop.signal.aborted ? 143 : exitCode(error);
-    // On standard error for whoever reads logs, and in the pod's status. Our errors' messages hold no personal data.
+    // On standard error for the logs, and in the pod's status. Messages of our errors contain no personal data.
     const isUnexpected = !stop.signal.aborted && exitCode(error) === WORKER_EXIT.rejected && error instanceof Error;
     process.stderr.write(`${isUnexpected ? error.stack : errorMessage(error)}\n`);
     if (lastWords !== undefined) writeFileSync(lastWords, errorMessage(error).slice(0, 4096));
   }
-  // Whatever still waits for something that nobody needs any more, such as a connection attempt, must not keep us.
+  // Pending operations that are no longer needed, such as a connection attempt, must not keep the process alive.
   process.exit();
 }

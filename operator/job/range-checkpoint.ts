@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * What every worker writes down of its range, whatever it does with it: a part of the text `checkpoint` of its record. Each
- * kind of work adds where it is, and what it has counted.
+ * The common part of every worker's saved state of its range, in the text `checkpoint` of its record. Each kind of work
+ * adds its position and its counts.
  */
 export const rangeCheckpointSchema = z.object({
   rangeId: z.int().min(0),
@@ -12,11 +12,11 @@ export const rangeCheckpointSchema = z.object({
   instance: z.string(),
   identitiesPerSecond: z.number().min(0),
   /**
-   * Table whose override rows were seen to for every document of the range so far; absent where there was none, or another
-   * one, for some.
+   * Table that has the override rows of every document of the range so far; absent if some were processed without a
+   * table, or with another one.
    */
   overridesTable: z.string().exactOptional(),
-  /** Why a worker failed, until one gets further. */
+  /** Why a worker failed, until one makes progress. */
   lastError: z.string().optional(),
 });
 

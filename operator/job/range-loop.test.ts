@@ -6,7 +6,7 @@ import { type Resumption, workThrough, workThroughSegment } from './range-loop.t
 const logger = createLogger('test', 'silent');
 const BEGINNING: Resumption<number> = { segment: 0, start: null };
 
-/** A segment of so many pages, each of which begins with its number; what was done, in order. */
+/** A segment of this many pages, each of which begins with its number; and the steps in order. */
 function pagesOf(count: number, rests: (number | undefined)[] = []) {
   const calls: string[] = [];
   return {
@@ -24,13 +24,13 @@ function pagesOf(count: number, rests: (number | undefined)[] = []) {
 }
 
 describe('a segment', () => {
-  test('is worked through page by page, and each page is read while the one before is handled', async () => {
+  test('is processed page by page, each page being read while the previous one is handled', async () => {
     const pages = pagesOf(3);
     await workThroughSegment(pages, null);
     expect(pages.calls).toEqual(['read 0', 'read 1', 'handle 0', 'read 2', 'handle 1', 'handle 2']);
   });
 
-  test('goes on where a page could not be done as a whole, and what was read ahead is read again', async () => {
+  test('continues behind the done part of an unfinished page, and reads again what was read ahead', async () => {
     const pages = pagesOf(2, [0, undefined, 1]);
     await workThroughSegment(pages, null);
     expect(pages.calls).toEqual([
@@ -40,7 +40,7 @@ describe('a segment', () => {
     ]);
   });
 
-  test('tells a page where it began, from which what is left of it is found', async () => {
+  test('passes the start of a page to its handler, which returns the start of the rest', async () => {
     const starts: (number | null)[] = [];
     const handle = async (_: number, start: number | null) => {
       starts.push(start);
@@ -50,7 +50,7 @@ describe('a segment', () => {
     expect(starts).toEqual([1, 2]);
   });
 
-  test('fails with what reading ahead has failed of, once the page before it is done', async () => {
+  test('fails with the error of reading ahead once the previous page is done', async () => {
     const pages = pagesOf(2);
     const handled: number[] = [];
     const work = {
@@ -60,7 +60,7 @@ describe('a segment', () => {
         return 0;
       },
       async handle(page: number) {
-        // The failure is there by now, and nobody waits for it.
+        // The failure has occurred by now, and nothing awaits it.
         await new Promise((resolve) => setImmediate(resolve));
         handled.push(page);
         return undefined;
@@ -96,21 +96,21 @@ describe('a range', () => {
     return done;
   }
 
-  test('is worked through segment by segment; an environment that is gone is passed by', async () => {
+  test('is processed segment by segment, without segments of deleted environments', async () => {
     expect(await run(BEGINNING)).toEqual([
       ...['page 0 of segment 0, environment 3', 'page 1 of segment 0, environment 3', 'to 1', 'to 2'],
       ...['page 0 of segment 2, environment 5', 'page 1 of segment 2, environment 5', 'to 3'],
     ]);
   });
 
-  test('is taken up in the midst of a segment; the others are read from their beginning', async () => {
+  test('is resumed in the middle of a segment; later ones are read from their beginning', async () => {
     expect(await run({ segment: 0, start: 1 })).toEqual([
       ...['page 1 of segment 0, environment 3', 'to 1', 'to 2'],
       ...['page 0 of segment 2, environment 5', 'page 1 of segment 2, environment 5', 'to 3'],
     ]);
   });
 
-  test('has nothing left to do behind its last segment', async () => {
+  test('has nothing to do when resumed behind its last segment', async () => {
     expect(await run({ segment: 3, start: null })).toEqual([]);
   });
 });

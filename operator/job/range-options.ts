@@ -3,19 +3,19 @@ import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import type { PatienceOptions } from './failure.ts';
 import type { WorkerRecord } from './record.ts';
 
-/** With what a range is worked on, whatever the work is, in a pod or alone. */
+/** Options common to all kinds of work on a range, in a pod or alone. */
 export interface RangeOptions<Range, Settings, Checkpoint> extends PatienceOptions {
   readonly stores: Stores;
   readonly project: CoreProject;
   readonly range: Range;
-  /** Where its progress is kept. */
+  /** Stores its progress. */
   readonly record: WorkerRecord;
-  /** As they are now; they may change while the work goes on. */
+  /** The current ones; they may change during the work. */
   readonly settings: () => Settings;
-  /** The longest life of a write that was sent and not answered. */
+  /** The maximum time after which an unanswered write can still take effect. */
   readonly lateWriteMs: number;
   /** Name of this process. */
   readonly instance: string;
-  /** Each time that progress was kept. */
+  /** Called each time progress was saved. */
   readonly onProgress?: ((checkpoint: Checkpoint) => void) | undefined;
 }

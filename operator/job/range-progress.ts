@@ -14,18 +14,18 @@ export interface RangeProgressOptions<Checkpoint> {
   readonly clock: Clock;
   readonly onProgress?: ((checkpoint: Checkpoint) => void) | undefined;
   readonly patiently: Patiently;
-  /** Table of override rows as it is configured now; undefined where none is. */
+  /** The currently configured table of override rows; undefined if there is none. */
   readonly overridesTable: string | undefined;
 }
 
-/** What a process before has left of a range. */
+/** The state of a range as saved by a previous process. */
 export interface SavedRange<Checkpoint> {
   readonly checkpoint: Checkpoint;
-  /** All that is kept, by name. */
+  /** Everything that was saved, by name. */
   readonly texts: Texts;
 }
 
-/** @returns undefined when nothing was left that can be read: the range is begun */
+/** @returns undefined if no readable state was saved: the range starts from its beginning */
 export async function loadRange<Checkpoint>(
   { record, patiently }: Pick<RangeProgressOptions<Checkpoint>, 'record' | 'patiently'>,
   parse: (text: string | undefined) => Checkpoint | undefined,
@@ -36,38 +36,38 @@ export async function loadRange<Checkpoint>(
   return checkpoint && { checkpoint, texts };
 }
 
-/** What one kind of work adds up, and how it is kept. */
+/** The results of one kind of work, and how they are saved. */
 export interface Account<Own> {
-  /** Identities and documents that were seen so far. */
+  /** Identities and documents seen so far. */
   seen(): number;
-  /** What only this kind has in its checkpoint, as of now; asked for once for each save. */
+  /** The current values of this kind's own fields of the checkpoint; called once per save. */
   checkpoint(): Own;
-  /** What is kept beside the checkpoint, by name. */
+  /** Texts that are saved next to the checkpoint, by name. */
   texts(): Texts;
-  /** Saved at most so often while a segment is worked on: what is repeated by a successor costs less than saving. */
+  /** Minimum interval of saves within a segment: work that a successor repeats costs less than more saves. */
   readonly everyMs: number;
-  /** What takes more than this is not saved before the end: what it holds will have become less by the next time. */
+  /** A larger state is not saved before the end: it will have shrunk by the next time. */
   readonly mostBytes: number;
 }
 
 /** Keeps the checkpoint of one range up to date. */
 export interface RangeProgress<Checkpoint> {
   /**
-   * Says that this process has the range now, though it has not come any further. One that is killed within its first page
-   * is known to its successor then, and one that is still at work finds its successor.
+   * Records that this process has the range now, before any progress. So its successor knows about it even if it is
+   * killed within its first page, and a predecessor that still works notices it.
    */
   claim(signal: AbortSignal): Promise<Checkpoint>;
-  /** Saves, unless that was done a moment ago. */
+  /** Saves, unless it did so a moment ago. */
   saveSometimes(signal: AbortSignal): Promise<void>;
   save(signal: AbortSignal): Promise<Checkpoint>;
-  /** The range is done again from its beginning: nothing of what was known of it counts. */
+  /** The range starts over from its beginning: nothing that was known of it counts. */
   restart(signal: AbortSignal): Promise<Checkpoint>;
   finish(signal: AbortSignal): Promise<Checkpoint>;
 }
 
 /**
- * @param before what the process before has left
- * @param isAnew whether the range begins from its start all the same
+ * @param before the checkpoint of the previous process
+ * @param isAnew whether the range nevertheless starts from its beginning
  */
 export function keepProgress<Own extends object>(
   options: RangeProgressOptions<RangeCheckpoint & Own>,
@@ -76,10 +76,10 @@ export function keepProgress<Own extends object>(
   isAnew: boolean,
 ): RangeProgress<RangeCheckpoint & Own> {
   const { range, record, clock, patiently } = options;
-  // What was done before has its rows where they were seen to then, if anywhere.
+  // Rows of earlier pages are in the table that was configured then, if any.
   const isSameTable = isAnew || before?.overridesTable === options.overridesTable;
   let overridesTable = isSameTable ? options.overridesTable : undefined;
-  // Why the process before failed stays said until this one gets further.
+  // The reason why the previous process failed is kept until this one makes progress.
   let lastError = before?.lastError;
   const rate = createRateMeter(clock.monotonic());
   let seen = account.seen();
@@ -100,7 +100,7 @@ export function keepProgress<Own extends object>(
       ...(lastError !== undefined && { lastError }),
     };
     const texts = { checkpoint: JSON.stringify(checkpoint), ...account.texts() };
-    // A worker that is killed now goes on from what was saved before, whose totals have nothing of this in them.
+    // The successor of a worker that is killed now resumes from the last save, whose totals exclude this progress.
     if (finished || sizeOf(texts) <= account.mostBytes) await patiently(() => record.save(texts, signal));
     savedAt = clock.monotonic();
     options.onProgress?.(checkpoint);

@@ -1,7 +1,7 @@
-/** The rate is that of about the last ten seconds. */
+/** The rate covers about the last ten seconds. */
 const RATE_SECONDS = 10;
 
-/** Identities a second, of late. Times are monotonic milliseconds. */
+/** The recent rate in identities per second. Times are monotonic milliseconds. */
 export function createRateMeter(startedAt: number) {
   let at = startedAt;
   let rate = 0;
@@ -11,7 +11,7 @@ export function createRateMeter(startedAt: number) {
       const seconds = Math.max((now - at) / 1000, 1e-3);
       at = now;
       elapsed += seconds;
-      // In the beginning the average of all; later what is older than the window fades.
+      // At first the average of everything; later, values older than the window fade.
       const weight = Math.max(seconds / elapsed, 1 - Math.exp(-seconds / RATE_SECONDS));
       rate += (identities / seconds - rate) * weight;
     },

@@ -19,7 +19,7 @@ const texts = async () => (await fake.client.get(CONFIG_MAPS, reference))?.['dat
 
 const takenOver = (by: string) => ({ name: 'WorkerError', message: expect.stringContaining(by) });
 
-test('a pod that was taken for dead does not put its record in the place of the one of its successor', async () => {
+test("a pod that was considered dead does not overwrite its successor's record", async () => {
   const [first, second] = [openRecord(), openRecord()];
   await first.load(signal);
   await first.save({ checkpoint: '{"instance":"first","page":1}' }, signal);
@@ -29,38 +29,38 @@ test('a pod that was taken for dead does not put its record in the place of the 
     takenOver('second'),
   );
   expect(await texts()).toEqual({ checkpoint: '{"instance":"second","page":2}' });
-  // Nor its last words, which it leaves beside what it knows.
+  // Nor its last error, which it adds to the texts that it knows.
   await expect(first.save({ ...first.known(), error: 'taken over' }, signal)).rejects.toMatchObject(
     takenOver('second'),
   );
 });
 
-test('of two pods that begin a record at the same time one has it', async () => {
+test('only one of two pods that create a record at the same time holds it', async () => {
   const [first, second] = [openRecord(), openRecord()];
   await Promise.all([first.load(signal), second.load(signal)]);
   await first.save({ holder: 'first' }, signal);
   await expect(second.save({ holder: 'second' }, signal)).rejects.toMatchObject(takenOver('first'));
 });
 
-test('neither what is written beside the texts nor an own write whose answer was lost keeps a holder from saving', async () => {
+test('a holder saves despite changes outside its texts and despite a lost answer to its own write', async () => {
   const record = openRecord();
   await record.load(signal);
   await record.save({ checkpoint: 'one' }, signal);
   const labels = { reviewed: 'yes' };
   await fake.client.patch(CONFIG_MAPS, reference, { metadata: { labels } });
   await record.save({ checkpoint: 'two' }, signal);
-  // As the lost write has left it.
+  // As left by the lost write.
   await fake.client.patch(CONFIG_MAPS, reference, { data: { checkpoint: 'three' } });
   await record.save({ checkpoint: 'three' }, signal);
   await record.save({ checkpoint: 'four' }, signal);
   expect(await texts()).toEqual({ checkpoint: 'four' });
 });
 
-test('a pod that is taken over between its look at the holder and its write does not become the holder again', async () => {
+test('a pod that loses its range between reading the holder and writing does not become the holder again', async () => {
   const seal = createCheckpointCipher(createCipherKey());
   const client = fake.connect();
   let isLate = false;
-  // Its second write leaves the machine when the other pod has taken the range.
+  // Its second write is sent after the other pod has taken over the range.
   const late: KubernetesClient = {
     ...client,
     async apply(...request) {

@@ -10,14 +10,14 @@ import { RangeTakenOverError } from './failure.ts';
 
 type Texts = Readonly<Record<string, string>>;
 
-/** Texts that a worker keeps in a ConfigMap of its own. */
+/** Texts that a worker stores in a ConfigMap of its own. */
 export interface WorkerRecord {
-  /** Undefined when there is none. What is saved next takes the place of this, and of nothing else. */
+  /** Undefined if there is none. The next save replaces only what was loaded here. */
   load(signal: AbortSignal): Promise<Texts | undefined>;
   /**
-   * Replaces all texts; empty ones are left out.
+   * Replaces all texts; empty ones are omitted.
    *
-   * @throws RangeTakenOverError when another pod has saved since this one last loaded or saved; ApiError
+   * @throws RangeTakenOverError if another pod has saved since this one last loaded or saved; ApiError
    */
   save(texts: Texts, signal: AbortSignal): Promise<void>;
   /** As this pod last loaded or saved them. */
@@ -25,8 +25,8 @@ export interface WorkerRecord {
 }
 
 /**
- * A ConfigMap that the root owns, with the root's labels and annotations, by which the operator finds it. One that
- * another root owns is of work that was let go of, and counts for nothing.
+ * A ConfigMap that the root owns, with the root's labels and annotations, by which the operator finds it. One with
+ * another root belongs to abandoned work, and is ignored.
  */
 export function createRecord(
   client: KubernetesClient,
@@ -59,7 +59,7 @@ export function createRecord(
     version = written.metadata.resourceVersion;
   }
 
-  /** An own write whose answer was lost, or something beside the texts, is no other pod's. */
+  /** A lost answer to an own write, or a change outside the texts, does not mean that another pod has saved. */
   async function catchUp(data: Texts, signal: AbortSignal): Promise<void> {
     const found = await read(signal);
     const texts = textsOf(found);
@@ -94,7 +94,7 @@ export function createRecord(
 
 const checkpointHolder = z.object({ instance: z.string() });
 
-/** The pod that has written last. */
+/** The last pod that has written. */
 function holderOf({ holder, checkpoint = '' }: Texts = {}): string {
   if (holder !== undefined) return holder;
   return parseJsonText(checkpoint, checkpointHolder)?.instance ?? 'unknown';

@@ -1,16 +1,16 @@
-/** Lines of JSON about single identities, ids only, as far as they fit beside a checkpoint. */
+/** Lines of JSON about single identities, with ids only, as many as fit next to a checkpoint. */
 export interface Report {
   add(line: object): void;
   /** Lines so far. */
   readonly lines: number;
-  /** Some did not fit. */
+  /** Some lines did not fit. */
   readonly truncated: boolean;
   text(): string;
 }
 
 /**
- * @param limit bytes at most
- * @param text of an earlier run, of which the first `lines` lines still hold
+ * @param limit maximum number of bytes
+ * @param text of an earlier run, whose first `lines` lines are still valid
  */
 export function createReport(limit: number, text: string, lines: number): Report {
   const kept = text

@@ -8,28 +8,28 @@ import { createMemoryRecord } from './memory-record.ts';
 import type { RangeOptions } from './range-options.ts';
 import { type Limits, openWorkerStores, type StoreSettings, type WorkerStores } from './stores.ts';
 
-/** What every worker is told by arguments when it works alone. */
+/** Arguments of every worker without Kubernetes. */
 interface CommonArguments {
   readonly project: number;
   readonly json: boolean;
 }
 
-/** What every worker finds in its environment then. */
+/** Configuration of every worker without Kubernetes, from its environment. */
 interface CommonConfiguration extends Omit<StoreSettings, keyof Limits | 'projectId'> {
   readonly logLevel: string;
   readonly patienceSeconds: number;
   readonly lateWriteSeconds: number;
 }
 
-/** One kind of work on a whole project without Kubernetes: asked for by arguments, which the environment completes. */
+/** One kind of work on a whole project without Kubernetes: requested by arguments and completed by the environment. */
 export interface Standalone<Arguments, Configuration, Shape extends Record<string, z.ZodType>> {
-  /** In logs. */
+  /** Its name in logs. */
   readonly name: string;
   readonly configuration: z.ZodObject<Shape> & z.ZodType<Configuration>;
-  /** @throws ConfigurationError that says which argument is wrong, and how to call it */
+  /** @throws ConfigurationError that names the wrong argument and shows the usage */
   parseArguments(args: readonly string[]): Arguments;
   chooseLimits(options: Arguments): Limits;
-  /** Returns what the run amounts to. */
+  /** Returns the summary of the run. */
   run(context: StandaloneContext<Arguments, Configuration>): Promise<object>;
 }
 
@@ -38,19 +38,19 @@ export interface StandaloneContext<Arguments, Configuration> {
   readonly configuration: Configuration;
   readonly worker: StandaloneWorker;
   readonly signal: AbortSignal;
-  /** For people: a line now and then. */
+  /** Receives a line of progress for people from time to time. */
   readonly onLine: (line: string) => void;
-  /** Since the run began. */
+  /** Time since the start of the run. */
   readonly seconds: () => number;
 }
 
-/** With what it works; only its kind knows the range and the settings. Nobody resumes it. */
+/** Its options; only the kind of work knows the range and the settings. It is never resumed. */
 type StandaloneWorker = Omit<RangeOptions<never, never, never>, 'range' | 'settings' | 'onProgress'> & {
   readonly stores: WorkerStores;
 };
 
 /**
- * The function that does such work in this process. Its log and lines go to standard error; the summary goes to
+ * Returns the function that does the work in this process. Its log and lines go to standard error; the summary goes to
  * standard output, for people or, with `--json`, as one JSON object.
  */
 export function createStandalone<

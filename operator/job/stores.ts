@@ -6,20 +6,20 @@ import { type EdgeSettings, type EdgeStore, openEdge } from '@edge-migration/ide
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { type Patience, WorkerError, withPatience } from './failure.ts';
 
-/** One for the page that is read ahead, the others for conflicts. Core's API needs its connections more. */
+/** One for the page that is read ahead, the others for conflicts. Core's API needs connections more urgently. */
 const MAX_CONNECTIONS = 3;
 
-/** Both stores, looked at and found to be what they should be. */
+/** Both stores, checked to be as expected. */
 export interface WorkerStores extends Stores, AsyncDisposable {
   readonly project: CoreProject;
   readonly tables: Awaited<ReturnType<EdgeStore['describe']>>;
 }
 
-/** How much of Edge a worker may use. */
+/** Limits on a worker's use of Edge. */
 export interface Limits {
-  /** Write units a second. */
+  /** Write units per second. */
   readonly maxWriteUnitsPerSecond: number;
-  /** Read units a second; unlimited when left out. */
+  /** Read units per second; unlimited if omitted. */
   readonly maxReadUnitsPerSecond?: number;
 }
 
@@ -27,16 +27,16 @@ export interface StoreSettings extends CoreSettings, EdgeSettings, Limits {
   readonly projectId: number;
 }
 
-/** The limits among other settings. */
+/** Extracts the limits from the settings. */
 export const limitsOf = ({ maxWriteUnitsPerSecond, maxReadUnitsPerSecond }: Limits): Limits => ({
   maxWriteUnitsPerSecond,
   ...(maxReadUnitsPerSecond !== undefined && { maxReadUnitsPerSecond }),
 });
 
 /**
- * Opens Core and Edge, and reads what a worker needs to know of them.
+ * Opens Core and Edge, and reads the facts that a worker needs about them.
  *
- * @throws errors of the stores; WorkerError `misconfigured` when Core has no such project
+ * @throws errors of the stores; WorkerError `misconfigured` if Core has no such project
  */
 export async function openWorkerStores(settings: StoreSettings, patience: Patience): Promise<WorkerStores> {
   const { clock, signal } = patience;

@@ -13,7 +13,7 @@ const source = {
   lateWriteSeconds: 65,
 };
 
-/** What the installation gives a pod. */
+/** The installation's part of a pod's environment. */
 const environment = {
   EDGE_MIGRATION_DATABASE_URL: 'postgres://reader:secret@core/flagsmith',
   EDGE_MIGRATION_RANGES_DIRECTORY: '/ranges',
@@ -22,24 +22,24 @@ const environment = {
 
 const copyWork = createCopyWork({ ...source, operation: 'copy' }, { pageMaxAgeSeconds: 30 });
 
-test('a copy pod reads what the operator has written for it', () => {
+test('a copy pod reads the work that the operator has written', () => {
   const { work } = parseEnvironment(workerConfiguration, { ...environment, EDGE_MIGRATION_WORK: writeWork(copyWork) });
   expect(work).toEqual(copyWork);
   expect(work).toMatchObject({ projectId: 42, rangeIds: [3, 7], mode: 'Migrate', pageMaxAgeSeconds: 30 });
 });
 
-test('the pods of a plan write nothing', () => {
+test('pods of a plan are in mode Plan, which writes nothing', () => {
   expect(createCopyWork({ ...source, operation: 'plan' }, { pageMaxAgeSeconds: 30 }).mode).toBe('Plan');
 });
 
-test('a pod that compares reads what the operator has written for it', () => {
+test('a verify pod reads the work that the operator has written', () => {
   const work = createVerifyWork({ ...source, operation: 'verify-1' }, { mode: 'Repair', moment: 'AtDeadline' });
   const text = writeWork(work);
   expect(parseEnvironment(verifyConfiguration, { ...environment, EDGE_MIGRATION_WORK: text }).work).toEqual(work);
   expect(work).toMatchObject({ mode: 'Repair', moment: 'AtDeadline', onConflict: 'CoreWins', clearIdentifiers: true });
 });
 
-test('Kubernetes finds nothing to expand in it', () => {
+test('the work in a variable contains nothing that Kubernetes would expand', () => {
   const text = writeWork({ ...copyWork, settingsName: '$(HOME)' });
   expect(text).not.toContain('$');
   expect(JSON.parse(text)).toMatchObject({ settingsName: '$(HOME)' });
@@ -51,12 +51,12 @@ test.each<[string, string, string]>([
   ['another type', JSON.stringify({ ...copyWork, rangeIds: ['classified'] }), 'rangeIds.0: Invalid input'],
   ['a field that is missing', JSON.stringify({ ...copyWork, namespace: undefined }), 'namespace: Invalid input'],
   ['a field of another release', JSON.stringify({ ...copyWork, depth: 'classified' }), 'Unrecognized key: "depth"'],
-])('a document with %s is refused by the name of the field, and its value is not told', (_, text, words) => {
+])('work with %s is refused with the name of the field, but without its value', (_, text, words) => {
   const parse = () => parseEnvironment(workerConfiguration, { ...environment, EDGE_MIGRATION_WORK: text });
   expect(parse).toThrow(words);
   expect(parse).not.toThrow('classified');
 });
 
-test('a pod that is not told its work says so', () => {
+test('a pod without work in its environment reports that', () => {
   expect(() => parseEnvironment(workerConfiguration, environment)).toThrow('EDGE_MIGRATION_WORK must be set');
 });

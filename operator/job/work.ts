@@ -10,33 +10,33 @@ import { z } from 'zod';
 const spec = specSchema.shape;
 const seconds = z.int().positive();
 
-/** What pods of every kind are told of their migration. */
+/** The work of pods of every kind. */
 const jobWorkSchema = z.strictObject({
   projectId: spec.projectId,
-  /** Uid of the EdgeMigration; what is found under its names must be of this one. */
+  /** Uid of the EdgeMigration; objects found under its names must belong to this one. */
   migrationUid: z.string().min(1),
   /** Namespace of the ConfigMaps. */
   namespace: z.string().min(1),
-  /** Which index of the Job works on which range. */
+  /** The ids of the ranges by the Job's index. */
   rangeIds: z.array(z.int().min(0)).min(1),
   /** The checkpoint's ConfigMap is called `<checkpointName>-<range id>`. */
   checkpointName: z.string().min(1),
-  /** ConfigMap that owns the checkpoints and whose key `settings` says how fast to work, and how. */
+  /** ConfigMap that owns the checkpoints and whose key `settings` sets the speed and manner of the work. */
   settingsName: z.string().min(1),
-  /** After so long no write that was not answered can be carried out any more (docs/design.md, "Convergence", rule 9). */
+  /** An unanswered write can no longer take effect after this time (docs/design.md, "Convergence", rule 9). */
   lateWriteSeconds: seconds,
 });
 
 export const copyWorkSchema = jobWorkSchema.extend({
   /** `Plan` reads and counts only. */
   mode: spec.mode.unwrap(),
-  /** A page that was read longer ago is not written any more, but read again (docs/design.md, "Convergence", rule 4). */
+  /** A page that was read longer ago is read again instead of written (docs/design.md, "Convergence", rule 4). */
   pageMaxAgeSeconds: seconds,
 });
 
 export const verifyWorkSchema = jobWorkSchema.extend({
   mode: comparisonSchema.shape.mode,
-  /** Once the replay window has closed, Edge is the master, and a repair only inserts what it lacks. */
+  /** Once the replay window has closed, Edge is the master, and repairs only insert what it lacks. */
   moment: comparisonSchema.shape.moment,
   onConflict: spec.copy.unwrap().shape.onConflict.unwrap(),
   /** Samples with identifiers instead of their hashes. */
@@ -44,9 +44,9 @@ export const verifyWorkSchema = jobWorkSchema.extend({
 });
 
 /**
- * What a pod does of one migration: the operator writes it into the Job, as one JSON document in `EDGE_MIGRATION_WORK`.
- * Anyone who may read Jobs can read it: boundaries of ranges, which are identifiers, are in a Secret. What may change
- * while a pod runs is in the ConfigMap that it follows.
+ * A pod's part of one migration: the operator writes it into the Job, as one JSON document in `EDGE_MIGRATION_WORK`.
+ * Anyone who may read Jobs can read it: boundaries of ranges, which are identifiers, are in a Secret. Settings that may
+ * change while a pod runs are in the ConfigMap that it follows.
  */
 export type JobWork = z.infer<typeof jobWorkSchema>;
 export type CopyWork = z.infer<typeof copyWorkSchema>;
@@ -63,7 +63,7 @@ export interface WorkSource {
   readonly lateWriteSeconds: number;
 }
 
-/** @throws z.ZodError for an EdgeMigration without a spec, for which nobody asks */
+/** @throws z.ZodError for an EdgeMigration without a spec, which no caller passes */
 export function createCopyWork(
   source: WorkSource,
   { pageMaxAgeSeconds }: Pick<CopyWork, 'pageMaxAgeSeconds'>,
@@ -72,7 +72,7 @@ export function createCopyWork(
   return copyWorkSchema.parse({ ...describeJob(source), mode, pageMaxAgeSeconds });
 }
 
-/** @throws z.ZodError for an EdgeMigration without a spec, for which nobody asks */
+/** @throws z.ZodError for an EdgeMigration without a spec, which no caller passes */
 export function createVerifyWork(
   source: WorkSource,
   { mode, moment }: Pick<VerifyWork, 'mode' | 'moment'>,

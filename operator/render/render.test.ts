@@ -28,8 +28,8 @@ const copying: Status = {
 
 const withStatus = (status: Status): EdgeMigration => build({ status });
 
-describe('a list', () => {
-  test('has the columns of kubectl get, empty where nothing is known yet', () => {
+describe('a list of migrations', () => {
+  test('has the columns of kubectl get, which are empty for unknown values', () => {
     const text = renderList([withStatus(copying), build()], { wide: false, withNamespace: false, now: NOON });
     expect(text.split('\n')).toEqual([
       'NAME         PROJECT   PHASE     PROGRESS       LAG   DEADLINE   AGE',
@@ -39,20 +39,20 @@ describe('a list', () => {
     ]);
   });
 
-  test('shows namespaces, counts of skipped and failed, and messages when it is wide', () => {
+  test('shows namespaces, skipped and failed counts, and messages if it is wide', () => {
     const text = renderList([withStatus(copying)], { wide: true, withNamespace: true, now: NOON });
     expect(text).toMatch(/^NAMESPACE {3,}NAME .*SKIPPED {3,}FAILED {3,}MESSAGE\ncustomers .* 3 .* 50\/200 done\n$/s);
   });
 });
 
-describe('progress', () => {
-  test('as a line tells rate, time left, budget and skipped identities', () => {
+describe('the progress of a migration', () => {
+  test('as a line shows rate, remaining time, budget and skipped identities', () => {
     expect(describeProgress(withStatus(copying), NOON)).toBe(
       'customers/project-42  Copying  50/200 (25%)  1,500/s  ETA 2m5s  at most 4,000 WU/s  skipped 3',
     );
   });
 
-  test('while Core is followed tells lag, deadline and gaps', () => {
+  test('during replay shows lag, deadline and gaps', () => {
     const status: Status = {
       phase: 'Replaying',
       replay: { lag: '4s', deadline: '2026-05-07T16:00:00Z' },
@@ -63,7 +63,7 @@ describe('progress', () => {
     );
   });
 
-  test('tells how much is still written to Core, and nothing of it where that is not counted', () => {
+  test('shows how much is still written to Core, unless that is not counted', () => {
     const said = (stillOnCore: NonNullable<NonNullable<Status['replay']>['stillOnCore']>) =>
       describeProgress(withStatus({ phase: 'Replaying', replay: { stillOnCore } }), NOON);
     expect(said({ state: 'Writing', message: '', writesPerDay: 1200 })).toContain('still 1,200 writes/day to Core');
@@ -71,13 +71,13 @@ describe('progress', () => {
     expect(said({ state: 'Gone', message: '' })).toContain('no clients on Core');
   });
 
-  test('on a terminal is a bar, and no line is longer than the terminal is wide', () => {
+  test('on a terminal is a bar, with no line longer than the width of the terminal', () => {
     const lines = renderProgress(withStatus(copying), NOON, 60);
     expect(lines[1]).toMatch(/^ {2}\[#{6}\.{18}\] {2}50\/200/);
     expect(Math.max(...lines.map((line) => line.length))).toBe(60);
   });
 
-  test('has come to its end once the operator has judged the spec as it is now', () => {
+  test('has ended only when the operator has processed the present spec', () => {
     const status = (generation: number): Status => ({
       observedGeneration: generation,
       conditions: [{ type: 'Succeeded', status: 'True', reason: 'Planned', message: '', lastTransitionTime: '' }],
@@ -88,12 +88,12 @@ describe('progress', () => {
   });
 });
 
-describe('a status', () => {
-  test('without conditions says that no operator has looked', () => {
+describe('the text of a status', () => {
+  test('without conditions reports that no operator has processed the migration', () => {
     expect(renderStatus(build(), NOON)).toContain('no operator has processed it yet');
   });
 
-  test('tells who still calls Core, and says of what is not counted that it is not known', () => {
+  test('names the clients that still call Core, and marks uncounted values as unknown', () => {
     const stillOnCore = {
       state: 'Writing' as const,
       message: 'one client still writes',
@@ -104,13 +104,13 @@ describe('a status', () => {
     expect(text).toContain('flagsmith-js-sdk/9.3.1 (7 writes)');
   });
 
-  test('tells reasons of skipped identities, and a request that waits', () => {
+  test('shows the reasons for skipped identities, and a pending request', () => {
     const text = renderStatus(build({ status: copying }, { retry: 'verify-1' }), NOON);
     expect(text).toContain('Skipped:      3 (IdentifierTooLong 3)');
     expect(text).toContain('spec.retry verify-1 is not taken yet');
   });
 
-  test('tells of a plan what is billed in which region, and what of the bill it leaves out', () => {
+  test('shows what a plan is billed in each region, and the costs that it excludes', () => {
     const priced = { table: 'identities', writeUnits: 2_000_000, costUSD: '1.25' };
     const writes = [
       { region: 'eu-west-2', ...priced },
@@ -122,8 +122,8 @@ describe('a status', () => {
   });
 });
 
-describe('what others wrote', () => {
-  test('cannot command a terminal, turn its text round or begin a line', () => {
+describe('text from others', () => {
+  test('cannot control a terminal, reverse its text or begin a line', () => {
     expect(printable(HOSTILE)).toBe('gone\ufffd[2J\ufffd<script>|`x`\ufffdnext');
     const hostile = withStatus({ phase: 'Failed', message: HOSTILE, replay: { lag: HOSTILE } });
     const options = { wide: true, withNamespace: true, now: NOON };
@@ -132,18 +132,18 @@ describe('what others wrote', () => {
     for (const text of texts) expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/);
   });
 
-  test('is text in a report: no markup, no HTML, no cell of a table', () => {
+  test('stays text in a report, without becoming markup, HTML or a table cell', () => {
     const facts = { migration: withStatus({ message: HOSTILE }), now: NOON, audit: undefined, comparison: undefined };
     expect(writeReport(facts)).toContain('gone\ufffd\\[2J\ufffd&lt;script\\>\\|\\`x\\`\ufffdnext');
   });
 });
 
-describe('a report', () => {
+describe('a report in Markdown or JSON', () => {
   const audit = { name: 'project-42-0a1b2c3d-audit', data: { 'audit.txt': 'all is well\n', 'audit.json': '{"a":1}' } };
   const comparison = { name: 'project-42-verify-1-report', problem: 'get configmaps: Forbidden (403)' };
   const facts = { migration: withStatus(copying), now: NOON, audit, comparison };
 
-  test('has the account of the migration, and says what could not be read', () => {
+  test('includes the audit of the migration, and names the parts that could not be read', () => {
     const text = writeReport(facts);
     expect(text).toContain('# Migration of project 42 from Core to Edge');
     expect(text).toContain('| Progress | 50/200 (25%) |');
@@ -153,7 +153,7 @@ describe('a report', () => {
     );
   });
 
-  test('for programs has spec and status as they are, and what is left out', () => {
+  test('for programs includes spec and status unchanged, and names the missing parts', () => {
     expect(buildReport(facts)).toMatchObject({
       reportTime: '2026-05-04T12:00:00Z',
       edgeMigration: { name: 'project-42', status: copying },
@@ -163,7 +163,7 @@ describe('a report', () => {
   });
 });
 
-test('events are in the order in which they were seen last, whichever field tells', () => {
+test('events are ordered by when they were last observed, by any of the fields for that', () => {
   const event = (reason: string, times: object) => ({
     metadata: { creationTimestamp: '2026-05-04T09:00:00Z' },
     involvedObject: { name: 'project-42' },
@@ -191,7 +191,7 @@ test('events are in the order in which they were seen last, whichever field tell
   ]);
 });
 
-test("the operator's lines about a migration are told by its uid, else by its project", () => {
+test("the operator's log lines about a migration are recognised by its uid, or else by its project", () => {
   const { uid } = build();
   expect(isAbout(JSON.stringify({ uid, msg: 'x' }), build())).toBe(true);
   expect(isAbout(JSON.stringify({ uid: 'another', projectId: 42 }), build())).toBe(false);

@@ -84,7 +84,7 @@ function describeRegions({ writes = [] }: PlanStatus): string {
   return regions.size > 1 ? ` in ${regions.size} regions, without the transfer between them` : '';
 }
 
-/** Where the write units are billed; empty if the plan does not say. */
+/** Where the write units are billed; empty if the plan has no such data. */
 function renderWrites({ writes = [] }: PlanStatus): string {
   if (writes.length === 0) return '';
   const rows = writes.map(({ region, table, index, writeUnits, costUSD }) => [

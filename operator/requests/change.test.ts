@@ -28,7 +28,7 @@ const condition = (type: string, status: Condition['status'], reason: string): C
 const KEEP = { copy: { onConflict: 'KeepEdge' } };
 const codesOf = (change: SpecChange) => warningsOf(change).map(({ code }) => code);
 
-/** Copied an hour ago, and followed since. */
+/** Copied an hour ago, with replay since then. */
 function following(spec: Record<string, unknown> = {}, status: Status = {}): EdgeMigration {
   const conditions = [condition('Copied', 'True', 'Complete'), condition('Succeeded', 'Unknown', 'Replaying')];
   return build({ status: { conditions, copy: { completionTime: HOUR_AGO }, ...status } }, spec);
@@ -37,23 +37,23 @@ function following(spec: Record<string, unknown> = {}, status: Status = {}): Edg
 const plan = () => build({}, { mode: 'Plan' });
 
 describe('start', () => {
-  test('creates the migration with what is set, and leaves the rest to the cluster', () => {
+  test('creates the migration with the given settings, and leaves the others to the cluster', () => {
     expect(decideStart(undefined, 42, { copy: { parallelism: 8 } })).toMatchObject({
       kind: 'create',
       spec: { projectId: 42, mode: 'Migrate', copy: { parallelism: 8 } },
     });
   });
 
-  test('makes a plan a migration', () => {
+  test('turns a plan into a migration', () => {
     expect(decideStart(plan(), 42, {})).toMatchObject({ kind: 'patch', spec: { mode: 'Migrate' } });
   });
 
-  test('a second time changes nothing, and says when the migration is suspended', () => {
+  test('changes nothing the second time, and reports if the migration is suspended', () => {
     expect(decideStart(following(), 42, {})).toMatchObject({ kind: 'leave' });
     expect(decideStart(following({ suspend: true }), 42, {})).toMatchObject({ message: 'is suspended: resume it' });
   });
 
-  test('asks first where Core is to win over what apps have written to Edge, and once alone', () => {
+  test('asks for confirmation, only once, if Core is to overwrite what apps have written to Edge', () => {
     const coreWins = { copy: { onConflict: 'CoreWins' } };
     expect(codesOf(decideStart(undefined, 42, coreWins))).toEqual(['edge_overwritten']);
     expect(codesOf(decideStart(following(), 42, coreWins))).toEqual(['edge_overwritten']);
@@ -62,7 +62,7 @@ describe('start', () => {
     expect(codesOf(decideStart(build({}, { mode: 'Plan', ...coreWins }), 42, KEEP))).toEqual([]);
   });
 
-  test('moves the window of a copy that is not complete; of a complete one that takes a question', () => {
+  test('changes the window of an incomplete copy, and refuses to change that of a complete one', () => {
     const window = (windowSeconds: number) => ({ replay: { windowSeconds } });
     expect(decideStart(build(), 42, window(60))).toMatchObject({ kind: 'patch', spec: window(60) });
     expect(decideStart(plan(), 42, window(60))).toMatchObject({ kind: 'patch' });
@@ -72,7 +72,7 @@ describe('start', () => {
     expect(decideStart(following(), 42, { copy: { pageSize: 10 } })).toMatchObject({ kind: 'patch' });
   });
 
-  test('waits for one that is being deleted', () => {
+  test('is refused while the migration is being deleted', () => {
     expect(decideStart(build({ deleting: true }), 42, {})).toMatchObject({ kind: 'refuse' });
   });
 });
@@ -82,14 +82,14 @@ describe('plan', () => {
     expect(decidePlan(undefined, 42, {})).toMatchObject({ kind: 'create', spec: { projectId: 42, mode: 'Plan' } });
   });
 
-  test('leaves a plan, and refuses to turn a migration into one', () => {
+  test('leaves an existing plan unchanged, and refuses to turn a migration into one', () => {
     expect(decidePlan(plan(), 42, {})).toMatchObject({ kind: 'leave' });
     expect(decidePlan(following(), 42, {})).toMatchObject({ kind: 'refuse' });
   });
 });
 
 describe('suspend and resume', () => {
-  test('change spec.suspend alone', () => {
+  test('only change spec.suspend', () => {
     expect(decideSuspend(following())).toMatchObject({ kind: 'patch', spec: { suspend: true } });
     expect(decideResume(following({ suspend: true }))).toMatchObject({ kind: 'patch', spec: { suspend: false } });
   });
@@ -105,29 +105,29 @@ describe('retry, verify and repair', () => {
     expect(decideRequest(following(), 'verify', 'verify-1', false)).toMatchObject({ spec: { retry: 'verify-1' } });
   });
 
-  test('do not replace a request that the operator has not taken, which would be forgotten', () => {
+  test('do not replace a request that the operator has not taken yet, which would be lost', () => {
     const waiting = following({ retry: 'drop-1' }, { observedRetry: 'retry-0' });
     expect(decideRequest(waiting, 'retry', 'retry-1', false)).toMatchObject({ kind: 'refuse' });
     expect(decideRequest(waiting, 'retry', 'retry-1', true)).toMatchObject({ kind: 'patch' });
   });
 
-  test('replace one that it has taken', () => {
+  test('replace a request that the operator has taken', () => {
     const taken = following({ retry: 'drop-1' });
     taken.status.observedRetry = 'drop-1';
     expect(decideRequest(taken, 'retry', 'retry-1', false)).toMatchObject({ kind: 'patch' });
   });
 
-  test('compare nothing before the copy is complete', () => {
+  test('are refused as comparisons before the copy is complete', () => {
     expect(decideRequest(build(), 'verify', 'verify-1', false)).toMatchObject({ kind: 'refuse' });
     expect(decideRequest(build(), 'retry', 'retry-1', false)).toMatchObject({ kind: 'patch' });
   });
 
-  test('only repair asks first, since it may overwrite what apps wrote to Edge', () => {
+  test('ask for confirmation only of a repair, since it may overwrite what apps wrote to Edge', () => {
     expect(codesOf(decideRequest(following(), 'repair', 'repair-1', false))).toEqual(['edge_overwritten']);
     expect(codesOf(decideRequest(following(), 'verify', 'verify-1', false))).toEqual([]);
   });
 
-  test('a repair after the window is another thing to confirm than one in it', () => {
+  test('ask for different confirmations of a repair after the window and one within it', () => {
     const closed = following();
     closed.status.conditions!.push(condition('Replaying', 'False', 'WindowClosed'));
     expect(codesOf(decideRequest(closed, 'repair', 'repair-1', false))).toEqual(['removed_come_back']);
@@ -135,13 +135,13 @@ describe('retry, verify and repair', () => {
 });
 
 describe('extend', () => {
-  test('lengthens the window by a duration', () => {
+  test('extends the window by a duration', () => {
     const change = decideExtend(following({ replay: { windowSeconds: DAY } }), { by: DAY }, NOON);
     expect(change).toMatchObject({ kind: 'patch', spec: { replay: { windowSeconds: 2 * DAY } } });
     expect(codesOf(change)).toEqual([]);
   });
 
-  test('takes the deadline to a time, counted from the end of the copy', () => {
+  test('moves the deadline to a given time, counted from the end of the copy', () => {
     const until = NOON + 7 * DAY * 1000;
     const change = decideExtend(following({ replay: { windowSeconds: DAY } }), { until }, NOON);
     expect(change).toMatchObject({ spec: { replay: { windowSeconds: 7 * DAY + 3600 } } });
@@ -152,11 +152,11 @@ describe('extend', () => {
     expect(change).toMatchObject({ kind: 'refuse' });
   });
 
-  test('refuses more than a year, which the definition does not allow', () => {
+  test('refuses more than a year, which the CRD does not allow', () => {
     expect(decideExtend(following(), { by: 365 * DAY }, NOON)).toMatchObject({ kind: 'refuse' });
   });
 
-  test('asks first once the window has closed, since writes were not followed since', () => {
+  test('asks for confirmation once the window has closed, since later writes were not replayed', () => {
     const closed = following({ replay: { windowSeconds: 60 } });
     expect(decideExtend(closed, { by: DAY }, NOON)).toMatchObject({
       kind: 'patch',
@@ -165,14 +165,14 @@ describe('extend', () => {
     expect(decideExtend(closed, { by: 60 }, NOON)).toMatchObject({ kind: 'refuse' });
   });
 
-  test('before the copy is complete takes a duration alone', () => {
+  test('only accepts a duration before the copy is complete', () => {
     expect(decideExtend(build(), { by: DAY }, NOON)).toMatchObject({ kind: 'patch' });
     expect(decideExtend(build(), { until: NOON + DAY * 1000 }, NOON)).toMatchObject({ kind: 'refuse' });
   });
 });
 
 describe('finish', () => {
-  test('closes the window a minute from now, so that every write until then reaches Edge, and asks first', () => {
+  test('closes the window in a minute, so that earlier writes reach Edge, after confirmation', () => {
     expect(decideFinish(following(), NOON)).toMatchObject({
       kind: 'patch',
       spec: { replay: { windowSeconds: 3600 + 60 } },
@@ -185,7 +185,7 @@ describe('finish', () => {
     });
   });
 
-  test('asks for more while apps still write through Core', () => {
+  test('asks for an additional confirmation while apps still write through Core', () => {
     const writing = following({}, { replay: { stillOnCore: { state: 'Writing', message: '', writesPerDay: 1930 } } });
     const change = decideFinish(writing, NOON);
     expect(codesOf(change)).toEqual(['core_not_followed', 'core_still_written']);
@@ -200,18 +200,18 @@ describe('finish', () => {
     );
   });
 
-  test('is refused while something would be left behind: a copy that is not complete, or kept events', () => {
+  test('is refused while data would be left behind: by an incomplete copy, or in kept events', () => {
     expect(decideFinish(build(), NOON)).toMatchObject({ kind: 'refuse' });
     expect(decideFinish(plan(), NOON)).toMatchObject({ kind: 'refuse' });
     expect(decideFinish(following({ suspend: true }), NOON)).toMatchObject({ kind: 'refuse' });
   });
 
-  test('a second time changes nothing', () => {
+  test('changes nothing the second time', () => {
     expect(decideFinish(following({ replay: { windowSeconds: 3660 } }), NOON).kind).toBe('leave');
     expect(decideFinish(following({ replay: { windowSeconds: 3660 } }), NOON + DAY * 1000).kind).toBe('leave');
   });
 
-  test('never closes a window before now, and never makes it longer', () => {
+  test('never closes a window in the past, and never extends it', () => {
     const seconds = fc.integer({ min: 0, max: 400 * DAY });
     fc.assert(
       fc.property(seconds, fc.integer({ min: 0, max: 31_536_000 }), (elapsed, windowSeconds) => {

@@ -6,11 +6,11 @@ test.each([
   ['1d12h', 129_600],
   ['90m', 5400],
   ['2w', 1_209_600],
-])('%s is a duration', (text, seconds) => {
+])('%s is a valid duration', (text, seconds) => {
   expect(parseDuration(text)).toBe(seconds);
 });
 
-test.each(['', '7', '7 d', '-1d', '1.5h', '7days', 'd'])('"%s" is none', (text) => {
+test.each(['', '7', '7 d', '-1d', '1.5h', '7days', 'd'])('"%s" is not a valid duration', (text) => {
   expect(parseDuration(text)).toBeUndefined();
 });
 
@@ -22,6 +22,6 @@ test.each([
   [3605, '1h'],
   [273_600, '3d4h'],
   [-5, '0s'],
-])('%i seconds are shown as %s', (seconds, text) => {
+])('a duration of %i seconds is shown as %s', (seconds, text) => {
   expect(formatDuration(seconds)).toBe(text);
 });

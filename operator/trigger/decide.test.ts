@@ -41,22 +41,22 @@ const decideOn = (migration: Stored | undefined, eventId = 'event-1') =>
     eventId,
   );
 
-describe('an event', () => {
-  it('creates the EdgeMigration of a project that has none', () => {
+describe('the decision about an event', () => {
+  it('creates the EdgeMigration of a project without one', () => {
     expect(decideOn(undefined)).toEqual({ kind: 'create' });
   });
 
   it.each([
     ['missing', 'project 42 is not in Core: nothing was done'],
     ['deleted', 'project 42 was deleted in Core: nothing was done'],
-  ] as const)('for a project that is %s is refused, whatever EdgeMigration there is', (project, message) => {
+  ] as const)('refuses a project that is %s, regardless of its EdgeMigration', (project, message) => {
     for (const migration of [undefined, stored(), stored({ status: FAILED })]) {
       const refused = { kind: 'refuse', code: 'InvalidArgument', message };
       expect(decideEvent({ projectId: 42, project, migration }, 'event-1')).toEqual(refused);
     }
   });
 
-  it('makes a migration of a plan, also of one that has succeeded', () => {
+  it('turns a plan into a migration, even one that has succeeded', () => {
     const planned = { conditions: [condition('Succeeded', 'True', 'Planned')] };
     for (const status of [{}, planned]) {
       expect(decideOn({ spec: { mode: 'Plan' }, status })).toEqual({ kind: 'start', uid: UID });
@@ -64,18 +64,18 @@ describe('an event', () => {
     expect(decideOn({ status: planned })).toMatchObject({ kind: 'leave', state: 'UnderWay' });
   });
 
-  it('leaves what has succeeded, and says so', () => {
+  it('leaves a migration that has succeeded unchanged, and says so', () => {
     const message = 'EdgeMigration customers/project-42 has succeeded already';
     expect(decideOn({ status: SUCCEEDED })).toEqual({ kind: 'leave', state: 'Succeeded', message });
   });
 
-  it('tries again at once what has failed', () => {
+  it('retries a failed migration at once', () => {
     expect(decideOn({ status: FAILED })).toMatchObject({ kind: 'retry', uid: UID });
     const forGood = { conditions: [condition('Succeeded', 'False', 'ProjectDeleted')] };
     expect(decideOn({ status: forGood })).toMatchObject({ kind: 'retry', uid: UID });
   });
 
-  it('asks for another try once for each event, however often that is delivered', () => {
+  it('requests one retry for each event, however often it is delivered', () => {
     const token = (eventId: string) => (decideOn({ status: FAILED }, eventId) as { token: string }).token;
     expect(token('one')).toBe(token('one'));
     expect(token('one')).not.toBe(token('two'));
@@ -88,27 +88,27 @@ describe('an event', () => {
     expect(decideOn(taken)).toMatchObject({ kind: 'retry' });
   });
 
-  it('leaves what is under way or suspended', () => {
+  it('leaves a running or suspended migration unchanged', () => {
     expect(decideOn({})).toMatchObject({ kind: 'leave', state: 'UnderWay' });
     expect(decideOn({ spec: { suspend: true } })).toMatchObject({ kind: 'leave', state: 'Suspended' });
   });
 
-  it('is refused where another EdgeMigration has the project, and told what its own one waits for', () => {
+  it('refuses a project that another EdgeMigration has, and names the obstacle of its own one', () => {
     const accepted = (reason: string) => ({ status: { conditions: [condition('Accepted', 'False', reason)] } });
     expect(decideOn(accepted('Duplicate'))).toMatchObject({ kind: 'refuse', code: 'InvalidArgument' });
     const message = 'EdgeMigration customers/project-42 is there, and waits: CoreUnreachable';
     expect(decideOn(accepted('CoreUnreachable'))).toEqual({ kind: 'leave', state: 'UnderWay', message });
   });
 
-  it('is to come again while the EdgeMigration is being deleted', () => {
+  it('asks for a retry of the event while the EdgeMigration is being deleted', () => {
     expect(decideOn({ deleting: true })).toMatchObject({ kind: 'refuse', code: 'InternalFailure' });
   });
 
-  it('is refused where the spec that is stored is not valid', () => {
+  it('refuses the event if the stored spec is invalid', () => {
     expect(decideOn({ spec: { mode: 'Move' } })).toMatchObject({ kind: 'refuse', code: 'InvalidArgument' });
   });
 
-  it('names no token that an EdgeMigration could not have, or that means something else, whatever its id is', () => {
+  it('never chooses a token that is invalid or has another meaning, for any id of an event', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), (eventId) => {
         const { token } = decideOn({ status: FAILED }, eventId) as { token: string };

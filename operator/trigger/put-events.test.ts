@@ -35,7 +35,7 @@ describe('a request of PutEvents', () => {
     expect(readProjectId(event)).toEqual({ projectId: 42 });
   });
 
-  it('may name the bus by its ARN, and have what EventBridge knows besides', () => {
+  it("may give the bus by its ARN, and have EventBridge's other fields", () => {
     const arn = 'arn:aws:events:eu-west-2:123456789012:event-bus/migrations';
     const changes = { EventBusName: arn, Time: 1_790_000_000, Resources: ['arn:x'], TraceHeader: 'Root=1' };
     expect(parseEntry(changes)).toMatchObject({ id: 'id' });
@@ -54,7 +54,7 @@ describe('a request of PutEvents', () => {
       'ValidationException',
       /must have less than 1048576/,
     ],
-  ])('is refused as a whole where it has %s', (_, body, code, message) => {
+  ])('is refused as a whole if it has %s', (_, body, code, message) => {
     const error = errorOf(() => parse(body));
     expect(error).toMatchObject({ name: 'ProtocolError', code, status: 400 });
     expect(error.message).toMatch(message);
@@ -73,7 +73,7 @@ describe('a request of PutEvents', () => {
     ],
     ['no bus, which is the default one', { EventBusName: undefined }, 'InvalidArgument', /no event bus "default"/],
     ['a detail that is no JSON', { Detail: 'project 42' }, 'MalformedDetail', /not JSON/],
-  ])('refuses an entry with %s', (_, changes, code, message) => {
+  ])('has an error for an entry with %s', (_, changes, code, message) => {
     const refusal = parseEntry(changes) as { code: string; message: string };
     expect(refusal.code).toBe(code);
     expect(refusal.message).toMatch(message);
@@ -103,19 +103,19 @@ describe('an event', () => {
     expect(read(changes)).toMatchObject({ code });
   });
 
-  it('is not quoted at length, nor over several lines', () => {
+  it('is quoted briefly and on one line', () => {
     const { message } = read({ source: `\n${'x'.repeat(10_000)}` }) as { message: string };
     expect(message.length).toBeLessThan(300);
     expect(message).not.toContain('\n');
   });
 });
 
-describe('the answer', () => {
+describe('the response to PutEvents', () => {
   const taken = { id: 'one' };
   const unknown = { code: 'InvalidArgument', message: 'project 7 is not in Core' } as const;
   const outage = { code: 'InternalFailure', message: 'send it again' } as const;
 
-  it('says for each entry what became of it, in order', () => {
+  it('has the result of each entry, in order', () => {
     expect(answerPutEvents([unknown, taken, outage])).toEqual({
       FailedEntryCount: 2,
       Entries: [
@@ -126,14 +126,14 @@ describe('the answer', () => {
     });
   });
 
-  it('is an error where no entry was taken, which Flagsmith would not see otherwise', () => {
+  it('is an error if no entry was accepted, which Flagsmith would not notice otherwise', () => {
     const error = errorOf(() => answerPutEvents([unknown]));
     expect(error).toMatchObject({ code: 'ValidationException', status: 400 });
     expect(error.message).toBe('entry 1: InvalidArgument: project 7 is not in Core');
     expect(error.members).toMatchObject({ FailedEntryCount: 1 });
   });
 
-  it('is one that SDKs try again where that may help', () => {
+  it('is an error that SDKs retry if that may help', () => {
     expect(errorOf(() => answerPutEvents([unknown, outage]))).toMatchObject({ code: 'InternalException', status: 500 });
   });
 });

@@ -35,7 +35,7 @@ export interface ServerSettings {
 /** The button is rarely pressed. */
 const MOST_CONNECTIONS = 64;
 const REQUEST_MS = 10_000;
-/** Entries of a megabyte, and what JSON adds to them. */
+/** Entries of a megabyte, and the overhead of JSON. */
 const LARGEST_BODY_BYTES = 2 * 1024 * 1024;
 
 /** Serves POST on a few paths, with limits on everything that a client can do. */

@@ -10,7 +10,7 @@ const BODY = Buffer.from(
   '{"Entries": [{"EventBusName": "flagsmith-identity-migration", "Source": "flagsmith.api.migrate", "DetailType": "Migrate Identities to dynamodb", "Detail": "{\\"project_id\\": 42}"}]}',
 );
 
-/** What boto3 sends: its own signatures, as a server received them. */
+/** Requests of boto3 with its own signatures, as received by a server. */
 const BOTO3 = [
   {
     release: '1.35.95, which Flagsmith 2.265.0 locks',
@@ -75,7 +75,7 @@ describe('a signature', () => {
     expect(await judge({ request: { method: 'POST', headers: headersOf(recorded) } })).toBe('accepted');
   });
 
-  it('holds for five minutes by our clock, in both directions', async () => {
+  it('is valid for five minutes by our clock, in both directions', async () => {
     expect(await judge({ now: SIGNED_AT + 300_000 })).toBe('accepted');
     expect(await judge({ now: SIGNED_AT - 300_000 })).toBe('accepted');
     expect(await judge({ now: SIGNED_AT + 301_000 })).toMatch(
@@ -94,7 +94,7 @@ describe('a signature', () => {
     ['another second', { request: head({ 'x-amz-date': ['20261129T040750Z'] }) }],
     ['another region', { request: head({ authorization: [authorize(signature, '20261129/us-east-1/events')] }) }],
     ['other digits', { request: head({ authorization: [authorize('0'.repeat(64))] }) }],
-  ])('is not that of %s', async (_, attempt) => {
+  ])('is refused for %s', async (_, attempt) => {
     expect(await judge(attempt)).toMatch(/^InvalidSignatureException: the signature is not that of this request/);
   });
 
@@ -133,11 +133,11 @@ describe('a signature', () => {
     ],
     ['names a header that is not there', { 'content-type': undefined }, /content-type is signed and not there/],
     ['has a second host', { host: ['127.0.0.1:18080', 'other'] }, /host must be there once/],
-  ])('is refused where it %s', async (_, changes, message) => {
+  ])('is refused if it %s', async (_, changes, message) => {
     expect(await judge({ request: head(changes) })).toMatch(message);
   });
 
-  it('takes no word for the body: a signed hash must be that of what came', async () => {
+  it('is refused if the signed hash is not that of the received body', async () => {
     const signed = await signHere({ ...plain, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' }, BODY);
     expect(await judge({ request: signed, now: SIGNED_AT })).toMatch(/X-Amz-Content-Sha256 is not that of the body/);
     const { createHash } = await import('node:crypto');
@@ -148,7 +148,7 @@ describe('a signature', () => {
     expect(await judge({ request: right, now: SIGNED_AT })).toBe('accepted');
   });
 
-  it('of whatever headers and body the SDK signs is accepted, and of none that differs by one byte', async () => {
+  it('is accepted for any headers and body that the SDK signs, and for none that differ by one byte', async () => {
     const value = fc.stringMatching(/^[ -~]{0,40}$/);
     await fc.assert(
       fc.asyncProperty(value, fc.uint8Array({ minLength: 1, maxLength: 200 }), fc.nat(), async (text, body, where) => {
@@ -165,7 +165,7 @@ describe('a signature', () => {
 
 const plain = { host: 'trigger', 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 'AWSEvents.PutEvents' };
 
-/** As AWS's SDK for JavaScript signs. */
+/** Signs like AWS's SDK for JavaScript. */
 async function signHere(headers: Record<string, string>, body: Uint8Array): Promise<SignedHead> {
   const signer = new SignatureV4({
     credentials: { accessKeyId: 'FLAGSMITHTRIGGER0001', secretAccessKey: SECRET },

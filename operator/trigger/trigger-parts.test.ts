@@ -1,4 +1,4 @@
-/** Envelopes, templates, and what is remembered of answers. */
+/** Envelopes, templates, and cached responses. */
 import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
 import { describe, expect, it } from 'vitest';
 import { triggerConfiguration } from './config.ts';
@@ -11,7 +11,7 @@ describe('an API destination', () => {
   const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
   const offer = (apiKeys: string[], authorizations: string[] = []) => ({ apiKeys, authorizations });
 
-  it('gets in by its key, or by its name and password', () => {
+  it('is authorized by its key, or by its name and password', () => {
     expect(isAuthorized(offer(['right']), keyed)).toBe(true);
     expect(isAuthorized(offer([], [basic('eventbridge:word')]), named)).toBe(true);
     expect(isAuthorized(offer(['right']), { ...keyed, ...named })).toBe(true);
@@ -25,7 +25,7 @@ describe('an API destination', () => {
     ['another password', offer([], [basic('eventbridge:other')]), named],
     ['a password where none is set', offer([], [basic('eventbridge:')]), { username: 'eventbridge' }],
     ['a bearer token', offer([], ['Bearer right']), { ...keyed, ...named }],
-  ])('does not get in by %s', (_, offered, credentials) => {
+  ])('is not authorized by %s', (_, offered, credentials) => {
     expect(isAuthorized(offered, credentials)).toBe(false);
   });
 });
@@ -43,7 +43,7 @@ describe('an envelope', () => {
     detail: { project_id: 42 },
   };
 
-  it('is read as EventBridge sends it', () => {
+  it('is parsed as EventBridge sends it', () => {
     expect(parseEnvelope(Buffer.from(JSON.stringify(envelope)))).toEqual({
       id: envelope.id,
       source: envelope.source,
@@ -53,7 +53,7 @@ describe('an envelope', () => {
   });
 
   it.each(['', 'null', '[]', '{"detail":{"project_id":42}}', JSON.stringify({ ...envelope, id: '' })])(
-    'is not %s',
+    'is rejected if it is %s',
     (text) => {
       expect(parseEnvelope(Buffer.from(text))).toBeUndefined();
     },
@@ -69,7 +69,7 @@ describe('the template of EdgeMigrations', () => {
       EDGE_MIGRATION_MIGRATION_TEMPLATE: typeof template === 'string' ? template : JSON.stringify(template),
     }).migrationTemplate;
 
-  it('is as it was given, without defaults that the API server has', () => {
+  it('is returned as given, without defaults of the API server', () => {
     const spec = {
       suspend: true,
       copy: { parallelism: 8 },
@@ -91,13 +91,13 @@ describe('the template of EdgeMigrations', () => {
   });
 });
 
-describe('answers by signature', () => {
+describe('cached responses by signature', () => {
   const clock = (start: number) => {
     let time = start;
     return { now: () => time, set: (next: number) => (time = next) };
   };
 
-  it('are given again without doing anything, also while the first is on its way', async () => {
+  it('are returned again without acting twice, even while the first is pending', async () => {
     const replays = createReplays<number>(clock(0));
     let calls = 0;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -108,13 +108,13 @@ describe('answers by signature', () => {
     expect(await replays.answer('two', 10, act)).toBe(2);
   });
 
-  it('are not kept where the request failed, so that it may be sent again', async () => {
+  it('exclude those of failed requests, which may be sent again', async () => {
     const replays = createReplays<string>(clock(0));
     await expect(replays.answer('one', 10, () => Promise.reject(new Error('outage')))).rejects.toThrow('outage');
     expect(await replays.answer('one', 10, async () => 'done')).toBe('done');
   });
 
-  it('are forgotten when there are many and their signatures hold no longer, and no sooner', async () => {
+  it('are discarded when there are many, but only once their signatures have expired', async () => {
     const time = clock(0);
     const replays = createReplays<string>(time, 2);
     const act = async () => 'done';

@@ -3,7 +3,7 @@ import { decide } from '../edge-migration/decide.ts';
 import { checkpoint, copiedWork, facts, NOON } from '../edge-migration/testing/facts.ts';
 import { extendAudit, writeAuditText } from './audit.ts';
 
-test('the audit reads the same whether a status was just decided or has been read back', () => {
+test('the audit has the same text for a newly decided status and for a stored one', () => {
   const checkpoints = [0, 1].map((rangeId) => checkpoint(rangeId, { read: 500, inserted: 500 }, { finished: true }));
   const done = facts({ now: NOON + 60_000, work: { ...copiedWork(), checkpoints } });
   const { status } = decide(done);

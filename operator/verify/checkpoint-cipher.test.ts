@@ -3,7 +3,7 @@ import { createCheckpointCipher, createCipherKey } from './checkpoint-cipher.ts'
 
 const VALUE = { identifier: 'user@example.com', list: [1, null, 'ü'] };
 
-test('what is sealed can be read with the same key only, and shows nothing', () => {
+test('sealed text reveals nothing and can be opened only with the same key', () => {
   const key = createCipherKey();
   const sealed = createCheckpointCipher(key).encrypt(VALUE);
   expect(Buffer.from(sealed, 'base64').toString('latin1')).not.toContain('user');
@@ -11,7 +11,7 @@ test('what is sealed can be read with the same key only, and shows nothing', () 
   expect(createCheckpointCipher(createCipherKey()).decrypt(sealed)).toBeUndefined();
 });
 
-test('what was damaged counts for nothing', () => {
+test('damaged sealed text cannot be opened', () => {
   const seal = createCheckpointCipher(createCipherKey());
   const sealed = Buffer.from(seal.encrypt(VALUE), 'base64');
   sealed[sealed.length - 1]! ^= 1;
@@ -19,6 +19,6 @@ test('what was damaged counts for nothing', () => {
   expect(seal.decrypt('')).toBeUndefined();
 });
 
-test('a key of another form is refused', () => {
+test('a malformed key is refused', () => {
   expect(() => createCheckpointCipher('abc')).toThrow(RangeError);
 });

@@ -6,7 +6,7 @@ import { verifyTotalsSchema } from './totals.ts';
 /** The state that one range's worker saves from time to time; the text of the key `checkpoint` of its ConfigMap. */
 const verifyCheckpointSchema = rangeCheckpointSchema.extend({
   totals: verifyTotalsSchema,
-  /** Differences that are to be compared again. */
+  /** Number of differences to compare again. */
   candidates: z.number().min(0),
   /** Where to resume, and with which candidates; see checkpoint-cipher.ts. */
   sealed: z.string(),

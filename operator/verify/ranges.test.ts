@@ -3,7 +3,7 @@ import { addEdge, listVerifySegments, type VerifySegment } from './ranges.ts';
 
 const core = (environmentId: number, after: string | null, until: string | null) => ({ environmentId, after, until });
 
-test('both directions are divided without a gap and without anything twice, each in its own order', () => {
+test('both directions are divided without gaps or overlaps, each in its own order', () => {
   // In the database's collation `b` may come before `C`; by bytes it does not.
   const ranges = addEdge([
     { rangeId: 0, identities: 10, segments: [core(1, null, 'b')] },
@@ -31,7 +31,7 @@ test('both directions are divided without a gap and without anything twice, each
   expect(ranges.map(({ identities }) => identities)).toEqual([10, 10, 10]);
 });
 
-test('identifiers that no index holds are no boundaries, and everything is still covered', () => {
+test('identifiers too long for an index are not used as boundaries, and everything is still covered', () => {
   const long = 'x'.repeat(2000);
   const ranges = addEdge([
     { rangeId: 0, identities: 1, segments: [core(1, null, long)] },
@@ -41,7 +41,7 @@ test('identifiers that no index holds are no boundaries, and everything is still
   expect(documents).toEqual([{ kind: 'documents', environmentId: 1, after: null, until: null }]);
 });
 
-test("another region's documents and rows are worked through after everything else, and its identities of Core are not", () => {
+test("another region's documents and rows come after everything else, without Core's identities", () => {
   const [range] = addEdge([{ rangeId: 0, identities: 1, segments: [core(1, null, null)] }]);
   const segments = listVerifySegments(range!, ['us-east-2', 'sa-east-1']);
   expect(segments.map(({ kind, region }) => [kind, region])).toEqual([

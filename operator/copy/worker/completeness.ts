@@ -16,7 +16,7 @@ export interface CompletenessOptions
   readonly copyFrom: (start: Start) => Promise<void>;
 }
 
-/** Knows which identities were read, and has the range read again if some were missed. */
+/** Tracks which identities were read, and has the range read again if some were missed. */
 export interface Completeness {
   /** @param ids of identities that existed when the range was planned */
   noteRead(environmentId: number, ids: readonly number[]): void;
@@ -57,8 +57,8 @@ export function createCompleteness(options: CompletenessOptions): Completeness {
     },
 
     /**
-     * One that was given a smaller identifier meanwhile was passed by; a second reading finds it. What is missed twice is
-     * not found by a third one either.
+     * An identity that got a smaller identifier meanwhile was skipped; a second pass finds it. A third one would not
+     * find what was missed twice.
      */
     async ensure(signal) {
       for (let isRepeated = false; ; ) {

@@ -10,9 +10,9 @@ export const workerConfiguration = z.object({ ...workerSettings, ...podSettings,
 /** Configuration of a copy without Kubernetes; project, rate and page size come from the command line. */
 export const standaloneConfiguration = z.object({
   ...workerSettings,
-  /** A page that was read longer ago is not written any more, but read again (docs/design.md, "Convergence", rule 4). */
+  /** A page that was read longer ago is read again instead of written (docs/design.md, "Convergence", rule 4). */
   pageMaxAgeSeconds: seconds.default(30),
-  /** After so long no insert that was not answered can be carried out any more (docs/design.md, "Convergence", rule 9). */
+  /** An unanswered insert can no longer take effect after this time (docs/design.md, "Convergence", rule 9). */
   lateWriteSeconds: seconds.default(LATE_WRITE_SECONDS),
 });
 

@@ -11,7 +11,7 @@ beforeEach(async () => {
 
 afterEach(() => project[Symbol.asyncDispose]());
 
-describe('a document that Edge has already', () => {
+describe('a document that Edge already has', () => {
   const change = async (environmentKey: string, changes: Record<string, unknown>, count: number) => {
     const items = (await project.tables.scan()).filter((item) => item['environment_api_key']?.S === environmentKey);
     for (const item of items.slice(0, count)) {
@@ -22,7 +22,7 @@ describe('a document that Edge has already', () => {
   const elsewhere = { identity_traits: { L: [{ M: { trait_key: { S: 'edge' }, trait_value: { S: 'only' } } }] } };
   const environmentKey = () => project.stores.project.environments[0]!.apiKey;
 
-  test('stays as it is by default, and is counted and listed', async () => {
+  test('is left unchanged by default, counted and listed', async () => {
     await project.copy();
     const keys = await change(environmentKey(), elsewhere, 3);
     const record = createCopyRecord();
@@ -40,7 +40,7 @@ describe('a document that Edge has already', () => {
     }
   });
 
-  test('gets every trait of Core, and keeps its own, when Core wins', async () => {
+  test('gets every trait of Core and keeps its own when Core wins', async () => {
     await project.copy();
     const keys = await change(environmentKey(), elsewhere, 3);
     const settings = { ...project.settings, onConflict: 'CoreWins' as const };
@@ -57,7 +57,7 @@ describe('a document that Edge has already', () => {
     }
   });
 
-  test('is reported, and no reason to stop, when Edge and Core together are more than DynamoDB can hold', async () => {
+  test('is reported without stopping the copy when Edge and Core together exceed the item limit', async () => {
     await project.copy();
     const [item] = await project.tables.scan();
     const fill = (length: number) => {
@@ -72,20 +72,20 @@ describe('a document that Edge has already', () => {
     expect(positions[0]!.totals.counts).toMatchObject({ read: 300, unchanged: 293, skipped: 7 });
   });
 
-  test('gets the traits that it lacks when it was created on Edge', async () => {
+  test('gets the traits that it lacks if it was created on Edge', async () => {
     await project.copy();
     await change(environmentKey(), { ...elsewhere, django_id: { NULL: true } }, 2);
     expect(countsOf(await project.copy())).toMatchObject({ merged: 2, edgeBorn: 2, differing: 2 });
   });
 
-  test('is replaced when it is of an identity that Core has deleted and created again', async () => {
+  test('is replaced if it belongs to an identity that Core has deleted and created again', async () => {
     await project.copy();
     await change(environmentKey(), { ...elsewhere, django_id: { N: '999999' } }, 2);
     expect(countsOf(await project.copy())).toMatchObject({ replaced: 2 });
     expect(await project.compare()).toEqual(EQUAL);
   });
 
-  test('gets its rows for local evaluation when the worker was killed before it wrote them', async () => {
+  test('gets its rows for local evaluation if the worker was killed before it wrote them', async () => {
     await project.copy();
     const table = project.tables.settings.environmentsV2Table;
     const rows = await project.tables.scan(table);

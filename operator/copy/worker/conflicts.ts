@@ -14,14 +14,14 @@ import type { Result } from './totals.ts';
 type OnConflict = 'KeepEdge' | 'CoreWins';
 
 /**
- * Settles documents that Edge has already (docs/design.md, "Convergence", rule 2): most are the worker's own and equal;
- * of the others those that stay as they are need no more than a second look at Core, and the rest is converged one by
- * one, never from the page in hand.
+ * Settles documents that Edge already has (docs/design.md, "Convergence", rule 2): most are the worker's own and equal.
+ * Those of the others that stay unchanged only need a second read of Core; the rest is converged one by one, never from
+ * the current page.
  */
 export function createConflictSettler(stores: Stores) {
   const { core, edge, clock } = stores;
 
-  /** @param found what Edge had a moment ago, by key; a document that is missing there has gone meanwhile */
+  /** @param found what Edge had a moment ago, by key; a document that is missing there was deleted meanwhile */
   return async function settleConflicts(
     page: Page,
     documents: readonly PageDocument[],
@@ -49,7 +49,7 @@ export function createConflictSettler(stores: Stores) {
     return documents.map(({ index }) => results.get(index)!);
   };
 
-  /** Core may have changed since the page was read, and replay been quicker: only what Core says now is a difference. */
+  /** Core may have changed since the page was read, and replay been quicker: only Core's present state counts. */
   async function lookAgain(
     { environment }: Page,
     documents: readonly PageDocument[],
@@ -97,13 +97,13 @@ export function createConflictSettler(stores: Stores) {
       const differing = difference && { ...place, ...difference };
       return { outcome: outcome === 'equal' ? 'unchanged' : outcome, differing, edgeBorn };
     } catch (error) {
-      // Both sides together may be more than an item can hold; the others of the page go on.
+      // Both sides together may exceed the limit of an item; the rest of the page continues.
       if (error instanceof WriteRejectedError) return reject(place.environmentId, place.identityId, error.message);
       throw error;
     }
   }
 
-  /** Of documents that stay as they are: those of a copy that had no table for rows, and of other tools, have none. */
+  /** For unchanged documents: those of other tools, and of a copy without a table for rows, have no rows. */
   async function addMissingRows(
     { environment }: Page,
     documents: readonly Item[],
@@ -120,15 +120,15 @@ export function createConflictSettler(stores: Stores) {
     const present = await table.getMany(keys, options);
     for (const { document, rows } of wanted) {
       const missing = rows.filter((row) => !present.has(rowName(keyOf(row))));
-      // A document that has changed meanwhile got its rows from whoever changed it.
+      // A document that has changed meanwhile got its rows from the writer of the change.
       if (missing.length > 0) await commit(checkUnchanged(document), { put: missing, remove: [] }, options);
     }
   }
 }
 
 /**
- * The document is of this very identity: neither of an earlier one of the same identifier, nor created on Edge, nor of
- * another one that has the same key.
+ * The document belongs to this very identity: not to an earlier one with the same identifier, nor to another one with
+ * the same key, and it was not created on Edge.
  */
 function isOf(existing: Item, { apiKey }: CoreEnvironment, { identity }: PageDocument): boolean {
   const isOwn = isDocumentOf(existing, { apiKey, identifier: identity.identifier });

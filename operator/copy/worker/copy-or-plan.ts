@@ -15,9 +15,9 @@ export interface CopyChoices {
 }
 
 /**
- * Copies a range, or looks what that would mean.
+ * Copies a range, or only determines what that would do.
  *
- * @throws as {@link copyRange}
+ * @throws like {@link copyRange}
  */
 export function copyOrPlan(
   range: RangeOptions<Range, LiveSettings, Checkpoint> & Pick<CopyOptions, 'onSkipped'> & { stores: WorkerStores },
@@ -28,7 +28,7 @@ export function copyOrPlan(
   const pageMaxAgeMs = pageMaxAgeSeconds * 1000;
   if (mode === 'Plan') {
     const handlePage = createPagePlanner(stores, stores.tables);
-    // It sends no write that could be late.
+    // It sends no writes, so none can arrive late.
     return copyRange({ ...range, handlePage, pageMaxAgeMs, lateWriteMs: 0 }, signal);
   }
   const look = createLook(stores, { replicationLagSeconds });

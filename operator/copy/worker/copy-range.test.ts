@@ -14,7 +14,7 @@ beforeEach(async () => {
 
 afterEach(() => project[Symbol.asyncDispose]());
 
-/** The record of a worker that dies right after, or right before, its `saves`-th page was saved. */
+/** The record of a worker that dies right after, or right before, saving its page number `saves`. */
 function dieAfter(saves: number, inner: WorkerRecord, when: 'afterSave' | 'beforeSave'): WorkerRecord {
   let left = saves;
   return {
@@ -27,7 +27,7 @@ function dieAfter(saves: number, inner: WorkerRecord, when: 'afterSave' | 'befor
 }
 
 describe('a copy', () => {
-  test('puts every identity of the project into Edge as Flagsmith writes it, and nothing else', async () => {
+  test('writes exactly the identities of the project to Edge, as Flagsmith would', async () => {
     const checkpoint = await project.copy();
     expect(checkpoint.finished).toBe(true);
     expect(await project.compare()).toEqual(EQUAL);
@@ -35,7 +35,7 @@ describe('a copy', () => {
     expect({ read, inserted, skipped, unchanged }).toEqual({ read: 300, inserted: 294, skipped: 6, unchanged: 0 });
   });
 
-  test('writes a row for local evaluation for every override', async () => {
+  test('writes a row for local evaluation of every override', async () => {
     await project.copy();
     const overrides = (await project.tables.scan()).flatMap((item) =>
       (item['identity_features']?.L ?? []).map(
@@ -47,7 +47,7 @@ describe('a copy', () => {
     expect(rows.map((row) => row['document_key']?.S).sort()).toEqual(overrides.sort());
   });
 
-  describe('for which no table of override rows was configured at first', () => {
+  describe('that was started without a table of override rows', () => {
     const withoutRows = () => {
       const { stores } = project;
       const rowless = {
@@ -69,7 +69,7 @@ describe('a copy', () => {
         )
         .sort();
 
-    test('names the table that has rows for all of a range, and none where an earlier worker had none', async () => {
+    test('records the table that has all rows of a range, or none if an earlier worker had none', async () => {
       const { environmentsV2Table } = project.tables.settings;
       const record = createCopyRecord();
       const first = { ...withoutRows(), record: dieAfter(2, record, 'afterSave') };
@@ -79,7 +79,7 @@ describe('a copy', () => {
       expect(await project.copy(withoutRows())).not.toHaveProperty('overridesTable');
     });
 
-    test('writes the rows when it is made once more, also of documents that it leaves as they are', async () => {
+    test('writes the rows when it is repeated, even those of documents that it leaves unchanged', async () => {
       await project.copy(withoutRows());
       expect(await listRows()).toEqual([]);
       const changed = await project.sql(
@@ -94,7 +94,7 @@ describe('a copy', () => {
     });
   });
 
-  test('reports every identity that Edge cannot hold by id and reason, without identifiers or values', async () => {
+  test('reports identities that Edge cannot hold by id and reason, without identifiers or values', async () => {
     const record = createCopyRecord();
     const checkpoint = await project.copy({ record });
     const lines = record
@@ -123,10 +123,10 @@ describe('a copy', () => {
     expect(await project.compare()).toEqual(EQUAL);
   });
 
-  test('comes to read first, after a few inserts that failed, where documents exist behind absent ones', async () => {
+  test('reads before it inserts once a few inserts have met existing documents', async () => {
     const [present, ...others] = project.wholeProject.segments;
     await project.copy({ range: { rangeId: 0, segments: [present!] } });
-    // The first segment is absent, so that the copy inserts without reading when it comes to the second.
+    // The first segment is absent, so that the copy inserts without reading when it reaches the second.
     const range = { rangeId: 0, segments: [...others, present!] };
     const checkpoint = await project.copy({ range });
     const { inserted, unchanged } = countsOf(checkpoint);
@@ -134,12 +134,12 @@ describe('a copy', () => {
     expect(unchanged).toBeGreaterThan(100);
     const failed = [...countInserts(project.proxy).values()].filter((times) => times > 1).length;
     expect(failed).toBeGreaterThan(0);
-    // All of one page may be under way before the first answer.
+    // A whole page may be in flight before the first answer.
     expect(failed).toBeLessThanOrEqual(project.settings.pageSize);
     expect(await project.compare()).toEqual(EQUAL);
   });
 
-  test('inserts without reading again where documents are absent', async () => {
+  test('inserts without reading once documents are absent again', async () => {
     const [present] = project.wholeProject.segments;
     await project.copy({ range: { rangeId: 0, segments: [present!] } });
     const reads = () => project.proxy.calls.filter(({ operation }) => operation === 'BatchGetItem').length;
@@ -151,7 +151,7 @@ describe('a copy', () => {
     expect(reads() - before).toBeLessThan(pages);
   });
 
-  test('looks what it would do without writing when it only plans', async () => {
+  test('counts what it would do, without writing, when it only plans', async () => {
     await project.copy({ range: { rangeId: 0, segments: [project.wholeProject.segments[0]!] } });
     const before = project.proxy.writes();
     const { region, identities, overrideRows } = project.stores.tables;
@@ -194,13 +194,13 @@ describe('a worker that dies', () => {
       const { read, inserted, unchanged, skipped } = countsOf(record.current()!.checkpoint);
       expect({ read, written: inserted + unchanged, skipped }).toEqual({ read: 300, written: 294, skipped: 6 });
       expect(record.current()!.skipped.trim().split('\n')).toHaveLength(6);
-      // Every death repeats no more than the page that was not saved.
+      // Every death repeats at most the page that was not saved.
       const repeated = [...countInserts(project.proxy).values()].reduce((sum, times) => sum + times - 1, 0);
       expect(repeated).toBeLessThanOrEqual(when === 'afterSave' ? 0 : deaths * project.settings.pageSize);
     },
   );
 
-  test('goes on where it was even if the last identity was deleted in between', async () => {
+  test('is resumed at its position even if the last identity was deleted meanwhile', async () => {
     const record = createCopyRecord();
     await expect(project.copy({ record: dieAfter(4, record, 'afterSave') })).rejects.toThrow('killed');
     const last = record.current()!.checkpoint.positions[0]!.identity!.id;
@@ -211,14 +211,14 @@ describe('a worker that dies', () => {
     const { positions, finished } = await project.copy({ record });
     expect(finished).toBe(true);
     expect(positions[0]!.totals.counts.read).toBe(299);
-    // The deleted one's document is the business of replay.
+    // Replay handles the document of the deleted one.
     const { extra, ...rest } = await project.compare();
     expect(rest).toEqual({ missing: [], different: [] });
     expect(extra).toHaveLength(1);
   });
 });
 
-describe('a copy in trouble', () => {
+describe('a copy with failing stores', () => {
   test('completes although DynamoDB throttles, fails, resets connections and loses answers', async () => {
     let call = 0;
     project.proxy.inject(({ operation }) => {
@@ -245,7 +245,7 @@ describe('a copy in trouble', () => {
     expect(throttled).toBeGreaterThan(0);
   });
 
-  describe('is finished only when no insert can come late', () => {
+  describe('finishes only when no insert can arrive late', () => {
     const lateWriteMs = 1500;
     const timed = async (copy: () => Promise<{ finished: boolean }>) => {
       const started = performance.now();
@@ -253,7 +253,7 @@ describe('a copy in trouble', () => {
       return performance.now() - started;
     };
 
-    test('of its own, where one was not answered', async () => {
+    test('if one of its own was not answered', async () => {
       let lost = 0;
       project.proxy.inject(({ operation }) =>
         operation === 'BatchExecuteStatement' && lost++ === 0 ? { kind: 'loseAnswer' } : undefined,
@@ -261,22 +261,22 @@ describe('a copy in trouble', () => {
       expect(await timed(() => project.copy({ lateWriteMs }))).toBeGreaterThan(lateWriteMs);
     });
 
-    test.each([1, 3])('of a worker that was killed at page %i', async (page) => {
+    test.each([1, 3])('if a previous worker was killed at page %i', async (page) => {
       const record = createCopyRecord();
-      // The first save says that there is a worker.
+      // The first save announces the worker.
       const dying = dieAfter(page + 1, record, 'beforeSave');
       await expect(project.copy({ record: dying, lateWriteMs })).rejects.toThrow('killed');
       const next = () => project.copy({ record, lateWriteMs });
       expect(await timed(next)).toBeGreaterThan(lateWriteMs);
     });
 
-    test('and waits for nothing where all were answered', async () => {
+    test('and does not wait if all were answered', async () => {
       const longest = project.copy({ lateWriteMs: 3_600_000 });
       expect((await longest).finished).toBe(true);
     });
   });
 
-  test('waits for the API server while it is away', async () => {
+  test('waits for an unavailable API server', async () => {
     const record = createCopyRecord();
     let calls = 0;
     const away = async () => {
@@ -294,8 +294,8 @@ describe('a copy in trouble', () => {
     expect(record.current()?.checkpoint).toEqual(checkpoint);
   });
 
-  test('reads a page again that became too old before it was written, and writes nothing old', async () => {
-    // The first page's requests are stuck; what Core says meanwhile is what Edge must get.
+  test('reads a page again, without writing it, if it became too old', async () => {
+    // The first page's requests are stuck; Edge must get Core's state after that.
     let stuck = 0;
     const started = Promise.withResolvers<void>();
     project.proxy.inject(({ operation }) => {
@@ -316,13 +316,13 @@ describe('a copy in trouble', () => {
     expect(await project.compare()).toEqual(EQUAL);
   });
 
-  test('gives up with the reason once nothing has got through for as long as it has patience', async () => {
+  test('fails with the reason once nothing has succeeded for the length of its patience', async () => {
     project.proxy.inject(({ operation }) => (operation === 'BatchExecuteStatement' ? { kind: 'throttle' } : undefined));
     const failing = project.copy({ pageMaxAgeMs: 300, patienceMs: 500 });
     await expect(failing).rejects.toMatchObject({ name: 'EdgeThrottled' });
   });
 
-  test('ends at once when it is asked to', async () => {
+  test('ends at once when its signal aborts', async () => {
     const controller = new AbortController();
     project.proxy.inject(({ operation }) => {
       if (operation !== 'BatchExecuteStatement') return undefined;
@@ -332,7 +332,7 @@ describe('a copy in trouble', () => {
     await expect(project.copy({}, controller.signal)).rejects.toThrow('SIGTERM');
   });
 
-  test('keeps to its write rate, also to one that is lowered while it runs', async () => {
+  test('keeps to its write rate, even to one that is lowered while it runs', async () => {
     project.stores.edge.budget.setMaximum(1500);
     const started = performance.now();
     const checkpoint = await project.copy({
@@ -341,7 +341,7 @@ describe('a copy in trouble', () => {
     const seconds = (performance.now() - started) / 1000;
     const { writeUnits } = countsOf(checkpoint);
     expect(writeUnits).toBeGreaterThan(800);
-    // The first page may be at the old rate, and half a second of either may have been saved up.
+    // The first page may use the old rate, and half a second of either rate may have accumulated.
     expect(writeUnits).toBeLessThanOrEqual(500 * (seconds + 0.5) + 1500 * 0.5 + 300);
   });
 });

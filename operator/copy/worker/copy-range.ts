@@ -17,24 +17,24 @@ import { identityMark, type Start } from './position.ts';
 import { openProgress, type ProgressOptions } from './progress.ts';
 
 export interface CopyOptions extends RangeOptions<Range, LiveSettings, Checkpoint>, Pick<ProgressOptions, 'onSkipped'> {
-  /** What to do with a page: write it, or look what that would mean. */
+  /** Writes a page, or only determines what that would do. */
   readonly handlePage: HandlePage;
   readonly pageMaxAgeMs: number;
   /**
-   * On tables of which a write is not final: how long after the last one what was written is looked at again, and by what
-   * that is done.
+   * For tables on which a write is not final: how long after the last one the written documents are checked again, and
+   * the function for that.
    */
   readonly look?: { readonly afterMs: number; readonly handlePage: HandlePage } | undefined;
 }
 
 /**
- * Copies one range, page by page, from where its checkpoint says; the checkpoint moves after every page, so that a
- * worker that is killed repeats at most one. The next page is read while one is written. It is finished only when no
- * insert that was not answered, or that a worker before left behind, can be carried out any more (docs/design.md,
- * "Convergence", rule 9), and on a table of several regions only when a look has found what it wrote still there (rule 10).
+ * Copies one range, page by page, starting at its checkpoint, which moves after every page, so that a killed worker
+ * repeats at most one. The next page is read while one is written. The range is finished only when no unanswered
+ * insert, its own or a previous worker's, can take effect any more (docs/design.md, "Convergence", rule 9), and on a
+ * table of several regions only when a check has found everything that it wrote still there (rule 10).
  *
  * @returns the last checkpoint, which says `finished`
- * @throws errors of the stores and of the checkpoints once patience has ended; WorkerError when fewer identities were
+ * @throws errors of the stores and of the checkpoints once patience has ended; WorkerError if fewer identities were
  *   read than Core has; the signal's reason
  */
 export async function copyRange(options: CopyOptions, signal: AbortSignal): Promise<Checkpoint> {
@@ -49,9 +49,9 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   const readPage = createPageReader({ ...options, sizer, patiently, lost: late.lost }, signal);
   const { budget, overridesTable } = stores.edge;
   const progress = await openProgress({ ...options, patiently, budget, overridesTable }, lookUp, signal);
-  // Whoever worked on it before may have been killed with an insert under way.
+  // The previous worker may have been killed with an insert in flight.
   if (progress.isResumed) late.lost();
-  // Core keeps what is left of an environment whose deletion did not end; it is not copied, so it is not missed either.
+  // Core keeps the rest of an environment whose deletion did not end; it is not copied, so it is not missed either.
   const live = range.segments.filter(({ environmentId }) => environments.has(environmentId));
   const completeness = createCompleteness({ ...options, environments, progress, patiently, copyFrom: copySegments });
 
@@ -89,7 +89,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
         segments: live.map((segment) => ({ ...segment, environment: environments.get(segment.environmentId)! })),
         read: readPage,
         async write(page, isFirst) {
-          // With CoreWins every look would undo what Edge clients have written since the one before, and none be the last.
+          // With CoreWins every check would undo what Edge clients wrote since the last one, and none would be final.
           const chosen = isFirst ? settings() : ({ ...settings(), onConflict: 'KeepEdge' } as const);
           const handled = await patiently(() => handlePage(page, chosen, signal));
           if (handled.results.length > 0) failing.ended();
@@ -108,14 +108,14 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     return identity;
   }
 
-  /** @returns how many of the page's first identities are done */
+  /** @returns how many identities are done, counted from the start of the page */
   async function writePage(page: ReadPage, failing: FailingSince): Promise<number> {
     const { identities } = page;
     const started = options.clock.monotonic();
     const handled = await patiently(() => options.handlePage(page, settings(), signal));
     const done = handled.results.length;
     const seconds = (options.clock.monotonic() - started) / 1000;
-    // Rows of identities that Edge cannot hold have no documents, but are read all the same.
+    // Identities that Edge cannot hold have no documents, but their rows are read all the same.
     const bytes = Math.max(handled.documentBytes, page.size);
     if (done === identities.length) sizer.done({ identities: done, bytes, seconds });
     else sizer.failed();
@@ -129,7 +129,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     if (done < identities.length) {
       logger.info({ identities: identities.length, done }, 'dropped a page that became too old');
       if (done === 0) failing.again(handled.hindrance);
-      // What was written is to be paid for before the next page begins to age.
+      // The budget must cover what was written before the next page begins to age.
       await stores.edge.budget.take(0, signal);
     }
     return done;

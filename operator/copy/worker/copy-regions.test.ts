@@ -1,4 +1,4 @@
-/** A copy into tables of two regions with eventual consistency, where clients of the other region write, too. */
+/** A copy into eventually consistent tables of two regions, with clients that write in the other region, too. */
 import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { type GlobalTable, HELD, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
@@ -19,7 +19,7 @@ afterAll(() => resources.disposeAsync());
 const copy = (project: TestProject, replicationLagSeconds: number) =>
   project.copy({ look: createLook(project.stores, { replicationLagSeconds }) });
 
-/** Documents of the same keys, as Edge's client in the other region creates them before it has seen the copy's. */
+/** Documents with the same keys, as Edge's client in the other region creates them before the copy's arrive there. */
 async function createAbroad(project: TestProject, keys: readonly string[]): Promise<void> {
   const { endpoint, region, credentials } = global.region('us-east-2');
   const edge = openEdge(
@@ -35,7 +35,7 @@ async function createAbroad(project: TestProject, keys: readonly string[]): Prom
   edge.close();
 }
 
-test('what later writes of the other region have overtaken is written again before the copy is finished', async () => {
+test('a copy writes again what later writes of another region have overtaken, before it finishes', async () => {
   await using project = await createTestProject({ dynamodb: global.region('eu-west-2'), identities: IDENTITIES });
   global.setDelay(HELD);
   const copying = copy(project, 5);
@@ -51,21 +51,21 @@ test('what later writes of the other region have overtaken is written again befo
   expect(after).toEqual(before.map((traits) => ({ ...traits, 'set-abroad': 'yes' })));
 });
 
-test('what still holds is only read, and one look is enough', async () => {
+test('a copy that no other region has overtaken is only read, once, before it finishes', async () => {
   await using project = await createTestProject({ dynamodb: global.region('eu-west-2'), identities: IDENTITIES });
   const writes = global.history.length;
   expect(countsOf(await copy(project, 0.5))).toMatchObject({ inserted: IDENTITIES });
   const rows = (await project.tables.scan(project.tables.settings.environmentsV2Table)).length;
   expect(global.history).toHaveLength(writes + IDENTITIES + rows);
   const looks = project.proxy.calls.filter(({ operation }) => operation === 'BatchGetItem').length;
-  // Nothing was written, so there is nothing to look at.
+  // Nothing was written, so there is nothing to check.
   expect(countsOf(await copy(project, 60))).toMatchObject({ unchanged: IDENTITIES });
   expect(global.history).toHaveLength(writes + IDENTITIES + rows);
   expect(looks).toBeGreaterThan(0);
   expect(await project.compare()).toEqual(EQUAL);
 });
 
-test('in a single region there is no look', async () => {
+test('a copy in a single region is not checked again', async () => {
   await using project = await createTestProject({ identities: 5 });
   expect(createLook(project.stores, { replicationLagSeconds: 60 })).toBeUndefined();
   expect((await copy(project, 60)).finished).toBe(true);

@@ -34,7 +34,7 @@ async function plan(): Promise<Range> {
   return { rangeId: 0, segments: ranges.flatMap(({ segments }) => segments), planned };
 }
 
-test('a copy that reads fewer identities than Core has, because the index misses some, is never called complete', async () => {
+test('a copy fails if it reads fewer identities than Core has, because the index misses some', async () => {
   const range = await plan();
   await driftCollation(project.databaseUrl);
   const record = createCopyRecord();
@@ -50,7 +50,7 @@ test('a copy that reads fewer identities than Core has, because the index misses
   expect(await project.compare()).toEqual(EQUAL);
 });
 
-test('identities that were deleted since the plan explain why fewer were read, and new ones hide nothing', async () => {
+test('identities deleted since the plan account for those not read, and new ones hide no missed ones', async () => {
   const range = await plan();
   await project.sql(`DELETE FROM environments_identity WHERE identifier LIKE 'B%' AND environment_id = $1`, [
     environmentId,
@@ -77,7 +77,7 @@ test('identities that Core kept of a deleted environment are neither copied nor 
   expect(await project.compare()).toEqual(EQUAL);
 });
 
-/** Writes pages, and gives the last identity an identifier before all others when the first page of them is done. */
+/** Writes pages; once the first page is done, gives the last identity an identifier that sorts before all others. */
 function renameBehind() {
   const handlePage = createPageWriter(project.stores);
   let isRenamed = false;
@@ -97,7 +97,7 @@ function renameBehind() {
   return { handlePage: renaming, isRenamed: () => isRenamed };
 }
 
-test('an identity whose new identifier is behind the copy is found by reading the range once more', async () => {
+test('an identity whose new identifier is behind the copy is found by reading the range again', async () => {
   const range = await plan();
   const { handlePage, isRenamed } = renameBehind();
   const checkpoint = await project.copy({ range, handlePage });
@@ -107,7 +107,7 @@ test('an identity whose new identifier is behind the copy is found by reading th
   expect(await project.compare()).toEqual(EQUAL);
 });
 
-/** Writes so many pages. */
+/** Writes this many pages. */
 function killAfter(count: number) {
   const handlePage = createPageWriter(project.stores);
   let pages = 0;
@@ -118,7 +118,7 @@ function killAfter(count: number) {
   return killed;
 }
 
-/** The first page of the environment is followed by a change. */
+/** Makes a change after the first page of the environment. */
 function afterFirstPage(change: () => Promise<unknown>) {
   const handlePage = createPageWriter(project.stores);
   let isChanged = false;
@@ -133,11 +133,11 @@ function afterFirstPage(change: () => Promise<unknown>) {
   return changing;
 }
 
-describe('an identity that is missed in the environment in which another one is deleted', () => {
+describe('an identity that is missed in an environment in which another one is deleted', () => {
   const place = (direction: 'ASC' | 'DESC', offset = 0) =>
     `(SELECT id FROM environments_identity WHERE environment_id = ${environmentId}
        ORDER BY identifier ${direction} LIMIT 1 OFFSET ${offset})`;
-  /** The first, which was read, goes; the last one, which was not, gets an identifier that is behind the copy. */
+  /** Deletes the first one, which was read; gives the last one, which was not, an identifier behind the copy. */
   const deleteAndRename = () =>
     project.sql(
       `BEGIN; SET LOCAL session_replication_role = 'replica';
@@ -148,14 +148,14 @@ describe('an identity that is missed in the environment in which another one is 
     );
   const slowly = () => ({ ...project.settings, pageSize: 100 });
 
-  test('is found', async () => {
+  test('is found by the same pod', async () => {
     const range = await plan();
     const checkpoint = await project.copy({ range, settings: slowly, handlePage: afterFirstPage(deleteAndRename) });
     expect(checkpoint.finished).toBe(true);
     expect((await project.compare()).missing).toEqual([]);
   });
 
-  test('is found after a pod was killed, too', async () => {
+  test('is found after a pod was killed', async () => {
     const range = await plan();
     const record = createCopyRecord();
     await project.copy({ range, record, settings: slowly, handlePage: killAfter(2) }).catch(() => {});
@@ -166,13 +166,13 @@ describe('an identity that is missed in the environment in which another one is 
   });
 });
 
-test('what was renamed into an environment hides none that the index misses in another one', async () => {
+test('identities renamed into one environment hide none that the index misses in another one', async () => {
   const range = await plan();
   const isLast = (segment: Segment) => Number(segment.environmentId === environmentId);
   const segments = range.segments.map((segment, index) => ({ segment, identities: range.planned!.bySegment![index]! }));
   segments.sort((a, b) => isLast(a.segment) - isLast(b.segment));
   const [other] = segments;
-  // As if more had been renamed into the first one than the index misses in the last one.
+  // As if more had been renamed into the first environment than the index misses in the last one.
   other!.identities -= 1000;
   const bySegment = segments.map(({ identities }) => Math.max(0, identities));
   const planned = { ...range.planned!, identities: 0, bySegment };
@@ -183,7 +183,7 @@ test('what was renamed into an environment hides none that the index misses in a
   expect(failed).toMatchObject({ name: 'WorkerError', disposition: 'transient' });
 });
 
-test('a range of which no identity was deleted is not read again after a pod was killed', async () => {
+test('a range without deleted identities is not read again after a pod was killed', async () => {
   const range = await plan();
   const record = createCopyRecord();
   const settings = () => ({ ...project.settings, pageSize: 100 });
@@ -201,7 +201,7 @@ test('a range of which no identity was deleted is not read again after a pod was
   expect(before + identities).toBe(1200);
 });
 
-describe('what was read of an environment that has gone since', () => {
+describe('identities that were read from an environment before it was deleted', () => {
   async function removeOther(): Promise<CoreProject> {
     const { project: before } = project.stores;
     const other = before.environments.find(({ id }) => id !== environmentId)?.id;
@@ -216,7 +216,7 @@ describe('what was read of an environment that has gone since', () => {
     return { ...range, segments: range.segments.toSorted((a, b) => isLast(a) - isLast(b)) };
   }
 
-  test('does not stand for identities of another one that are missed, after a pod was killed', async () => {
+  test('do not make up for missed identities of another one after a pod was killed', async () => {
     const range = await planInOrder();
     const record = createCopyRecord();
     const settings = () => ({ ...project.settings, pageSize: 100 });
@@ -226,11 +226,11 @@ describe('what was read of an environment that has gone since', () => {
     const checkpoint = await project.copy({ range, record, settings, project: left, handlePage });
     expect(isRenamed()).toBe(true);
     expect(checkpoint.finished).toBe(true);
-    // Documents of the environment that has gone are no business of this copy any more.
+    // Documents of the deleted environment no longer concern this copy.
     expect((await project.compare()).missing).toEqual([]);
   });
 
-  test('does not stand for them either where its identities are deleted and the environment stays', async () => {
+  test('do not make up for them if only the identities are deleted and the environment stays', async () => {
     const range = await planInOrder();
     const { handlePage, isRenamed } = renameBehind();
     let hasDeleted = false;
@@ -246,7 +246,7 @@ describe('what was read of an environment that has gone since', () => {
     expect((await project.compare()).missing).toEqual([]);
   });
 
-  /** Without their traits and overrides, which nothing looks for any more. */
+  /** Without their traits and overrides, which nothing reads any more. */
   const deleteIdentitiesOfOthers = () =>
     project.sql(
       `BEGIN; SET LOCAL session_replication_role = 'replica';

@@ -1,13 +1,13 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 export interface FailingSince {
-  /** Something got through. */
+  /** A write succeeded. */
   ended(): void;
-  /** Nothing did. Throws what was in the way once patience has ended. */
+  /** No write did. Throws the obstacle once patience has ended. */
   again(hindrance: unknown): void;
 }
 
-/** Pages that become too old one after the other, without one identity written, are a failure of the store. */
+/** Successive pages that become too old without a single identity written are a failure of the store. */
 export function createFailingSince({
   clock,
   patienceMs,
@@ -24,7 +24,7 @@ export function createFailingSince({
     },
     again(hindrance) {
       since ??= clock.monotonic();
-      // A page that was too old before anything was sent says nothing of what made those before it too old.
+      // A page that was too old before anything was sent does not explain why earlier ones became too old.
       const cause = hindrance instanceof Error && hindrance.cause instanceof Error ? hindrance.cause : undefined;
       reason = cause ?? reason ?? hindrance;
       if (clock.monotonic() - since >= patienceMs) throw reason;

@@ -44,14 +44,14 @@ describe('lookUntilItHolds', () => {
     return { clock, looks, looking, isOver: () => isOver };
   }
 
-  test('looks once more after each look that had to write, and tells which is the first', async () => {
+  test('checks again after each check that had to write, and marks the first one', async () => {
     const { clock, looks, looking } = start(['inserted', 'inserted']);
     for (let look = 0; look < 3; look++) await clock.advance(10_001);
     await looking;
     expect(looks).toEqual([true, false, false]);
   });
 
-  test('is not over while an insert of its own that was not answered may still be carried out', async () => {
+  test('does not end while an unanswered insert of its own may still take effect', async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     const { clock, looks, looking, isOver } = start([], () => promise);
     await clock.advance(10_001);
@@ -75,7 +75,7 @@ const open = (saved = createCopyRecord(), found: CoreIdentity | undefined = iden
 const page = { ...handled('inserted'), known: [1] };
 
 describe('whether documents of a range may have been written', () => {
-  test('is told by its totals', async () => {
+  test('is derived from its totals', async () => {
     const progress = await open();
     await progress.addPage(identityMark(identity), { ...page, ...handled('unchanged') }, signal);
     expect(progress.hasWritten).toBe(false);
@@ -83,28 +83,28 @@ describe('whether documents of a range may have been written', () => {
     expect(progress.hasWritten).toBe(true);
   });
 
-  test('stays so when the range is read again from its beginning, where all that was written is found', async () => {
+  test('stays true when the range is read again from its beginning and finds all of them', async () => {
     const progress = await open();
     await progress.addPage(identityMark(identity), page, signal);
     await progress.restart(signal);
     expect(progress.hasWritten).toBe(true);
   });
 
-  test('is taken for granted after a pod that was killed before its checkpoint told of the page', async () => {
+  test('is assumed after a pod was killed before its checkpoint included the page', async () => {
     const saved = createCopyRecord();
     await open(saved);
     expect((await open(saved)).hasWritten).toBe(true);
   });
 
-  test('is taken for granted where the identities that the checkpoint names are gone, so that all begins again', async () => {
+  test('is assumed if the range starts over because the identities of the checkpoint are gone', async () => {
     const saved = createCopyRecord();
     await (await open(saved)).addPage(identityMark(identity), page, signal);
     expect((await open(saved, { ...identity, identifier: 'renamed' })).hasWritten).toBe(true);
   });
 });
 
-describe('why the pod before has failed', () => {
-  /** As it leaves it. */
+describe('the failure of the previous pod', () => {
+  /** The record that it leaves. */
   async function fail() {
     const saved = createCopyRecord();
     await (await open(saved)).addPage(identityMark(identity), page, signal);
@@ -122,7 +122,7 @@ describe('why the pod before has failed', () => {
   test.each<[string, (progress: Progress) => Promise<unknown>]>([
     ['a page is done', (progress) => progress.addPage(identityMark(identity), page, signal)],
     ['the range is done', (progress) => progress.finish(signal)],
-  ])('is removed once %s', async (_, goOn) => {
+  ])('is removed from the checkpoint once %s', async (_, goOn) => {
     const saved = await fail();
     await goOn(await open(saved));
     expect(saved.current()?.checkpoint).not.toHaveProperty('lastError');

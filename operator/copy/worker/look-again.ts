@@ -11,31 +11,31 @@ import type { Result } from './totals.ts';
 export interface LookOptions {
   readonly rangeId: number;
   readonly segments: readonly (Segment & { readonly environment: CoreEnvironment })[];
-  /** As Core has it now. */
+  /** Reads the present state of Core. */
   readonly read: (
     environment: CoreEnvironment,
     segment: Segment,
     start: string | null,
   ) => Promise<Page & { readonly isLast: boolean }>;
-  /** @param isFirst whether this is the first look at what was copied */
+  /** @param isFirst whether this is the first check of what was copied */
   readonly write: (page: Page, isFirst: boolean) => Promise<HandledPage>;
-  /** Told that nothing of a page was done before it became too old. @throws once that has gone on for too long */
+  /** Called if a page became too old before any of it was done. @throws once that has lasted for too long */
   readonly onHindrance: (hindrance: unknown) => void;
-  /** Resolves when no write that was not answered can be carried out any more. */
+  /** Resolves when no unanswered write can take effect any more. */
   readonly settled: (signal: AbortSignal) => Promise<void>;
-  /** So long after the last write its place may still be taken by one of another region. */
+  /** For this long after the last write, one of another region may still replace it. */
   readonly afterMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /**
- * Looks at what was copied into tables of several regions once replication has settled, and writes again what later writes
- * of other regions have overtaken, until a look finds nothing of that kind (docs/design.md, "Convergence", rule 10). Where
- * all holds, documents are only read, a hundred at a time. It is over only when what it sent itself, and had no answer to,
- * has arrived (rule 9).
+ * Checks what was copied into tables of several regions once replication has settled, and writes again what later
+ * writes of other regions have overtaken, until a check finds none (docs/design.md, "Convergence", rule 10). Documents
+ * that still hold are only read, a hundred at a time. It ends only when its own unanswered writes can no longer take
+ * effect (rule 9).
  *
- * @throws what reading and writing throw; the signal's reason
+ * @throws errors of reading and writing; the signal's reason
  */
 export async function lookUntilItHolds(options: LookOptions, signal: AbortSignal): Promise<void> {
   const { rangeId, segments, clock, logger } = options;
@@ -50,7 +50,7 @@ export async function lookUntilItHolds(options: LookOptions, signal: AbortSignal
   }
 }
 
-/** @returns how many identities were written again */
+/** @returns the number of identities that were written again */
 async function lookAt(
   { environment, ...segment }: LookOptions['segments'][number],
   isFirst: boolean,

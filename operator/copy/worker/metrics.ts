@@ -4,7 +4,7 @@ import type { Checkpoint } from '../checkpoint.ts';
 
 const OUTCOMES = ['inserted', 'unchanged', 'kept', 'merged', 'replaced', 'skipped'] as const;
 
-/** The copy's metrics; returns what is to be called after every page. */
+/** Registers the copy's metrics; returns a function to call after every page. */
 export function createCopyMetrics(registry: Registry, budget: WriteBudget): (checkpoint: Checkpoint) => void {
   const registers = [registry];
   const identities = new Counter({

@@ -2,17 +2,17 @@ import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { Range, Segment } from '../ranges.ts';
 import { addIds, areSame, createReadIds, type IdSums, NO_IDS, type ReadIds } from './read-ids.ts';
 
-/** What the copy of a range has read of the identities that were there when it was planned. */
+/** The identities that existed when a range was planned and that its copy has read. */
 interface WasRead {
-  /** By environment, where one process has read all of it. */
+  /** By environment, if one process has read the whole range. */
   readonly ids: ReadonlyMap<number, ReadIds> | undefined;
-  /** Of all together, by whatever process; a page that was repeated counts once. */
+  /** Of all of them, across all processes; a repeated page counts once. */
   readonly sums: IdSums;
-  /** How many, of one environment. */
+  /** The number of them in one environment. */
   countOf(environmentId: number): number;
 }
 
-/** Identities that are there and were read, and those that were not. */
+/** The numbers of existing identities that were read and that were missed. */
 export interface Found {
   readonly read: number;
   readonly missed: number;
@@ -21,20 +21,20 @@ export interface Found {
 export interface MissedQuery {
   readonly core: Core;
   readonly range: Range;
-  /** Environments that are there, and were there when the worker began. */
+  /** Whether an environment exists, and did when the worker began. */
   readonly isPresent: (environmentId: number) => boolean;
   readonly wasRead: WasRead;
   readonly signal: AbortSignal;
 }
 
 /**
- * Identities that were there when the range was planned, still are, and were not read, found by their ids: counts would let
- * one that was deleted since stand for one that was missed.
+ * Finds identities that have existed since the range was planned and were not read. It compares ids, since by counts
+ * alone an identity deleted since then could hide a missed one.
  *
- * What a damaged index misses it would miss here, too. So an environment of which fewer were read than were planned is read
+ * A damaged index would miss the same identities here. So an environment in which fewer were read than planned is read
  * without its index.
  *
- * @returns `unsure`: several processes have read what is not the same as what Core has; nobody can tell which is otherwise
+ * @returns `unsure` if several processes together have read other identities than Core has: which ones is unknown
  */
 export async function findMissed(query: MissedQuery): Promise<Found | 'unsure'> {
   const { core, range, isPresent, wasRead, signal } = query;
@@ -65,7 +65,7 @@ export async function findMissed(query: MissedQuery): Promise<Found | 'unsure'> 
   }
 }
 
-/** One environment's surplus (what was renamed into the range, or committed late) does not stand for another one. */
+/** A surplus in one environment (renamed into the range, or committed late) does not make up for another's deficit. */
 function isShort({ range: { planned, segments }, wasRead }: MissedQuery, environmentId: number): boolean {
   if (planned?.bySegment === undefined) return true;
   const own = planned.bySegment.filter((_, index) => segments[index]?.environmentId === environmentId);

@@ -62,7 +62,7 @@ const copyOther = (onConflict: 'KeepEdge' | 'CoreWins' = 'KeepEdge') =>
   });
 
 describe('two projects with one key', () => {
-  test('the first copy takes it, the second lists its identity, and neither writes anything the next time', async () => {
+  test('the first copy takes the key, the second lists its identity, and neither writes when repeated', async () => {
     expect(countsOf(await project.copy())).toMatchObject({ skipped: 0 });
     const first = await everything();
     const record = createCopyRecord();
@@ -77,7 +77,7 @@ describe('two projects with one key', () => {
     expect(await everything()).toEqual(first);
   });
 
-  test('the report names the identity and the reason, and no key', async () => {
+  test('the report names the identity and the reason, but no key', async () => {
     const record = createCopyRecord();
     await project.copy({
       ...{ stores: other, project: other.project, record, handlePage: createPageWriter(other) },
@@ -88,7 +88,7 @@ describe('two projects with one key', () => {
     expect(text).not.toContain(key);
   });
 
-  test('a plan foresees it, and counts no write for it', async () => {
+  test('a plan foresees the conflict and counts no write for it', async () => {
     const { positions } = await project.copy({
       ...{ stores: other, project: other.project, handlePage: createPagePlanner(other, other.tables) },
       range: { rangeId: 0, segments: [{ environmentId: OTHER_PROJECT, after: null, until: null }] },
@@ -97,7 +97,7 @@ describe('two projects with one key', () => {
     expect(positions[0]!.totals.counts).toMatchObject({ skipped: 1, replaced: 0, writeUnits: 0 });
   });
 
-  test('a comparison with repair lists it and writes nothing, of either project, however often', async () => {
+  test('a comparison with repair of either project lists the conflict and never writes', async () => {
     const before = await everything();
     for (let run = 0; run < 2; run++) {
       const theirs = await verify({ stores: other }, { repair: 'AfterCopy' });
@@ -116,7 +116,7 @@ describe('two projects with one key', () => {
     expect(await everything()).toEqual(before);
   });
 
-  test('what Edge clients wrote to one is kept when the other is copied', async () => {
+  test('a copy of one project keeps what Edge clients wrote to the other', async () => {
     const found = (await document()) as Item;
     const identity_traits = { L: [{ M: { trait_key: { S: 'edge' }, trait_value: { S: 'own' } } }] };
     await project.stores.edge.identities.putIfUnchanged({ ...found, identity_traits }, found);
@@ -124,7 +124,7 @@ describe('two projects with one key', () => {
     expect(await document()).toEqual({ ...found, identity_traits });
   });
 
-  test('once the first identity is deleted in Core, comparisons with repair give its place to the second', async () => {
+  test('comparisons with repair give the key to the second identity once Core has deleted the first', async () => {
     await execute(
       project.databaseUrl,
       `DELETE FROM environments_trait WHERE identity_id = ${OURS}`,

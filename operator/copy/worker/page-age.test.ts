@@ -2,7 +2,7 @@ import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { expect, test } from 'vitest';
 import { startPageAge } from './page-age.ts';
 
-test('a page may be written for as long as configured, from before it was read', async () => {
+test('a page may be written for the configured time, measured from before it was read', async () => {
   const clock = createFakeClock();
   const age = startPageAge(clock, 30_000);
   await clock.advance(29_000);
@@ -11,7 +11,7 @@ test('a page may be written for as long as configured, from before it was read',
   expect(age.left()).toBeLessThan(0);
 });
 
-test('a wall clock that is set back makes no page younger', async () => {
+test('a page becomes no younger when the wall clock is set back', async () => {
   const clock = createFakeClock();
   const age = startPageAge(clock, 30_000);
   await clock.advance(31_000);
@@ -19,7 +19,7 @@ test('a wall clock that is set back makes no page younger', async () => {
   expect(age.left()).toBeLessThan(0);
 });
 
-test('time in which the monotonic clock stood still counts', () => {
+test('a page also ages while the monotonic clock stands still', () => {
   const clock = createFakeClock();
   const age = startPageAge(clock, 30_000);
   clock.skew(60_000);

@@ -7,17 +7,17 @@ import { createResults, encodeSlice, type HandlePage, listDone, type Page, type 
 import type { Result } from './totals.ts';
 import { sumWriteUnits } from './write-units.ts';
 
-/** What would be written. */
+/** The outcomes that need a write. */
 const WRITTEN = new Set<Result['outcome']>(['inserted', 'merged', 'replaced']);
-/** Calls that are under way at the same time. */
+/** Maximum number of concurrent calls. */
 const IN_FLIGHT = 4;
 const READ_BATCH = 100;
 
 /**
- * Looks what writing a page would mean, and writes nothing: what is absent, equal, different, of an earlier identity or
- * created on Edge, and what the writes would cost.
+ * Determines the effect of writing a page, without writing: which documents are absent, equal, different, of an earlier
+ * identity or created on Edge, and the cost of the writes.
  *
- * @param tables as `describe` found them: they tell in which indexes and regions an item costs as much again
+ * @param tables as returned by `describe`: their indexes and regions add to the cost of an item
  */
 export function createPagePlanner(stores: Stores, tables: DescribedTables): HandlePage {
   const { edge, clock } = stores;
@@ -63,7 +63,7 @@ export function createPagePlanner(stores: Stores, tables: DescribedTables): Hand
   };
 }
 
-/** As if Edge's documents were kept: what `CoreWins` would do more shows in the differing ones. */
+/** As if Edge's documents were kept: the differing ones show what `CoreWins` would do in addition. */
 function foresee({ environment }: Page, { identity, item }: PageDocument, existing: Item | undefined): Result {
   if (existing === undefined) return { outcome: 'inserted' };
   const owner = { apiKey: environment.apiKey, identifier: identity.identifier };

@@ -8,7 +8,7 @@ import type { Page } from './page.ts';
 import { startPageAge } from './page-age.ts';
 import type { PageSizer } from './page-size.ts';
 
-/** A page as it was read, whether Core has more behind it, and the characters of its rows. */
+/** A page as read, whether it is Core's last one, and the number of characters of its rows. */
 export interface ReadPage extends Page {
   readonly isLast: boolean;
   readonly size: number;
@@ -20,7 +20,7 @@ export interface PageReaderOptions {
   readonly pageMaxAgeMs: number;
   readonly sizer: PageSizer;
   readonly patiently: Patiently;
-  /** As {@link Page.lost}. */
+  /** See {@link Page.lost}. */
   readonly lost: () => void;
 }
 
@@ -38,13 +38,13 @@ export function createPageReader(options: PageReaderOptions, signal: AbortSignal
     });
 }
 
-/** Where the page behind this one begins; undefined where there is none. */
+/** Where the next page begins; undefined if there is none. */
 export function nextOf({ identities, isLast }: Pick<ReadPage, 'identities' | 'isLast'>, { order }: Segment) {
   const last = identities.at(-1);
   return isLast || last === undefined ? undefined : boundOf(last, order);
 }
 
-/** Where a page goes on that began at `start`, and of which the first `done` identities are done. */
+/** Where to continue within a page that began at `start`, after its first `done` identities. */
 export function restOf({ identities }: Page, start: string | null, done: number, { order }: Segment): string | null {
   const last = identities[done - 1];
   return last === undefined ? start : boundOf(last, order);

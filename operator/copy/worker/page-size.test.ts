@@ -18,7 +18,7 @@ describe('the page size', () => {
     expect(sizer.next()).toBe(1000);
   });
 
-  test('follows a configured size that changes', () => {
+  test('follows changes of the configured size', () => {
     let limit = 1000;
     const sizer = createPageSizer(() => limit, 30_000);
     grow(sizer, 8, SMALL);
@@ -26,13 +26,13 @@ describe('the page size', () => {
     expect(sizer.next()).toBe(10);
   });
 
-  test('keeps pages of large documents small', () => {
+  test('stays small for large documents', () => {
     const sizer = createPageSizer(() => 5000, 30_000);
     grow(sizer, 20, { bytes: 400_000, seconds: 0.1 });
     expect(sizer.next() * 400_000).toBeLessThan(8 * 2 ** 20);
   });
 
-  test('keeps pages so small that they are written in a quarter of the time that they may take', () => {
+  test('stays so small that a page is written in a quarter of its maximum age', () => {
     const sizer = createPageSizer(() => 1000, 30_000);
     const identitiesPerSecond = 2;
     for (let page = 0; page < 20; page++) {
@@ -42,7 +42,7 @@ describe('the page size', () => {
     expect(sizer.next() / identitiesPerSecond).toBeLessThanOrEqual(7.5);
   });
 
-  test('is halved by every page that fails, and never nothing', () => {
+  test('is halved by every page that fails, but never becomes zero', () => {
     const sizer = createPageSizer(() => 1000, 30_000);
     grow(sizer, 8, SMALL);
     sizer.failed();

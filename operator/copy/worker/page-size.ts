@@ -1,4 +1,4 @@
-/** How many identities the next page should have. */
+/** The number of identities that the next page should have. */
 export interface PageSizer {
   next(): number;
   /** A page was read and written. */
@@ -7,16 +7,16 @@ export interface PageSizer {
   failed(): void;
 }
 
-/** The first page is small, because nobody knows yet how large the documents are. */
+/** The first page is small, because the size of the documents is still unknown. */
 const FIRST = 25;
-/** Two pages are in memory at a time, each as rows, as documents and as requests. */
+/** Two pages are in memory at a time, each as rows, documents and requests. */
 const MAX_BYTES = 6 * 2 ** 20;
-/** A page waits while the one before it is written, so that both have to fit into its age. */
+/** A page waits while the previous one is written, so both must be written before it is too old. */
 const SHARE_OF_AGE = 1 / 4;
 
 /**
- * Keeps pages small enough to be written long before they are too old, whatever the write rate is, and to fit into a
- * worker's memory, whatever the documents' size.
+ * Keeps pages small enough to be written long before they are too old, at any write rate, and to fit into a worker's
+ * memory, whatever the size of the documents.
  *
  * @param limit the configured page size, which may change at any time
  */

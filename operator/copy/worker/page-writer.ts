@@ -14,24 +14,24 @@ import { createResults, encodeSlice, type HandlePage, listDone, type Page, type 
 import { reject } from './rejection.ts';
 import type { Result } from './totals.ts';
 
-/** Calls that are under way at the same time. */
+/** Maximum number of concurrent calls. */
 const IN_FLIGHT = 8;
-/** A document read before the insert costs a fifth of an insert that fails: read first where more than this exist. */
+/** Reading a document costs a fifth of a failed insert: documents are read first if more than this share exists. */
 const MANY_EXIST = 0.2;
 const FEW_EXIST = 0.1;
-/** Documents that are looked up in one call. */
+/** Maximum number of documents looked up in one call. */
 const READ_BATCH = 100;
 
 /**
- * Writes pages: inserts what Edge has not, in batches, and settles what it has (docs/design.md, "Convergence", rule 2).
+ * Writes pages: inserts in batches what Edge lacks, and settles what it has (docs/design.md, "Convergence", rule 2).
  *
- * Where most documents exist already, such as on a page that a killed worker had begun, they are read first and only
- * the absent ones inserted, because failed inserts cost write units.
+ * If most documents exist already, for example on a page that a killed worker had begun, they are read first and only
+ * absent ones inserted, because failed inserts cost write units.
  */
 export function createPageWriter(stores: Stores): HandlePage {
   const { edge, clock } = stores;
   const settleConflicts = createConflictSettler(stores);
-  // A copy that is run again must not write at all, so the first documents are looked up whatever comes.
+  // A repeated copy must not write at all, so the first documents are always looked up.
   let readFirst = true;
 
   async function writePage(page: Page, { onConflict }: { onConflict: 'KeepEdge' | 'CoreWins' }, signal: AbortSignal) {
@@ -65,7 +65,7 @@ export function createPageWriter(stores: Stores): HandlePage {
       if (gone.length > 0) await settle(gone, new Map());
     }
 
-    /** Part by part, so that large documents are never in memory together. Returns those that Edge has not. */
+    /** Part by part, so that large documents are never in memory together. Returns those that Edge lacks. */
     async function settleExisting(documents: readonly PageDocument[]): Promise<readonly PageDocument[]> {
       const open = new Map(documents.map((document) => [document.key, document]));
       for await (const part of edge.identities.getParts([...open.keys()], options)) {
@@ -85,7 +85,7 @@ export function createPageWriter(stores: Stores): HandlePage {
 
     await Promise.all(Array.from({ length: IN_FLIGHT }, work));
     if (failure === undefined) return listDone(known);
-    // A page that became too old is done as far as it came.
+    // What was done of a page before it became too old counts.
     if (failure.error instanceof DeadlinePassedError) return { ...listDone(known), hindrance: failure.error };
     throw failure.error;
   }
@@ -118,7 +118,7 @@ export function createPageWriter(stores: Stores): HandlePage {
     return taken;
   }
 
-  /** In one transaction, so that a row can never outlive what replay makes of its override meanwhile. */
+  /** In one transaction, so that a row can never outlive changes that replay makes to its override meanwhile. */
   async function insertWithRows(
     commit: NonNullable<typeof edge.commit>,
     environmentId: number,
@@ -139,8 +139,8 @@ export function createPageWriter(stores: Stores): HandlePage {
 }
 
 /**
- * What looks at what was copied, where a write is not final; undefined where it is. It reads first, so that it writes
- * nothing where all holds.
+ * Checks copied documents where a write is not final; undefined where it is. It reads first, so that it only writes
+ * what no longer holds.
  */
 export function createLook(
   stores: Stores,

@@ -13,33 +13,33 @@ import type { Result } from './totals.ts';
 export interface Page {
   readonly environment: CoreEnvironment;
   readonly identities: readonly CoreIdentity[];
-  /** Until when it may be written. */
+  /** It may be written until then. */
   readonly deadline: SendDeadline;
-  /** Told of each write that was sent and not answered. */
+  /** Called for each write that was sent and not answered. */
   readonly lost?: (() => void) | undefined;
 }
 
-/** A document of a page and its place there. */
+/** A document of a page and its position there. */
 export interface PageDocument extends Omit<EncodedDocument, 'kind'> {
   readonly index: number;
   readonly identity: CoreIdentity;
 }
 
-/** What became of a page. */
+/** The result of a page. */
 export interface HandledPage {
   /** Of the page's first identities: all of them, or as many as were done before the page became too old. */
   readonly results: readonly Result[];
   readonly documentBytes: number;
-  /** What writing it would cost; left out when it was written: then the budget knows. */
+  /** The cost of writing it; omitted if it was written: then the budget knows. */
   readonly planned?: { readonly home: number; readonly units: WriteUnits };
-  /** What kept the page from being finished in time. */
+  /** The obstacle to finishing the page in time. */
   readonly hindrance?: unknown;
 }
 
-/** Writes a page, or looks what writing it would mean. */
+/** Writes a page, or only determines what that would do. */
 export type HandlePage = (page: Page, settings: LiveSettings, signal: AbortSignal) => Promise<HandledPage>;
 
-/** What is known of a page so far, by the identity's place in it. */
+/** The results of a page so far, by the identity's position in it. */
 export interface PageResults {
   readonly results: (Result | undefined)[];
   /** Sizes of the documents. */
@@ -54,10 +54,10 @@ export function createResults({ identities }: Page): PageResults {
 }
 
 /**
- * Encodes the `count` identities from `from` on. Not all of a page at once: documents take several times the memory of
- * rows, and only those that are on their way are needed.
+ * Encodes `count` identities, beginning with `from`. Not a whole page at once: documents take several times the memory
+ * of rows, and only those in flight are needed.
  *
- * @param known gets the sizes, and the results of identities that Edge cannot hold
+ * @param known receives the sizes, and the results of identities that Edge cannot hold
  */
 export function encodeSlice(
   { environment, identities }: Page,
@@ -77,7 +77,7 @@ export function encodeSlice(
   return documents;
 }
 
-/** What is done of a page: its first identities without a gap. */
+/** The results from the start of a page up to the first gap. */
 export function listDone({ results, bytes }: PageResults): HandledPage {
   const gap = results.indexOf(undefined);
   const done = (gap < 0 ? results : results.slice(0, gap)) as readonly Result[];

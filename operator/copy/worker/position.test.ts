@@ -46,7 +46,7 @@ describe('a position', () => {
     expect(text).toContain('"id":4');
   });
 
-  test('is remembered with a few before it and the start of its segment', () => {
+  test('is remembered with a few earlier ones and the start of its segment', () => {
     const start = position(1, null);
     let positions = [start];
     for (let id = 1; id <= 20; id++) positions = rememberPosition(positions, position(1, { id, identifier: `${id}` }));
@@ -56,12 +56,12 @@ describe('a position', () => {
   });
 });
 
-describe('taking a range up again', () => {
+describe('resuming a range', () => {
   const first = position(0, { id: 1, identifier: 'one' }, 10);
   const second = position(0, { id: 2, identifier: 'two' }, 20);
   const start = position(0, null);
 
-  test('continues behind the last identity', async () => {
+  test('continues behind the last identity that still exists', async () => {
     const found = await findStart(checkpoint(second, first, start), segments, core({ id: 2, identifier: 'two' }));
     expect(found).toEqual({ position: second, after: 'two' });
   });
@@ -69,20 +69,20 @@ describe('taking a range up again', () => {
   test.each([
     ['deleted', []],
     ['renamed', [{ id: 2, identifier: 'other' }]],
-  ])('goes back to the page before, with its counts, when the last identity was %s', async (_, others) => {
+  ])('returns to the previous page and its counts if the last identity was %s', async (_, others) => {
     const lookUp = core({ id: 1, identifier: 'one' }, ...others);
     const found = await findStart(checkpoint(second, first, start), segments, lookUp);
     expect(found).toEqual({ position: first, after: 'one' });
   });
 
-  test('goes back to the start of the segment when nothing else is left', async () => {
+  test('returns to the start of the segment if no remembered identity is left', async () => {
     expect(await findStart(checkpoint(second, first, start), segments, core())).toEqual({
       position: start,
       after: 'a',
     });
   });
 
-  test('has nothing to do behind the last segment', async () => {
+  test('does nothing behind the last segment', async () => {
     const end = position(2, null);
     expect(await findStart(checkpoint(end), segments, core())).toEqual({ position: end, after: null });
   });

@@ -4,22 +4,22 @@ import { boundOf } from '@edge-migration/identity/core/pages.ts';
 import type { Checkpoint, Position } from '../checkpoint.ts';
 import type { Segment } from '../ranges.ts';
 
-/** Pages whose ends are remembered, in case that the last one's identity is deleted or renamed before a resume. */
+/** Number of pages whose ends are remembered, in case the last one's identity is deleted or renamed before a resume. */
 const REMEMBERED = 4;
 
-/** A position as the copy works with it: the identifier is at hand. */
+/** A position in a running copy, which has the identifier. */
 export interface Start {
   readonly position: Position;
-  /** Identifier, or id, to start behind; null starts at the beginning of the segment. */
+  /** Identifier or id to start behind; null starts at the beginning of the segment. */
   readonly after: string | null;
 }
 
-/** Names an identity without its identifier. */
+/** Denotes an identity without its identifier. */
 export function identityMark({ id, identifier }: Pick<CoreIdentity, 'id' | 'identifier'>) {
   return { id, hash: createHash('sha256').update(identifier).digest('hex').slice(0, 16) };
 }
 
-/** The positions to remember, newest first; the start of the newest one's segment stays for good. */
+/** The positions to remember, newest first; the start of the newest one's segment is always kept. */
 export function rememberPosition(positions: readonly Position[], position: Position): Position[] {
   const same = positions.filter(({ segment }) => segment === position.segment);
   const start = same.findLast(({ identity }) => identity === null);
@@ -33,8 +33,8 @@ export type IdentityLookup = (
 ) => Promise<CoreIdentity | undefined>;
 
 /**
- * Where a range is taken up again: behind the newest remembered identity that Core still has under its identifier.
- * Undefined when there is none: the range starts over.
+ * Where to resume a range: behind the newest remembered identity that Core still has under its identifier. Undefined
+ * if there is none: the range starts over.
  */
 export async function findStart(
   { positions }: Checkpoint,
@@ -43,7 +43,7 @@ export async function findStart(
 ): Promise<Start | undefined> {
   for (const position of positions) {
     const segment = segments[position.segment];
-    // One past the last segment: all is done.
+    // Past the last segment: all is done.
     if (position.identity === null) return { position, after: segment?.after ?? null };
     if (segment === undefined) continue;
     const identity = await lookUp({ id: segment.environmentId }, position.identity.id);

@@ -9,48 +9,48 @@ import { findStart, type IdentityLookup, rememberPosition, type Start } from './
 import type { IdSums } from './read-ids.ts';
 import { addPage, type PageCosts, type SkippedLine, sumsOf } from './totals.ts';
 
-/** A ConfigMap holds a mebibyte: the lists of single identities share what the checkpoint itself leaves. */
+/** A ConfigMap holds a mebibyte: the lists of single identities share what the checkpoint leaves. */
 const SKIPPED_LIMIT = 800_000;
 const DIFFERING_LIMIT = 100_000;
 
 export interface ProgressOptions extends RangeProgressOptions<Checkpoint> {
   readonly range: Range;
-  /** Knows what was spent. */
+  /** Counts the write units that were spent. */
   readonly budget: WriteBudget;
   readonly logger: Logger;
   /** For every identity that Edge cannot hold. */
   readonly onSkipped?: ((line: SkippedLine) => void) | undefined;
 }
 
-/** How far a range has come; everything that it learns is saved before it returns. */
+/** The progress of a range; every change is saved before its function returns. */
 export interface Progress {
-  /** Where this process began. */
+  /** Where this process starts. */
   readonly start: Start;
-  /** Nothing that was read before counts. */
+  /** Nothing that earlier processes read counts. */
   readonly isFromStart: boolean;
   /** Another process has worked on the range before. */
   readonly isResumed: boolean;
-  /** A page is done as far as the identity `mark`. */
+  /** A page is done up to the identity `mark`. */
   addPage(
     mark: { id: number; hash: string },
     page: HandledPage & { readonly known: readonly number[] },
     signal: AbortSignal,
   ): Promise<void>;
   /**
-   * Identities so far of these segments that were there when the range was planned. Where not all are counted, none of those
-   * are of which an earlier release has not written it down.
+   * Identities read so far in these segments that existed when the range was planned. If not all segments are counted,
+   * those for which an earlier release has not recorded the number count as zero.
    */
   knownOf(isCounted: (segment: number) => boolean): number;
-  /** Sums of their ids, of the whole range so far. */
+  /** Sums of their ids, over the whole range so far. */
   knownSums(): IdSums;
   /**
-   * Whether documents of the range may have been written, by whatever process: one that was killed may have written a page
-   * of which the checkpoint does not tell, and totals begin again where the range does.
+   * Whether any process may have written documents of the range: a killed one may have written a page that is missing
+   * from the checkpoint, and totals start over with the range.
    */
   readonly hasWritten: boolean;
-  /** The range is to be done again from its beginning, which is returned. */
+  /** Starts the range over; returns its beginning. */
   restart(signal: AbortSignal): Promise<Start>;
-  /** A segment is done, or there is nothing to do in it. */
+  /** All segments before this one are done, or had nothing to do. */
   moveTo(segment: number, signal: AbortSignal): Promise<void>;
   finish(signal: AbortSignal): Promise<Checkpoint>;
 }
@@ -85,7 +85,7 @@ export async function openProgress(
 
   const current = () => positions[0] ?? first;
 
-  /** Of the segment that is under way; nothing where it is not known, or all are done. */
+  /** The number for the current segment; empty if it is unknown, or all segments are done. */
   function knownOfCurrent(): number[] {
     const { segment, totals } = current();
     const isUnderWay = knownBySegment.length === segment && segment < range.segments.length;
@@ -101,16 +101,16 @@ export async function openProgress(
         return { positions, knownBySegment, truncated };
       },
       texts: () => ({ 'skipped.jsonl': skipped.text(), 'differing.jsonl': differing.text() }),
-      // A page that was written costs more than a save.
+      // Writing a page costs more than a save.
       everyMs: 0,
-      // The lists are cut where they would not fit.
+      // Lists that would not fit are truncated.
       mostBytes: Number.POSITIVE_INFINITY,
     },
     saved?.checkpoint,
     isAnew,
   );
 
-  /** What was spent since the last page. */
+  /** The costs since the last page. */
   function takeCosts({ documentBytes, planned, known }: HandledPage & { known: readonly number[] }): PageCosts {
     const before = spent;
     spent = budget.spent();
@@ -137,7 +137,7 @@ export async function openProgress(
     }
   }
 
-  // What it may have under way when it is killed must be known, and waited for.
+  // Its successor must know about writes that may be in flight when it is killed, and wait for them.
   await progress.claim(signal);
 
   return {

@@ -4,7 +4,7 @@ import { addIds, areSame, createReadIds, NO_IDS } from './read-ids.ts';
 
 const ids = fc.array(fc.integer({ min: 1, max: 5000 }), { maxLength: 3000 });
 
-test('ids are remembered once each, however they come', () => {
+test('each id is remembered once, in whatever order the ids are added', () => {
   fc.assert(
     fc.property(fc.array(ids, { maxLength: 5 }), (pages) => {
       const read = createReadIds();
@@ -20,7 +20,7 @@ test('ids are remembered once each, however they come', () => {
   );
 });
 
-test('sums tell sets of the same size apart, and do not tell orders', () => {
+test('sums differ for different sets of the same size, and do not depend on the order', () => {
   const sums = (...all: number[]) => addIds(NO_IDS, all);
   expect(areSame(sums(1, 5, 9), sums(9, 1, 5))).toBe(true);
   expect(areSame(sums(1, 5, 9), sums(2, 5, 8))).toBe(false);

@@ -1,4 +1,4 @@
-/** Sums by which two sets of ids are told apart, whatever the order in which they are read. */
+/** Sums that distinguish two sets of ids, independent of the order in which they are read. */
 export interface IdSums {
   readonly count: number;
   readonly sum: bigint;
@@ -19,11 +19,11 @@ export function addIds({ count, sum, squares }: IdSums, ids: readonly number[]):
 export const areSame = (one: IdSums, other: IdSums): boolean =>
   one.count === other.count && one.sum === other.sum && one.squares === other.squares;
 
-/** Which identities one process has read, in eight bytes each: a copy without Kubernetes reads a whole project. */
+/** The identities that one process has read, in eight bytes each: a copy without Kubernetes reads a whole project. */
 export interface ReadIds {
   add(ids: readonly number[]): void;
   has(id: number): boolean;
-  /** How many different ones. */
+  /** The number of different ids. */
   count(): number;
 }
 

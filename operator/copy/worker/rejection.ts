@@ -1,6 +1,6 @@
 import type { Result } from './totals.ts';
 
-/** DynamoDB's messages may quote values, so only their kind is told. */
+/** DynamoDB's messages may quote values, so only their kind is reported. */
 const KINDS: readonly [pattern: RegExp, kind: string][] = [
   [/item size|maximum allowed size/i, 'the item is larger than DynamoDB allows'],
   [/hashkey|partition key.*size|size of.*key/i, 'a key is longer than DynamoDB allows'],
@@ -15,7 +15,7 @@ function describeRejection(message: string): string {
   return KINDS.find(([pattern]) => pattern.test(message))?.[1] ?? 'DynamoDB does not accept the item';
 }
 
-/** The result of an identity whose document DynamoDB refused for good. */
+/** The result of an identity whose document DynamoDB refused permanently. */
 export function reject(environmentId: number, identityId: number, message: string): Result {
   const reason = 'RejectedByDynamodb';
   return { outcome: 'skipped', skipped: { environmentId, identityId, reason, detail: describeRejection(message) } };

@@ -34,10 +34,10 @@ const argumentsSchema = z.object({
 type Arguments = z.infer<typeof argumentsSchema>;
 type Context = StandaloneContext<Arguments, StandaloneConfiguration>;
 
-/** What a run amounts to; `--json` prints it, and what it has consumed. */
+/** The summary of a run; `--json` prints it, together with the run's consumption. */
 export type Summary = Totals['counts'] & {
   skippedByReason: Totals['skippedByReason'];
-  /** Of `--plan`: write units in every region, by region, table and index. */
+  /** With `--plan`: write units in every region, by region, table and index. */
   plannedUnits?: Totals['plannedUnits'];
   seconds: number;
   identitiesPerSecond: number;

@@ -4,18 +4,18 @@ import type { Totals } from '../checkpoint.ts';
 import { addWriteUnits, type WriteUnits } from '../write-units.ts';
 import { addIds, type IdSums } from './read-ids.ts';
 
-/** What became of one identity of a page. */
+/** The result for one identity of a page. */
 export interface Result {
   readonly outcome: 'inserted' | 'unchanged' | 'kept' | 'merged' | 'replaced' | 'skipped' | 'gone';
-  /** How the document that was found differed from Core. */
+  /** How the existing document differed from Core. */
   readonly differing?: DifferingLine | undefined;
-  /** The document that was found had been created on Edge. */
+  /** The existing document had been created on Edge. */
   readonly edgeBorn?: boolean;
-  /** Why it was skipped. */
+  /** The reason for skipping it. */
   readonly skipped?: SkippedLine;
 }
 
-/** One line of the report of skipped identities: ids and rules only, never a value or an identifier. */
+/** One line of the report of skipped identities: ids and rules only, never values or identifiers. */
 export interface SkippedLine {
   readonly environmentId: number;
   readonly identityId: number;
@@ -23,25 +23,25 @@ export interface SkippedLine {
   readonly detail: string;
 }
 
-/** One line of the report of documents that differed; numbers of traits and overrides, never which. */
+/** One line of the report of documents that differed; only numbers of traits and overrides. */
 interface DifferingLine extends Difference {
   readonly environmentId: number;
   readonly identityId: number;
 }
 
-/** What a page adds, besides its results. */
+/** What a page adds to the totals, besides its results. */
 export interface PageCosts {
-  /** Ids of the identities of the page that were there when the range was planned. */
+  /** Ids of the identities of the page that existed when the range was planned. */
   readonly known: readonly number[];
   readonly documentBytes: number;
   /** In the home region. */
   readonly writeUnits: number;
-  /** Of a plan, everywhere. */
+  /** Of a plan, in all regions. */
   readonly plannedUnits: WriteUnits;
   readonly throttled: number;
 }
 
-/** The totals after a page; lines of reports are the caller's. */
+/** The totals after a page; the caller handles the lines of reports. */
 export function addPage(totals: Totals, results: readonly Result[], costs: PageCosts): Totals {
   const counts = { ...totals.counts };
   const skippedByReason = { ...totals.skippedByReason };
@@ -63,7 +63,7 @@ export function addPage(totals: Totals, results: readonly Result[], costs: PageC
   return { ...totals, counts, skippedByReason, plannedUnits, knownIds };
 }
 
-/** Of the identities that were there when the range was planned. */
+/** The sums of the identities that existed when the range was planned. */
 export function sumsOf({ counts, knownIds }: Totals): IdSums {
   return { count: counts.known, sum: BigInt(knownIds.sum), squares: BigInt(knownIds.squares) };
 }

@@ -6,9 +6,9 @@ import { copyOrPlan } from './copy-or-plan.ts';
 import { createCopyMetrics } from './metrics.ts';
 
 /**
- * One copy pod.
+ * Runs one copy pod.
  *
- * @throws as {@link runPod}
+ * @throws like {@link runPod}
  */
 export async function runWorker(context: PodContext<WorkerConfiguration>): Promise<void> {
   const { work, replicationLagSeconds } = context.configuration;

@@ -26,8 +26,8 @@ const inRegions = (...regions: string[]): Partial<TableFacts> => ({
   },
 });
 
-describe('what a plan counts for a document', () => {
-  test('is a unit per KiB in the table and in each index that holds it', () => {
+describe('the write units that a plan counts for a document', () => {
+  test('are one per KiB in the table and in each index that contains it', () => {
     const sum = sumWriteUnits({ region: 'eu-west-2', identities: table('identities'), overrideRows: undefined });
     sum.add({ item: document, bytes: 1025 }, []);
     sum.add({ item: { ...document, dashboard_alias: { S: 'ada' } }, bytes: 1024 }, []);
@@ -39,7 +39,7 @@ describe('what a plan counts for a document', () => {
     expect(sum.home).toBe(7);
   });
 
-  test('is billed again in each other region of a global table, but does not count against limits there', () => {
+  test('are billed again in each other region of a global table, without counting against limits there', () => {
     const identities = table('identities', { ...inRegions('us-east-2', 'sa-east-1'), indexes: [], indexKeys: [] });
     const sum = sumWriteUnits({ region: 'eu-west-2', identities, overrideRows: undefined });
     sum.add({ item: document, bytes: 2000 }, []);
@@ -51,7 +51,7 @@ describe('what a plan counts for a document', () => {
     expect(sum.home).toBe(2);
   });
 
-  test('includes its override rows, whose table may be in other regions', () => {
+  test('include its override rows, whose table may be in other regions', () => {
     const sum = sumWriteUnits({
       region: 'eu-west-2',
       identities: table('identities', { indexes: [], indexKeys: [] }),

@@ -4,19 +4,19 @@ import type { WriteUnits } from '../write-units.ts';
 
 const UNIT_BYTES = 1024;
 
-/** Adds up what writes would cost: in the home region, and everywhere. */
+/** Adds up the costs of writes: in the home region, and everywhere. */
 export interface WriteUnitsSum {
   /** @param bytes of the document */
   add(document: { readonly item: Item; readonly bytes: number }, rows: readonly Item[]): void;
-  /** In the home region, by which writes are limited. */
+  /** In the home region, whose units limit the rate. */
   readonly home: number;
-  /** Where they are billed. */
+  /** By the places where they are billed. */
   readonly units: WriteUnits;
 }
 
 /**
- * An item costs a unit per KiB, in its table and in every index that it is in, and as much again in every other region
- * that has a replica: there as replicated write units.
+ * An item costs a unit per KiB in its table and in every index that contains it, and the same in every other region
+ * with a replica, as replicated write units.
  */
 export function sumWriteUnits({ region, identities, overrideRows }: DescribedTables): WriteUnitsSum {
   const units: WriteUnits = {};

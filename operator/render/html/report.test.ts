@@ -9,7 +9,7 @@ import { drawColumns, drawShares } from './charts.ts';
 import { html } from './markup.ts';
 import { writeHtmlReport } from './report.ts';
 
-/** A report whose texts of others are all this one. */
+/** A report in which all texts from others are this one. */
 function facts(text: string): ReportFacts {
   const time = '2026-05-04T10:00:00Z';
   const status: Status = {
@@ -42,7 +42,7 @@ function facts(text: string): ReportFacts {
   };
 }
 
-/** Tags with their attributes' names: what a browser makes of a page, without its texts. */
+/** Tags with the names of their attributes: the structure that a browser sees, without texts. */
 const skeleton = (page: string) =>
   [...page.matchAll(/<(\/?[a-z0-9]+)((?:\s+[a-z-]+(?:="[^"]*")?)*)\s*\/?>/gi)].map(([, tag, attributes]) => [
     tag,
@@ -50,7 +50,7 @@ const skeleton = (page: string) =>
   ]);
 
 describe('a report as HTML', () => {
-  test('loads nothing, runs nothing, and forbids both', () => {
+  test('loads and runs nothing, and forbids both', () => {
     const page = writeHtmlReport(facts('well'));
     expect(page).toContain(`content="default-src &#39;none&#39;; style-src &#39;unsafe-inline&#39;`);
     expect(page).not.toMatch(/<script|<link|<img|<iframe|<object|@import|\bsrc=|\bhref=|\bon[a-z]+=|https?:/i);
@@ -58,7 +58,7 @@ describe('a report as HTML', () => {
     expect(page).toMatch(/@media print/);
   });
 
-  test('has the same elements and attributes whatever the texts in it say', () => {
+  test('has the same elements and attributes for any texts', () => {
     const usual = skeleton(writeHtmlReport(facts('well')));
     expect(usual.length).toBeGreaterThan(100);
     const hostile = fc.oneof(
@@ -81,13 +81,13 @@ describe('a report as HTML', () => {
     );
   });
 
-  test('shows a text as it is, but for marks that command a terminal or turn text round', () => {
+  test('shows texts unchanged, except characters that control a terminal or the direction of text', () => {
     expect(html`<p title="${'"a" & <b>'}">${'it\u202e\u001bs'}</p>`.text).toBe(
       '<p title="&quot;a&quot; &amp; &lt;b&gt;">it\ufffd\ufffds</p>',
     );
   });
 
-  test('says what could not be read', () => {
+  test('names the parts that could not be read', () => {
     const page = writeHtmlReport({
       ...facts('well'),
       comparison: { name: 'project-42-report', problem: 'get configmaps: Forbidden (403)' },
@@ -96,7 +96,7 @@ describe('a report as HTML', () => {
     expect(page).toContain('ConfigMap project-42-report: get configmaps: Forbidden (403)');
   });
 
-  test('of a migration that nothing is known of yet has no empty sections', () => {
+  test('has no empty sections for a migration without a status', () => {
     const page = writeHtmlReport({ migration: build(), now: NOON, audit: undefined, comparison: undefined });
     expect(page).toContain('Migration of project 42');
     expect(page).not.toContain('<h2>');
@@ -105,14 +105,14 @@ describe('a report as HTML', () => {
 });
 
 describe('charts', () => {
-  test('a bar has every part that there is with its number, and none that is zero', () => {
+  test('a bar shows every part with its number, except those that are zero', () => {
     const chart = drawShares('What became of them', [
       { label: 'copied', count: 999_999, tone: 'good' },
       { label: 'skipped', count: 1, tone: 'bad' },
       { label: 'conflicting', count: 0, tone: 'warn' },
     ])!.text;
     expect(chart).toContain('aria-label="What became of them: copied 999,999, skipped 1"');
-    // However small, it can be seen; and what is not all is not called all.
+    // The smallest part is visible, and a share just below 100% is not shown as 100%.
     expect(chart).toContain('width="1.5"');
     expect(chart).toContain('more than 99.9%');
     expect(drawShares('Nothing', [])).toBeUndefined();
@@ -127,7 +127,7 @@ describe('charts', () => {
   });
   const read = (days: object[]) => parseSeries(JSON.stringify({ version: 1, days }))!;
 
-  test('a day that was not counted is a hole, and one that was in part says at least', () => {
+  test('an uncounted day is a gap, and a partly counted one is shown as a minimum', () => {
     const series = read([day('2026-05-01', 'all', 9, { a: 9 }), day('2026-05-03', 'part', 5, { a: 5 })]);
     const daily = sumByClient(series, 'writes');
     expect(daily.days).toEqual([
@@ -140,7 +140,7 @@ describe('charts', () => {
     expect(chart).toContain('2026-05-03: a at least 5');
   });
 
-  test('the clients with most are named, and the others together are what is left of the day', () => {
+  test('the clients with the most requests are named, and others are combined as the rest of the day', () => {
     const many = Object.fromEntries(Array.from({ length: 9 }, (_, index) => [`sdk-${index}`, 100 - index]));
     const sum = Object.values(many).reduce((total, count) => total + count, 0);
     const { names, days } = sumByClient(read([day('2026-05-01', 'all', sum + 40, many)]), 'writes');
@@ -148,7 +148,7 @@ describe('charts', () => {
     expect(days[0]?.parts?.reduce((total, count) => total + count, 0)).toBe(sum + 40);
   });
 
-  test('a series of another release, or a damaged one, is none', () => {
+  test('a series of another release, or a damaged one, is ignored', () => {
     expect(parseSeries(JSON.stringify({ version: 2, days: [] }))).toBeUndefined();
     expect(parseSeries('{')).toBeUndefined();
     expect(parseSeries(undefined)).toBeUndefined();

@@ -19,7 +19,7 @@ import {
 import { html, Markup } from './markup.ts';
 import { STYLE } from './style.ts';
 
-/** Nothing is loaded or executed, whatever text of the cluster contains. */
+/** Nothing is loaded or executed, regardless of texts from the cluster. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /**

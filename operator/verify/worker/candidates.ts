@@ -11,22 +11,22 @@ import { createParts } from './parts.ts';
 import type { Repair } from './repair.ts';
 import { isOnly, type Ledger } from './tally.ts';
 
-/** A difference that was seen, and may be a write under way. */
+/** An observed difference that may be a write in flight. */
 export const candidateSchema = z.object({
   kind: z.enum(['identity', 'misplaced', 'row', 'regionDocument', 'regionRow']),
   environmentId: z.number(),
   identifier: z.string(),
   key: z.string(),
   row: z.object({ environment_id: z.string(), document_key: z.string() }).optional(),
-  /** Of what another region has. */
+  /** The other region that has it. */
   region: z.string().optional(),
-  /** Of both sides when they were last looked at. */
+  /** The state of both sides when they were last compared. */
   state: z.string(),
 });
 
 export type Candidate = z.infer<typeof candidateSchema>;
 
-/** Whether what was seen needs a second look before it is certain. */
+/** Whether a finding must be compared again before it is certain. */
 export const isDoubtful = ({ verdict: { finding } }: Comparison) => finding !== undefined && !isOnly(finding, 'uuid');
 
 export function toCandidate(looked: Comparison): Candidate {
@@ -37,33 +37,33 @@ export function toCandidate(looked: Comparison): Candidate {
 export interface SettleContext {
   readonly look: Comparer;
   readonly ledger: Ledger;
-  /** Undefined where findings are only reported. */
+  /** Undefined if findings are only reported. */
   readonly repair: Repair | undefined;
   readonly environments: ReadonlyMap<number, CoreEnvironment>;
   readonly settings: () => VerifySettings;
-  /** Now by Core's clock, in milliseconds since the epoch: the pod's own may be wrong. */
+  /** The present time by Core's clock, in milliseconds since the epoch: the pod's own may be wrong. */
   readonly coreTime: () => Promise<number>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Where nothing is replayed: how long a write of both stores may take. */
+  /** Without replay: the maximum duration of a write to both stores. */
   readonly settleMs: number;
-  /** How long after they were seen differences between regions are looked at again; 0 where none are compared. */
+  /** Differences between regions are compared again after this time; 0 if no regions are compared. */
   readonly lagMs: number;
-  /** How long replay is waited for, before what still differs is taken as it is. */
+  /** How long to wait for replay before remaining differences are accepted as findings. */
   readonly replayPatienceMs: number;
 }
 
-/** After so many looks at something that was another each time. */
+/** Maximum number of comparisons of a candidate that changes each time. */
 const GENERATIONS = 8;
 const CHUNK = 50;
 
 /**
- * Looks at candidates again, in generations, each after replay has applied what was written before the last look. What
- * is equal then was a write under way; what differs as it did, with nothing written in between, is certain; anything
- * else is looked at once more.
+ * Compares candidates again, in generations, each after replay has applied the writes before the previous comparison.
+ * One that is equal then was a write in flight; one with the same difference, and no write in between, is certain; any
+ * other is compared once more.
  *
- * @param since when they were last looked at, by Core's clock, in milliseconds since the epoch
- * @param save keeps what is left of them, now and then, and when they were last looked at
+ * @param since the time of their last comparison, by Core's clock, in milliseconds since the epoch
+ * @param save called occasionally with the remaining ones and the time of their last comparison
  */
 export async function settleCandidates(
   context: SettleContext,
@@ -84,7 +84,7 @@ export async function settleCandidates(
         moving.push(...(await settleChunk(context, part, signal)));
       });
       open = open.slice(chunk.length);
-      // Behind the look: what was written until then may still be on its way to Edge.
+      // After the comparison: earlier writes may still be on their way to Edge.
       if (moving.length > 0) lookedAt = await context.coreTime();
       await save([...open, ...moving], lookedAt);
     }
@@ -95,7 +95,7 @@ export async function settleCandidates(
   await save([], lookedAt);
 }
 
-/** Of one environment and kind each, small enough to be looked at in one call. */
+/** Chunks of one environment and kind each, small enough to be compared in one call. */
 function divide(candidates: readonly Candidate[]): Candidate[][] {
   const chunks: Candidate[][] = [];
   for (const candidate of candidates) {
@@ -108,7 +108,7 @@ function divide(candidates: readonly Candidate[]): Candidate[][] {
   return chunks;
 }
 
-/** @returns those that have changed since */
+/** @returns the candidates that have changed since */
 async function settleChunk(
   { look, ledger, repair, environments }: SettleContext,
   chunk: readonly Candidate[],
@@ -116,7 +116,7 @@ async function settleChunk(
 ): Promise<Candidate[]> {
   const [{ kind, environmentId }] = chunk as [Candidate];
   const environment = environments.get(environmentId);
-  // Deleted meanwhile, and its identities with it.
+  // Deleted meanwhile with its identities.
   if (environment === undefined) return [];
   const again = await look.lookAgain(kind, environment, chunk.map(toPlace), signal);
   const isCertain = (looked: Comparison | undefined, index: number): looked is Comparison =>
@@ -135,9 +135,8 @@ async function settleChunk(
 }
 
 /**
- * Looks again at what a pod was about to repair when it was killed, and repairs what differs: one of its writes may have
- * arrived after Core had deleted the identity. Nothing is counted; where it belongs to what is still to be compared, it is
- * counted there.
+ * Compares again what a killed pod was about to repair, and repairs the differences: one of its writes may have arrived
+ * after Core had deleted the identity. Nothing is counted here; anything that still has to be compared is counted then.
  */
 export async function repairInterrupted(
   { look, environments }: Pick<SettleContext, 'look' | 'environments'>,

@@ -8,7 +8,7 @@ import { HOLD_MS } from './hold.ts';
 import { openRegions } from './regions.ts';
 import { type VerifyOptions, verifyRange } from './verify-range.ts';
 
-/** What is to be compared, and what is to be done about what is found. */
+/** The scope of a comparison, and the handling of its findings. */
 export interface VerifyChoices extends Pick<VerifyOptions, 'seal' | 'onConflict' | 'clearIdentifiers' | 'repair'> {
   /** Regions whose copies are compared with the home region. */
   readonly regions: readonly string[];
@@ -20,9 +20,9 @@ export interface VerifyChoices extends Pick<VerifyOptions, 'seal' | 'onConflict'
 }
 
 /**
- * Compares a range, with other regions where there are any.
+ * Compares a range, including other regions if there are any.
  *
- * @throws as {@link verifyRange} does; errors of the other regions' tables
+ * @throws like {@link verifyRange}; errors of the other regions' tables
  */
 export async function compareWithRegions(
   range: RangeOptions<VerifyOptions['range'], VerifySettings, VerifyCheckpoint> & {

@@ -12,7 +12,7 @@ import { readDocuments, readRows } from './store-reads.ts';
 
 const NO_VERDICT: Verdict = { identity: undefined, document: undefined, finding: undefined };
 
-/** What is compared, and by which rule. */
+/** The stores that are compared, and the rules. */
 export interface Compared {
   readonly stores: Stores;
   readonly onConflict: 'KeepEdge' | 'CoreWins';
@@ -20,9 +20,9 @@ export interface Compared {
 }
 
 /**
- * Looks at both stores; every read of Edge is consistent, and Core is always read first.
+ * Compares both stores; every read of Edge is consistent, and Core is always read first.
  *
- * Each function throws ResponseTooLargeError or ResultTooLargeError when it is asked for more than memory should hold.
+ * Each function throws ResponseTooLargeError or ResultTooLargeError if a request exceeds the memory limits.
  */
 export function createComparer(
   stores: Stores,
@@ -40,15 +40,15 @@ export function createComparer(
         identities.map((identity) => ({ identifier: identity.identifier, identity })),
         signal,
       ),
-    /** Documents that Core may not have. Those that it has are left out: they are looked at with its identities. */
+    /** Documents that Core may not have. Those that it has are omitted: they are compared with its identities. */
     lookAtDocuments: (environment: CoreEnvironment, documents: readonly ListedDocument[], signal: AbortSignal) =>
       compareDocuments(compared, environment, documents, signal),
-    /** Rows whose document has no such override. */
+    /** Rows whose document does not have the override. */
     lookAtRows: (environment: CoreEnvironment, rows: readonly Item[], signal: AbortSignal) =>
       compareRows(compared, environment, rows, signal),
     lookAtRegionDocuments: regionLook.lookAtRegionDocuments,
     lookAtRegionRows: regionLook.lookAtRegionRows,
-    /** What was found before, each as it is now; undefined for a row that is gone or has its override by now. */
+    /** Compares earlier findings again; undefined for a row that is gone or whose document has its override now. */
     lookAgain: (
       kind: Comparison['kind'],
       environment: CoreEnvironment,
@@ -162,15 +162,15 @@ async function recheckRows(
 }
 
 /**
- * Whether the environment's document has a key that does not follow from its attributes. The index is a little older
- * than the table: by now another document may have the key.
+ * Whether the environment's document has a key that does not match its attributes. The index lags slightly behind the
+ * table: another document may have the key by now.
  */
 function isMisplaced({ apiKey }: CoreEnvironment, item: Item): boolean {
   const { composite_key, environment_api_key, identifier } = item;
   return environment_api_key?.S === apiKey && composite_key?.S !== compositeKey(apiKey, identifier?.S ?? '');
 }
 
-/** The document that was found under a row's key, unless it is of another identity than the row names. */
+/** The document under a row's key, unless it belongs to another identity than the row. */
 function ownedBy(row: Item, item: Item | undefined): Item | undefined {
   const owner = { apiKey: row['environment_api_key']?.S ?? '', identifier: row['identifier']?.S ?? '' };
   return item !== undefined && isDocumentOf(item, owner) ? item : undefined;

@@ -3,7 +3,7 @@ import { compositeKey, type Item } from '@edge-migration/identity/edge/document/
 import type { OverrideRowKey } from '@edge-migration/identity/edge/table/override-rows.ts';
 import type { JudgedPair, Verdict } from '@edge-migration/identity/edge/verdict.ts';
 
-/** One identity, document or row, and what both stores say of it now. */
+/** One identity, document or row, and its present state in both stores. */
 export interface Comparison {
   readonly kind: 'identity' | 'misplaced' | 'row' | RegionKind;
   readonly environment: CoreEnvironment;
@@ -11,22 +11,22 @@ export interface Comparison {
   /** Of the document. */
   readonly key: string;
   readonly row?: OverrideRowKey;
-  /** The other region that has it, where the kind is {@link RegionKind}. */
+  /** The other region that has it, if the kind is {@link RegionKind}. */
   readonly region?: string;
   readonly verdict: Verdict;
   readonly pair: JudgedPair;
 }
 
-/** A document, or a row of `environments_v2`, that another region has, and that the home region did not have. */
+/** A document or a row of `environments_v2` that another region has and the home region did not have. */
 export type RegionKind = 'regionDocument' | 'regionRow';
 
 export const isRegionKind = (kind: Comparison['kind']): kind is RegionKind =>
   kind === 'regionDocument' || kind === 'regionRow';
 
-/** By which something is found again. */
+/** The fields by which it is found again. */
 export type Place = Pick<Comparison, 'identifier' | 'key' | 'row' | 'region'>;
 
-/** Key of the document that a row names; empty when it names none. */
+/** Key of the document that a row refers to; empty if it refers to none. */
 export function documentKeyOf(row: Item): string {
   const { environment_api_key, identifier } = row;
   return environment_api_key?.S && identifier?.S ? compositeKey(environment_api_key.S, identifier.S) : '';

@@ -4,12 +4,12 @@ import { z } from 'zod';
 import { podSettings, seconds, workerSettings } from '../../job/configuration.ts';
 import { verifyWorkSchema } from '../../job/work.ts';
 
-/** What every comparison has, in a pod or alone. */
+/** Configuration of every comparison, in a pod or alone. */
 const verifySettings = {
   ...workerSettings,
-  /** Where nothing is replayed: how long after a difference was seen it is looked at again. */
+  /** Without replay: a difference is compared again after this time. */
   settleSeconds: seconds.default(5),
-  /** How long replay is waited for before what differs is taken as it is. */
+  /** How long to wait for replay before differences are accepted as findings. */
   replayPatienceSeconds: seconds.default(900),
 };
 
@@ -23,7 +23,7 @@ export const verifyConfiguration = z.object({
 /** Configuration of a comparison without Kubernetes; the rest comes from the command line. */
 export const standaloneVerifyConfiguration = z.object({
   ...verifySettings,
-  /** After so long no write of a repair that was not answered can be carried out any more (docs/design.md, "Convergence", rule 9). */
+  /** A repair's unanswered write can no longer take effect after this time (docs/design.md, "Convergence", rule 9). */
   lateWriteSeconds: seconds.default(LATE_WRITE_SECONDS),
 });
 

@@ -15,14 +15,14 @@ const candidate = (identifier: string): Candidate => ({
   state: 'missing',
 });
 
-/** Each pod of a range takes the same record. */
+/** All pods of a range take the same record. */
 function createRange() {
   const record = createMemoryRecord();
   const seal = createCheckpointCipher(createCipherKey());
   return (instance: string) => holdRecord(record, { instance, seal }, signal);
 }
 
-test('what a killed pod was repairing is told to each later pod until one has looked at all of it again', async () => {
+test('each later pod learns what a killed pod was repairing, until one has compared all of it again', async () => {
   const take = createRange();
   const first = await take('first');
   await first.claim([candidate('ada'), candidate('bob')], signal);
@@ -35,7 +35,7 @@ test('what a killed pod was repairing is told to each later pod until one has lo
   expect((await take('fourth')).interrupted.map(({ identifier }) => identifier)).toEqual(['eve']);
 });
 
-test('what was saved tells the next pod of nothing that is being repaired', async () => {
+test('the next pod finds no repairs in progress after a save', async () => {
   const take = createRange();
   const first = await take('first');
   await first.claim([candidate('ada')], signal);

@@ -4,18 +4,18 @@ import type { WorkerRecord } from '../../job/record.ts';
 import type { CheckpointCipher } from '../checkpoint-cipher.ts';
 import { type Candidate, candidateSchema } from './candidates.ts';
 
-/** A range's record that one pod holds at a time: the one that has taken it last. */
+/** A range's record, held by one pod at a time: the last one that has taken it. */
 export interface HeldRecord extends WorkerRecord {
-  /** What the pod before may have been repairing when it ended. */
+  /** Repairs that the previous pod may have been making when it ended. */
   readonly interrupted: readonly Candidate[];
   /**
-   * Makes sure that the record is still this pod's, and writes down, beside what was saved last, what is about to be
-   * repaired. The next save removes it. Until what was interrupted is seen to, all of that stays written down.
+   * Makes sure that this pod still holds the record, and records the next repairs next to the last saved texts. The
+   * next save removes them. Interrupted repairs stay recorded until they have been handled.
    *
-   * @throws RangeTakenOverError, as `save` does, when another pod has taken the record
+   * @throws RangeTakenOverError, like `save`, if another pod has taken the record
    */
   claim(repairing: readonly Candidate[], signal: AbortSignal): Promise<void>;
-  /** All that was interrupted has been looked at again. */
+  /** All interrupted repairs have been compared again. */
   seeTo(): void;
 }
 
@@ -27,7 +27,7 @@ export interface HolderOptions {
 
 type Texts = Readonly<Record<string, string>>;
 
-/** Takes the record from whichever pod had it. */
+/** Takes the record from the pod that had it. */
 export async function holdRecord(
   record: WorkerRecord,
   { instance, seal }: HolderOptions,

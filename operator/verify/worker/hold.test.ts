@@ -5,7 +5,7 @@ import { whileHolding } from './hold.ts';
 const HOLD_MS = 30_000;
 const { signal } = new AbortController();
 
-test('work that ends while the hold is renewed waits for that: a write that was given up could come after the next save', async () => {
+test('work waits at its end for a pending renewal of the hold, which could overwrite the next save', async () => {
   const clock = createFakeClock();
   const steps: string[] = [];
   const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
@@ -28,7 +28,7 @@ test('work that ends while the hold is renewed waits for that: a write that was 
   expect(steps).toEqual(['work done', 'renewal answered', 'let go']);
 });
 
-test('work is ended when the hold cannot be renewed', async () => {
+test('work is aborted if the hold cannot be renewed', async () => {
   const clock = createFakeClock();
   let claims = 0;
   const claim = async () => {

@@ -1,26 +1,26 @@
 import type { SendDeadline } from '@edge-migration/identity/edge/table/table.ts';
 import { type Clock, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
 
-/** A pod that stands still for longer than this, or is cut off, has let go of its range. */
+/** A pod that is frozen or cut off for longer than this has given up its range. */
 export const HOLD_MS = 30_000;
 
 export interface HoldOptions {
   readonly clock: Clock;
-  /** How long a pod may write after it began to make sure that the range is its own. */
+  /** How long a pod may write after the start of its last successful claim. */
   readonly holdMs: number;
   /**
-   * Makes sure that no other pod has taken the range over, and writes down what is about to be done.
+   * Makes sure that no other pod has taken over the range, and records the work that follows.
    *
-   * @throws RangeTakenOverError when another one has
+   * @throws RangeTakenOverError if another one has
    */
   readonly claim: (signal: AbortSignal) => Promise<void>;
 }
 
 /**
- * Runs `work` while the range is certainly this pod's own. A pod that stood still, or cannot reach the API server, finds the
- * deadline passed and sends nothing more: by then another one may have taken over.
+ * Runs `work` while the range certainly belongs to this pod. A pod that was frozen, or cannot reach the API server,
+ * finds the deadline expired and sends nothing more: by then another one may have taken over.
  *
- * @throws what `work` throws, and what `claim` does, which ends `work`
+ * @throws errors of `work`, and of `claim`, which abort `work`
  */
 export async function whileHolding<T>(
   { clock, holdMs, claim }: HoldOptions,
@@ -36,7 +36,7 @@ export async function whileHolding<T>(
     for (;;) {
       await clock.sleep(holdMs / 3, either);
       const now = momentOf(clock);
-      // A write that is given up may arrive all the same, and undo the save that follows.
+      // Not aborted with `work`: an abandoned write may still arrive, and undo the following save.
       await claim(signal);
       asked = now;
     }

@@ -15,14 +15,14 @@ import type { Compared } from './comparer.ts';
 import type { Comparison } from './comparison.ts';
 import { type Rows, readDocuments, readRows } from './store-reads.ts';
 
-/** Of whom to judge. */
+/** An identity to judge. */
 export interface Request {
   readonly identifier: string;
-  /** As Core has just been read. */
+  /** As just read from Core. */
   readonly identity: CoreIdentity | undefined;
 }
 
-/** Reads Edge's side of each, and that of other regions, and judges the pairs. */
+/** Reads each one's data in Edge and in other regions, and judges the pairs. */
 export async function judgeIdentities(
   { stores, onConflict, regionLook }: Compared,
   environment: CoreEnvironment,
@@ -42,7 +42,7 @@ export async function judgeIdentities(
     const found = documents.get(key);
     const isTaken = found !== undefined && !isDocumentOf(found, { apiKey: environment.apiKey, identifier });
     const item = isTaken ? undefined : found;
-    // Encoded only now: what waits for an answer would outlive many collections of garbage.
+    // Encoded only now: objects that wait for a response would survive many garbage collections.
     const encoded = identity && encodeIdentity(identity, environment);
     const core = isTaken ? identity && keyTaken(environment.id, identity.id) : withPart(encoded, environment, identity);
     const toOwn = (all: Rows) => pickRows(environment, item, all);
@@ -55,9 +55,9 @@ export async function judgeIdentities(
 }
 
 /**
- * A good document must not be called extra because Core's index misses its identity.
+ * A correct document must not be reported as extra because Core's index misses its identity.
  *
- * @throws CoreUnsupportedError when it does
+ * @throws CoreUnsupportedError if it does
  */
 async function confirmAbsence(
   { core }: Compared['stores'],
@@ -70,7 +70,7 @@ async function confirmAbsence(
     const id = identity === undefined ? Number(documentOf(index)?.['django_id']?.N) : Number.NaN;
     return Number.isSafeInteger(id) && isText(identifier) ? [{ id, identifier }] : [];
   });
-  // One that has come back meanwhile is doubtful, and looked at once more.
+  // One that has reappeared meanwhile is doubtful, and compared once more.
   await core.identities.presentById(environment.id, suspects, signal);
 }
 
@@ -83,14 +83,14 @@ function withPart(
   return { ...encoded, part: encodePart(identity, environment) };
 }
 
-/** Keys of the rows that the documents ask for. */
+/** Keys of the rows that the documents require. */
 function listRowKeys({ id }: CoreEnvironment, documents: ReadonlyMap<string, Item>): OverrideRowKey[] {
   return [...documents.values().flatMap((document) => wantedRows(id, document).map(keyOf))];
 }
 
 const NO_ROWS: Rows = new Map();
 
-/** Those of one document. */
+/** The row keys of one document. */
 function pickRows({ id }: CoreEnvironment, item: Item | undefined, rows: Rows): Rows {
   const wanted = item === undefined ? [] : wantedRows(id, item);
   if (wanted.length === 0) return NO_ROWS;
@@ -103,5 +103,5 @@ function pickRows({ id }: CoreEnvironment, item: Item | undefined, rows: Rows): 
   );
 }
 
-/** Postgres holds no other text, and refuses to look for it. */
+/** Postgres cannot store any other text, and rejects queries for it. */
 export const isText = (identifier: string): boolean => !identifier.includes('\0');

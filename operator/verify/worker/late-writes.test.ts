@@ -1,4 +1,4 @@
-/** Writes of a repair that arrive when their sender waits for them no more, while Core deletes the identity. */
+/** Writes of a repair that arrive after their sender has given up on them, while Core deletes the identity. */
 import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import type { DynamodbCall } from '@edge-migration/test/faults/dynamodb-proxy.ts';
@@ -11,7 +11,7 @@ import type { VerifyOptions } from './verify-range.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-/** Longer than anything else that a comparison waits for. */
+/** Longer than any other wait of a comparison. */
 const LATE_MS = 1_500;
 const HOLD_MS = 600;
 
@@ -42,7 +42,7 @@ const deleteAda = () => project.sql(`DELETE FROM environments_identity WHERE ide
 const find = () => project.tables.get(key);
 const isInsert = ({ operation, body }: DynamodbCall) => operation === 'PutItem' && JSON.stringify(body).includes(key);
 
-/** Holds Ada's insert up, the first time that it is sent, until it is let go. */
+/** Holds back Ada's insert the first time that it is sent, until it is released. */
 function holdInsert() {
   const { promise: until, resolve: letGo } = Promise.withResolvers<void>();
   const { promise: sent, resolve: noteSent } = Promise.withResolvers<void>();
@@ -75,7 +75,7 @@ function clockBefore(milliseconds: number, act: () => Promise<unknown>): Clock {
   };
 }
 
-/** The pods of one run: they have the record and its key in common. */
+/** The pods of one run, which share the record and its key. */
 function createRun(): (instance: string, changes?: Partial<VerifyOptions>, signal?: AbortSignal) => Promise<unknown> {
   const record = createMemoryRecord();
   const seal = createCheckpointCipher(createCipherKey());
@@ -84,7 +84,7 @@ function createRun(): (instance: string, changes?: Partial<VerifyOptions>, signa
     verify(project, { record, seal, instance, repair: 'AfterCopy', ...late, ...changes }, signal);
 }
 
-test('an insert of a pod that was killed is removed by the pod that takes over', async () => {
+test('the pod that takes over removes a late insert of a killed pod', async () => {
   const pod = createRun();
   const held = holdInsert();
   const killed = new AbortController();
@@ -103,7 +103,7 @@ test('an insert of a pod that was killed is removed by the pod that takes over',
   expect(await find()).toBeUndefined();
 });
 
-test('an insert that was given up is waited for, and removed', async () => {
+test('a pod waits for an insert that it gave up, and removes it', async () => {
   const pod = createRun();
   const held = holdInsert();
   let isWaited = false;
@@ -119,13 +119,13 @@ test('an insert that was given up is waited for, and removed', async () => {
   expect(await find()).toBeUndefined();
 });
 
-test('a pod that stood still while it repaired, until another had taken over, writes nothing and ends', async () => {
+test('a pod that was frozen during a repair, until another took over, writes nothing and ends', async () => {
   const record = createMemoryRecord();
   const before = project.proxy.writes();
   let ahead = 0;
   let isTaken = false;
   project.proxy.inject(({ operation }) => {
-    // The repair's own look at Edge, with which it began.
+    // The repair's own read of Edge, with which it began.
     if (operation !== 'GetItem' || isTaken) return undefined;
     isTaken = true;
     ahead = 10 * HOLD_MS;
@@ -140,7 +140,7 @@ test('a pod that stood still while it repaired, until another had taken over, wr
   expect(await find()).toBeUndefined();
 });
 
-test('a pod that takes over a range in which nothing was being repaired waits for nothing', async () => {
+test('a pod that takes over a range without repairs in progress does not wait', async () => {
   const pod = createRun();
   await pod('first');
   expect(await find()).toBeDefined();

@@ -4,7 +4,7 @@ import { ALL_FINDING_KINDS, NOTHING_VERIFIED } from '../totals.ts';
 
 const IDENTITIES = ['equal', 'differing', 'missing', 'skipped', 'unsettled'] as const;
 
-/** A comparison's metrics, all there from the start; returns what is to be called with every checkpoint. */
+/** Registers a comparison's metrics, all present from the start; returns a function to call with every checkpoint. */
 export function createVerifyMetrics(registry: Registry): (checkpoint: VerifyCheckpoint) => void {
   const registers = [registry];
   const identities = new Gauge({

@@ -10,17 +10,17 @@ import type { Comparison } from './comparison.ts';
 import { createParts, PART } from './parts.ts';
 import type { RegionTables } from './region-comparer.ts';
 
-/** Where a page begins: behind an identifier of Core's or a key of Edge's; null at the segment's start. */
+/** Where a page begins: behind one of Core's identifiers or Edge's keys; null at the segment's start. */
 export type Start = string | Item | null;
 
-/** Takes what was found, part by part. */
+/** Receives the results, part by part. */
 type TakeLooked = (part: readonly Comparison[]) => void;
 
-/** A page that was read from one side, how to compare it, and where the next one begins; undefined after the last. */
+/** A page read from one side, with its comparison, and where the next one begins; undefined after the last. */
 export interface ReadPage {
-  /** Hands over each part once, as soon as it is compared: what a whole page would keep costs more to collect. */
+  /** Passes on each part once, as soon as it is compared: the objects of a whole page cost more to collect. */
   readonly compare: (take: TakeLooked) => Promise<void>;
-  /** Rows of `environments_v2` in it. */
+  /** Number of rows of `environments_v2` in it. */
   readonly rows: number;
   readonly next: Exclude<Start, null> | undefined;
 }
@@ -30,11 +30,11 @@ export interface PageReaderOptions {
   readonly regions: readonly RegionTables[];
   readonly look: Comparer;
   readonly settings: () => VerifySettings;
-  /** Repeats what may pass. */
+  /** Repeats work after temporary failures. */
   readonly patiently: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
-/** Reads a segment's pages from the side that it is about. */
+/** Reads a segment's pages from its own side. */
 export function createPageReader({ stores, regions, look, settings, patiently }: PageReaderOptions) {
   const { core, edge: home } = stores;
   const byRegion = new Map(regions.map(({ region, edge }) => [region, edge]));
@@ -42,10 +42,10 @@ export function createPageReader({ stores, regions, look, settings, patiently }:
   const inParts = createParts(PART);
   const inLargeParts = createParts(Number.POSITIVE_INFINITY);
   let limit = FIRST_PAGE;
-  /** Pages that are still read before a larger one is tried. */
+  /** Number of pages to read before a larger one is tried. */
   let steady = 0;
 
-  /** Identities of the next page: as many as were not cut off for their size the last time, or more again. */
+  /** Sets the next page's number of identities: as many as last time's size limit allowed, or more again. */
   function adaptLimit({ identities, isLast }: Page): void {
     const isCut = identities.length < limit && !isLast;
     if (isCut) limit = Math.max(identities.length, 1);
@@ -53,7 +53,7 @@ export function createPageReader({ stores, regions, look, settings, patiently }:
     else limit *= 2;
   }
 
-  /** A page that Core does not read in time is not tried again as it was: a smaller one may be. */
+  /** A page that Core cannot read in time is not retried unchanged: a smaller one may succeed. */
   async function readInTime(request: Omit<PageRequest, 'limit'>, signal: AbortSignal): Promise<Page> {
     limit = Math.min(limit, settings().pageSize);
     try {
@@ -149,11 +149,11 @@ export function createPageReader({ stores, regions, look, settings, patiently }:
 
 const asKey = (start: Start): Item | undefined => (start === null || typeof start === 'string' ? undefined : start);
 
-/** The first page is small, because nothing is known yet of how large the rows are. */
+/** The first page is small, because the size of the rows is still unknown. */
 const FIRST_PAGE = 100;
-/** Trying a larger page costs as much as Core may take for one statement, if that is in vain. */
+/** A failed attempt at a larger page costs as much time as Core allows for one statement. */
 const STEADY_PAGES = 10;
-/** Calls that are under way at the same time. */
+/** Maximum number of concurrent calls. */
 const IN_FLIGHT = 4;
 
 async function inFlight<T>(all: readonly T[], work: (part: readonly T[]) => Promise<void>): Promise<void> {

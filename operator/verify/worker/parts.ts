@@ -1,21 +1,21 @@
 import { ResultTooLargeError } from '@edge-migration/identity/core/errors.ts';
 import { ResponseTooLargeError } from '@edge-migration/identity/edge/table/table.ts';
 
-/** As many as one call of DynamoDB takes. */
+/** Maximum number of items in one call of DynamoDB. */
 export const PART = 100;
-/** After so many parts that fit, twice as much is tried. */
+/** After this many parts that fit, twice the size is tried. */
 const FITTING = 10;
 
-/** What both stores say of several identities is more than memory should hold at once. */
+/** The data of several identities in both stores exceeds the memory limits. */
 const isTooLarge = (error: unknown) => error instanceof ResponseTooLargeError || error instanceof ResultTooLargeError;
 
 /**
- * Runs `work` for parts of `all`, one after the other. A part that is too large is done again in halves, and following
- * ones are small from the start; `work` must have no effect when it says so.
+ * Runs `work` for parts of `all`, one after the other. A part that is too large is repeated in halves, and following
+ * ones are small from the start; `work` must have no effect if it reports that.
  */
 export type WorkInParts = <T>(all: readonly T[], work: (part: readonly T[]) => Promise<void>) => Promise<void>;
 
-/** @param largest items of a part at most */
+/** @param largest maximum number of items in a part */
 export function createParts(largest: number): WorkInParts {
   let most = largest;
   let fitting = 0;

@@ -11,11 +11,11 @@ import { createTally, type Ledger } from './tally.ts';
 
 const placeSchema = z.object({
   segment: z.int().min(0),
-  /** An identifier of Core's, or a key of Edge's; null begins at the segment's start. */
+  /** One of Core's identifiers or Edge's keys; null begins at the segment's start. */
   from: z.union([z.string(), z.custom<Item>((value) => typeof value === 'object' && value !== null), z.null()]),
 });
 
-/** Where a range is to be taken up. */
+/** Where to resume a range. */
 type Place = z.infer<typeof placeSchema>;
 
 const sealedSchema = z.object({ place: placeSchema, candidates: z.array(candidateSchema), lookedAt: z.number() });
@@ -28,20 +28,20 @@ export interface ProgressOptions extends RangeProgressOptions<VerifyCheckpoint> 
   readonly logger: Logger;
 }
 
-/** How far a range has come; what is told is saved now and then, so that a killed worker repeats about a second. */
+/** The progress of a range; changes are saved at intervals, so that a killed worker repeats about a second. */
 export interface Progress {
   readonly place: Place;
   readonly ledger: Ledger;
-  /** Differences that are to be looked at again; may be added to. */
+  /** Differences to compare again; may be added to. */
   readonly candidates: Candidate[];
-  /** When any of them was last looked at. */
+  /** The time of the last comparison of any of them. */
   readonly lookedAt: number;
   noticeLook(time: number): void;
-  /** So many candidates that they must be settled before more are found. */
+  /** Whether there are so many candidates that they must be settled before more are found. */
   isFull(): boolean;
-  /** @param maySkip whether saving may wait for the next time */
+  /** @param maySkip whether saving may be postponed */
   moveTo(place: Place, signal: AbortSignal, maySkip?: boolean): Promise<void>;
-  /** Only these candidates are left. */
+  /** Only these candidates remain. */
   keep(candidates: readonly Candidate[], signal: AbortSignal): Promise<void>;
   finish(signal: AbortSignal): Promise<VerifyCheckpoint>;
 }
@@ -49,9 +49,9 @@ export interface Progress {
 const SAVE_MS = 1_000;
 /** A ConfigMap holds a mebibyte, its metadata included. */
 const MOST_RECORD_BYTES = 900_000;
-/** After this the candidates are settled. One page may add more than fits into the record: then saving waits for that. */
+/** Candidates are settled above this number. If one page adds more than the record can hold, saving waits for that. */
 const MOST_CANDIDATES = 1_000;
-/** Their identifiers in UTF-16 units; sealed they take about twice as much. */
+/** Maximum length of their identifiers in UTF-16 units; sealed, they take about twice as much. */
 const MOST_CANDIDATE_TEXT = 250_000;
 
 /** Loads a range's checkpoint and keeps it up to date from then on. */
@@ -59,7 +59,7 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
   const { range, stores, seal, logger } = options;
   const saved = await loadRange(options, parseVerifyCheckpoint, signal);
   const opened = saved && sealedSchema.safeParse(seal.decrypt(saved.checkpoint.sealed)).data;
-  // Without where it was, nothing that was counted counts.
+  // Without its position, none of its counts are valid.
   const resumed = opened && saved;
   let place: Place = opened?.place ?? { segment: 0, from: null };
   let candidates = opened?.candidates ?? [];
@@ -85,7 +85,7 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
     });
   }
 
-  // Nothing is claimed: a pod that only reads leaves nothing to be waited for, and one that repairs holds its record.
+  // No claim is needed: a pod that only reads leaves no writes to wait for, and one that repairs holds its record.
   const progress = keepProgress(
     options,
     {
@@ -142,7 +142,7 @@ function textLength(candidates: readonly Candidate[]): number {
   return candidates.reduce((length, { identifier, key }) => length + identifier.length + key.length, 0);
 }
 
-/** Of all regions together. */
+/** The sum over all regions. */
 function sumCosts(regions: readonly Pick<Stores, 'edge'>[]) {
   const sum = { readUnits: 0, writeUnits: 0 };
   for (const { edge } of regions) {

@@ -8,16 +8,16 @@ import { type JudgedPair, judgeRegions, type RegionsPair } from '@edge-migration
 import { type Comparison, documentKeyOf, type Place, type RegionKind } from './comparison.ts';
 import { type Rows, readDocuments, readRows } from './store-reads.ts';
 
-/** The tables as another region than the home region has them. */
+/** The tables in a region other than the home region. */
 export interface RegionTables {
   readonly region: string;
   readonly edge: EdgeStore;
 }
 
 /**
- * Puts together what the home region has under a key, and what the other regions have.
+ * Combines the home region's data under a key with that of the other regions.
  *
- * @param rows of all documents, and `toOwn` picks those that this one asks for
+ * @param rows of all documents, from which `toOwn` selects those that this one requires
  */
 export type PairCopies = (
   key: string,
@@ -27,8 +27,8 @@ export type PairCopies = (
 ) => RegionsPair;
 
 /**
- * Looks at other regions' copies; every read is consistent in its region, which says nothing of what is on its way there.
- * The home region is always read first: what replication brings meanwhile is no difference.
+ * Compares other regions' copies; every read is consistent in its region, but misses writes on their way there. The
+ * home region is always read first: changes that replication delivers meanwhile are not differences.
  */
 export function createRegionLook(
   { core, edge: home }: Stores,
@@ -40,8 +40,8 @@ export function createRegionLook(
   /**
    * Reads the regions' copies.
    *
-   * @param rowKeys of the rows that the documents ask for; undefined where there is no such table
-   * @returns undefined where no other region is compared
+   * @param rowKeys of the rows that the documents require; undefined if there is no such table
+   * @returns undefined if no other region is compared
    */
   async function readCopies(
     keys: readonly string[],
@@ -66,7 +66,7 @@ export function createRegionLook(
     });
   }
 
-  /** A region's documents that neither the home region nor Core has; the others are looked at with those. */
+  /** A region's documents that neither the home region nor Core has; the others are compared together with those. */
   async function compareRegionDocuments(
     environment: CoreEnvironment,
     documents: readonly ListedDocument[],
@@ -106,7 +106,7 @@ export function createRegionLook(
     return recheck('regionRow', environment, places, signal);
   }
 
-  /** What regions were found to have, and what they and the home region have now. */
+  /** Compares again what regions were found to have with what they and the home region have now. */
   async function recheck(
     kind: RegionKind,
     environment: CoreEnvironment,
@@ -116,7 +116,7 @@ export function createRegionLook(
     const looked: Comparison[] = [];
     for (const [region, some] of Map.groupBy(places, (place) => place.region ?? '')) {
       const edge = byName.get(region);
-      // No longer compared since a pod before wrote it down.
+      // Its region is no longer compared since a previous pod recorded it.
       if (edge === undefined) continue;
       const read = kind === 'regionRow' ? readPlacesRows : readPlacesDocuments;
       const homes = await read(home, some, signal);

@@ -58,8 +58,8 @@ async function listDocuments() {
   return documents.sort((one, other) => (one['composite_key']!.S! < other['composite_key']!.S! ? -1 : 1));
 }
 
-describe('regions of a global table that are compared', () => {
-  test('are no finding while they have the same, and the home region is not compared with itself', async () => {
+describe('a comparison of the regions of a global table', () => {
+  test('finds nothing while they are equal, and does not compare the home region with itself', async () => {
     const { totals, found } = await verify({ regions: [HOME, OTHER] });
     expect(totals.found).toMatchObject({ regions: 0, missing: 0, extra: 0, differing: 0 });
     expect(totals.equal + totals.skipped).toBe(IDENTITIES);
@@ -67,7 +67,7 @@ describe('regions of a global table that are compared', () => {
     expect((await verify({ regions: [HOME] })).totals.readUnits).toBeLessThan(totals.readUnits);
   });
 
-  test('are no finding while a write is on its way for no longer than replication may take', async () => {
+  test('finds nothing while a write takes no longer than replication may', async () => {
     const [document] = await listDocuments();
     global.setDelay({ minMs: 1_500, maxMs: 1_500 });
     const { identities } = project.stores.edge;
@@ -77,7 +77,7 @@ describe('regions of a global table that are compared', () => {
     expect((await verify({ lagMs: 5_000 })).totals.found.regions).toBe(0);
   });
 
-  test('are a finding of its own kind where a region lacks, has more, or has something else for longer', async () => {
+  test('has its own kind of finding for lasting differences: missing, additional and other data', async () => {
     const [changed, removed] = await listDocuments();
     global.region(OTHER).isolate();
     const alias = { dashboard_alias: { S: 'only here' } };
@@ -98,7 +98,7 @@ describe('regions of a global table that are compared', () => {
     expect(new Set(found.map(({ region }) => region))).toEqual(new Set([OTHER]));
   });
 
-  test('that cannot be reached are an error that says where they were looked for', async () => {
+  test('fails if a region is unreachable, and the error names its endpoint', async () => {
     global.region(OTHER).goDark();
     try {
       await expect(verify()).rejects.toThrow(global.region(OTHER).endpoint);

@@ -5,14 +5,14 @@ import type { RegionTables } from './region-comparer.ts';
 
 export interface OpenRegions extends Disposable {
   readonly tables: readonly RegionTables[];
-  /** Read units a second, in each region. */
+  /** Read units per second, in each region. */
   setMaximum(readUnitsPerSecond: number): void;
 }
 
 /**
- * Opens the tables of other regions, for reading, and looks whether they are there.
+ * Opens the tables of other regions for reading, and checks that they exist.
  *
- * @param home the tables of the home region, which is left out
+ * @param home the tables of the home region, which is excluded
  * @throws errors of the tables, which name the endpoint or the region
  */
 export async function openRegions(

@@ -11,9 +11,9 @@ import { whileHolding } from './hold.ts';
 import { isOnly } from './tally.ts';
 
 /**
- * Repairs findings and looks at them again.
+ * Repairs findings and compares them again.
  *
- * @returns of each whether it is as it must be now
+ * @returns for each whether it is correct now
  * @throws errors of the stores and of the record; RangeTakenOverError
  */
 export type Repair = (found: readonly Comparison[], signal: AbortSignal) => Promise<boolean[]>;
@@ -22,23 +22,23 @@ export interface RepairOptions {
   readonly stores: Stores;
   readonly look: Comparer;
   /**
-   * After the copy what was found is made to agree with Core; once the replay window has closed, Edge is the master, and
-   * only what it lacks is inserted (docs/verification.md, "Repair").
+   * After the copy, findings are made to agree with Core; once the replay window has closed, Edge is the master, and
+   * repairs only insert what it lacks (docs/verification.md, "Repair").
    */
   readonly moment: 'AfterCopy' | 'AtDeadline';
-  /** Knows when a write that was not answered can arrive no more. */
+  /** Knows when an unanswered write can no longer arrive. */
   readonly late: LateWrites;
   readonly holdMs: number;
-  /** As {@link HoldOptions.claim}: these are about to be repaired. */
+  /** See {@link HoldOptions.claim}: these are about to be repaired. */
   readonly claim: (candidates: readonly Candidate[], signal: AbortSignal) => Promise<void>;
   readonly patiently: <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;
   readonly clock: Clock;
 }
 
-/** Written down together, so that a killed pod's successor can look at them again; in UTF-16 units of their identifiers. */
+/** Recorded together for the successor of a killed pod; maximum length of their identifiers in UTF-16 units. */
 const MOST_TEXT = 20_000;
 
-/** @see docs/design.md, "Convergence", rule 9, for what keeps a write of a repair from arriving late */
+/** @see docs/design.md, "Convergence", rule 9, on how writes of a repair are kept from arriving late */
 export function createRepair(options: RepairOptions): Repair {
   const { stores, look, moment, late, patiently } = options;
 
@@ -53,7 +53,7 @@ export function createRepair(options: RepairOptions): Repair {
     return repaired;
   };
 
-  /** What wrote without an answer is done again when that can arrive no more: Core may have deleted the identity since. */
+  /** Repairs with unanswered writes are repeated once these can no longer arrive: Core may have deleted an identity. */
   async function repairBatch(
     batch: readonly Comparison[],
     deadline: Fence['deadline'],
@@ -81,17 +81,17 @@ export function createRepair(options: RepairOptions): Repair {
     return repaired;
   }
 
-  /** @returns whether it could be repaired */
+  /** @returns whether the repair succeeded */
   async function repairOne(looked: Comparison, signal: AbortSignal, fence: Fence): Promise<boolean> {
-    // Replication is DynamoDB's: the home region has what it must have.
+    // DynamoDB replicates by itself: the home region is correct already.
     if (isOnly(looked.verdict.finding!, 'regions')) return false;
-    // What was written before is paid for before anything is read.
+    // Wait until the budget covers earlier writes before reading anything.
     await stores.edge.budget.take(0, signal);
     try {
       await (moment === 'AtDeadline' ? insert(looked, signal, fence) : agree(looked, signal, fence));
       return true;
     } catch (error) {
-      // Written by others all the time, or more than a document can hold: the rest goes on, and this is reported.
+      // Constantly written by others, or too large for a document: this is reported, and the rest continues.
       if (error instanceof ConvergenceContentionError || error instanceof WriteRejectedError) return false;
       throw error;
     }
@@ -100,7 +100,7 @@ export function createRepair(options: RepairOptions): Repair {
   async function isRight(looked: Comparison, signal: AbortSignal): Promise<boolean> {
     const { kind, environment } = looked;
     const [after] = await patiently(() => look.lookAgain(kind, environment, [looked], signal), signal);
-    // What has just been written is not in every region yet.
+    // The latest writes have not reached every region yet.
     return after === undefined || !isDoubtful(after) || isOnly(after.verdict.finding!, 'regions');
   }
 

@@ -44,7 +44,7 @@ const argumentsSchema = z.object({
 
 type Arguments = z.infer<typeof argumentsSchema>;
 
-/** What a run amounts to; `--json` prints it, and what it has consumed. */
+/** The summary of a run; `--json` prints it, together with the run's consumption. */
 export type VerifySummary = { identities: number; documents: number } & VerifyTotals & { seconds: number };
 
 const limitsOf = ({ rate }: Arguments) => ({ maxReadUnitsPerSecond: rate, maxWriteUnitsPerSecond: rate });
@@ -91,7 +91,7 @@ async function run(context: StandaloneContext<Arguments, StandaloneVerifyConfigu
   return summarise(totals, context.seconds());
 }
 
-/** As {@link wholeProject}; Core's identities are read in an order that can be relied on. */
+/** Like {@link wholeProject}; Core's identities are read in a reliable order. */
 async function planProject(
   core: Core,
   environments: readonly CoreEnvironment[],
@@ -105,7 +105,7 @@ async function planProject(
   };
 }
 
-/** All of both directions, one segment for each environment and direction. */
+/** Both directions in full, one segment for each environment and direction. */
 export function wholeProject(environments: readonly { readonly id: number }[]): VerifyOptions['range'] {
   const kinds = ['core', 'documents', 'rows'] as const;
   return {

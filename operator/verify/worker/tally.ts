@@ -6,12 +6,12 @@ import { createReport } from '../../job/report.ts';
 import type { VerifyTotals } from '../totals.ts';
 import type { Comparison } from './comparison.ts';
 
-/** One line of the samples: which identity or row, and what about it; no value. */
+/** One line of the samples: the identity or row and its finding, without values. */
 export interface SampleLine extends Finding {
   readonly environmentId: number;
-  /** Core's id; the document's `django_id` where Core has none. */
+  /** Core's id; the document's `django_id` if Core has none. */
   readonly identityId: number | undefined;
-  /** The first 16 hexadecimal digits of the identifier's SHA-256, or the identifier where that was asked for. */
+  /** The first 16 hexadecimal digits of the identifier's SHA-256, or the identifier itself if requested. */
   readonly identifier: string;
   readonly repaired?: boolean;
 }
@@ -19,7 +19,7 @@ export interface SampleLine extends Finding {
 /** A ConfigMap holds a mebibyte, and the candidates need most of it. */
 const SAMPLES_BYTES = 60_000;
 const SKIPPED_BYTES = 40_000;
-/** Other tools' uuids are all over a table that was filled by one. */
+/** A table that was filled by another tool is full of that tool's uuids. */
 const UUID_SAMPLES = 10;
 
 export interface TallyOptions {
@@ -31,7 +31,7 @@ export interface TallyOptions {
   readonly clearIdentifiers: boolean;
 }
 
-/** Counts, sums up and keeps samples of what was found. */
+/** Counts and sums up the results, and keeps samples of findings. */
 export function createTally(options: TallyOptions) {
   const { totals: initial, samples: text, sampleLines, clearIdentifiers } = options;
   const totals = structuredClone(initial);
@@ -47,10 +47,10 @@ export function createTally(options: TallyOptions) {
     skippedLines.add(line);
   }
 
-  /** What both stores say goes into both sums; what was created on Edge, or cannot be stored there, into none. */
+  /** Data in both stores goes into both sums; data created on Edge, or that cannot be stored there, into none. */
   function addChecksums({ verdict, pair }: Comparison, repaired: boolean): void {
     if (verdict.document === 'edgeBorn' || verdict.identity === 'skipped') return;
-    // A row's, whose document is summed up where it is looked at itself.
+    // The document of a row: it is summed up when it is compared itself.
     if (verdict.document === undefined && verdict.identity === undefined) return;
     const coreDigest = pair.core?.kind === 'document' ? documentDigest(pair.core.item) : undefined;
     if (coreDigest !== undefined) core.add(coreDigest);
@@ -84,7 +84,7 @@ export function createTally(options: TallyOptions) {
     /**
      * Counts what is certain about one identity.
      *
-     * @param repaired whether its repair succeeded; undefined when none was tried
+     * @param repaired whether its repair succeeded; undefined if none was attempted
      */
     add(looked: Comparison, repaired?: boolean): void {
       const { identity, document, finding } = looked.verdict;
@@ -122,5 +122,5 @@ export type Ledger = ReturnType<typeof createTally>;
 
 const findCopy = ({ regions }: Comparison['pair']) => regions?.copies.find(({ document }) => document)?.document;
 
-/** Nothing but this is found. */
+/** Whether this is the only finding. */
 export const isOnly = ({ kinds }: Finding, kind: FindingKind) => kinds.length === 1 && kinds[0] === kind;

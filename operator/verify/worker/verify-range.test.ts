@@ -16,7 +16,7 @@ const UNMIGRATABLE = 6;
 
 let project: TestProject;
 
-/** A project of its own, copied. */
+/** A copied project of the caller's own. */
 function useCopiedProject(): void {
   beforeAll(async () => {
     project = await createTestProject({ identities: IDENTITIES, unmigratable: UNMIGRATABLE / IDENTITIES });
@@ -27,7 +27,7 @@ function useCopiedProject(): void {
 
 const found = ({ found }: VerifyTotals) => ALL_FINDING_KINDS.filter((kind) => found[kind] > 0);
 
-/** Documents, those with most overrides first, and the environment of each. */
+/** Documents, those with the most overrides first, and the environment of each. */
 async function listDocuments(): Promise<{ item: Item; environmentId: number }[]> {
   const items = await project.tables.scan();
   const size = (item: Item) => item['identity_features']?.L?.length ?? 0;
@@ -42,10 +42,10 @@ function environmentOf(item: Item): number {
   return project.stores.project.environments.find(({ apiKey }) => apiKey === key)!.id;
 }
 
-describe('a comparison of what was just copied', () => {
+describe('a comparison of a project that was just copied', () => {
   useCopiedProject();
 
-  test('finds every identity equal or skipped, sums both sides up alike, and uses no write units', async () => {
+  test('finds every identity equal or skipped, with equal sums of both sides, and uses no write units', async () => {
     const before = project.proxy.writes();
     const { totals, finished } = await verify(project);
     expect(finished).toBe(true);
@@ -60,7 +60,7 @@ describe('a comparison of what was just copied', () => {
     expect(totals.writeUnits).toBe(0);
   });
 
-  test('names the table of override rows that it has looked at, if it has looked at one', async () => {
+  test('records the table of override rows that it has compared, if any', async () => {
     const { environmentsV2Table } = project.tables.settings;
     expect((await verify(project)).overridesTable).toBe(environmentsV2Table);
     const edge = { ...project.stores.edge, overridesTable: undefined, overrideRows: undefined, commit: undefined };
@@ -71,17 +71,17 @@ describe('a comparison of what was just copied', () => {
     expect(await verify(project, { record, seal })).not.toHaveProperty('overridesTable');
   });
 
-  test('sums up alike however it is divided', async () => {
+  test('has the same sums however it is divided into ranges', async () => {
     const whole = await verify(project);
     const paged = await verify(project, { settings: () => ({ ...VERIFY_SETTINGS, pageSize: 7 }) });
     expect(paged.totals).toEqual({ ...whole.totals, readUnits: paged.totals.readUnits });
   });
 });
 
-describe('a Core that does not read large pages in time', () => {
+describe('a Core that cannot read large pages in time', () => {
   useCopiedProject();
 
-  test('is compared in smaller ones, and not asked for larger ones again and again', async () => {
+  test('is compared in smaller ones, with few attempts at larger ones', async () => {
     const { core } = project.stores;
     const whole = await verify(project);
     let timeouts = 0;
@@ -103,7 +103,7 @@ describe('a Core that does not read large pages in time', () => {
 describe('a limit of read units', () => {
   useCopiedProject();
 
-  test('is kept over the whole comparison, and changes nothing of what it says', async () => {
+  test('is kept over the whole comparison, and does not change its result', async () => {
     const free = await verify(project);
     const rate = 100;
     await using stores = await openWorkerStores(
@@ -120,7 +120,7 @@ describe('a limit of read units', () => {
     const limited = await verify({ stores }, { settings: () => ({ ...VERIFY_SETTINGS, maxReadUnitsPerSecond: rate }) });
     const seconds = (systemClock.monotonic() - from) / 1000;
     expect(limited.totals.readUnits).toBeGreaterThan(2 * rate);
-    // What was saved up before, and the last request, which is paid for when nobody waits for it any more.
+    // Accumulated units, and the last request, which is accounted for after its response has arrived.
     expect(seconds * rate).toBeGreaterThan(limited.totals.readUnits - 2 * rate);
     expect({ ...limited.totals, readUnits: 0 }).toEqual({ ...free.totals, readUnits: 0 });
   });
@@ -129,7 +129,7 @@ describe('a limit of read units', () => {
 describe('a damaged document', () => {
   useCopiedProject();
 
-  test.each(CORRUPTIONS)('$name is found and repaired, and nothing else is found', async (corruption) => {
+  test.each(CORRUPTIONS)('is found and repaired, without other findings: $name', async (corruption) => {
     const { apply, finds, needsOverride, isNotSummed = false } = corruption;
     const documents = await listDocuments();
     const index = CORRUPTIONS.filter((other) => other.needsOverride === needsOverride).indexOf(corruption);
@@ -142,7 +142,7 @@ describe('a damaged document', () => {
     expect(countComparedIdentities(totals)).toBe(IDENTITIES);
 
     const repaired = await verify(project, { repair: 'AfterCopy' });
-    // A row that was left over may have its override back before it is looked at again.
+    // A leftover row may have its override back before it is compared again.
     expect(found(totals)).toEqual(expect.arrayContaining(found(repaired.totals)));
     expect(repaired.totals.repairs).toBeGreaterThan(0);
     expect({ ...repaired.totals.repaired, uuid: 0 }).toEqual({ ...repaired.totals.found, uuid: 0 });
@@ -153,12 +153,12 @@ describe('a damaged document', () => {
   });
 });
 
-describe('what Edge created itself', () => {
+describe('an identity created on Edge', () => {
   useCopiedProject();
 
   const elsewhere = { identity_traits: { L: [{ M: { trait_key: { S: 'edge' }, trait_value: { N: '1' } } }] } };
 
-  test('is no finding, where Core has no such identity', async () => {
+  test('is not a finding if Core does not have it', async () => {
     const { item } = (await listDocuments())[0]!;
     const identifier = { S: 'only-on-edge' };
     const key = { S: `${item['environment_api_key']!.S}_only-on-edge` };
@@ -176,7 +176,7 @@ describe('what Edge created itself', () => {
     expect(countDocuments(totals)).toBe((await project.tables.scan()).length);
   });
 
-  test('is a finding, where Core has the identity too, only for traits that it lacks', async () => {
+  test('is a finding only for traits that it lacks if Core has it too', async () => {
     const [one, other] = (await listDocuments()).slice(-2) as { item: Item }[];
     const born = (item: Item, traits: Item): Item => ({ ...item, ...traits, django_id: { NULL: true } });
     const more = [...one!.item['identity_traits']!.L!, ...elsewhere.identity_traits.L];
@@ -191,10 +191,10 @@ describe('what Edge created itself', () => {
   });
 });
 
-describe('an identity that is written between any two looks', () => {
+describe('an identity that is written between any two comparisons', () => {
   useCopiedProject();
 
-  test('is neither equal nor a finding: it is counted as unsettled, and not repaired', async () => {
+  test('is counted as unsettled, neither equal nor a finding, and not repaired', async () => {
     const { item } = (await listDocuments()).at(-1)!;
     const [{ M: trait } = {}] = item['identity_traits']!.L!;
     let writes = 0;
@@ -206,7 +206,7 @@ describe('an identity that is written between any two looks', () => {
     await write();
     const clock = {
       ...systemClock,
-      // It waits before each further look, and at no other time.
+      // It waits before each further comparison, and at no other time.
       sleep: async (milliseconds: number, signal?: AbortSignal) => {
         await write();
         await systemClock.sleep(milliseconds, signal);
@@ -223,7 +223,7 @@ describe('an identity that is written between any two looks', () => {
 describe('an identity that Edge cannot hold as a whole', () => {
   useCopiedProject();
 
-  test('is listed, compared as far as replay follows it, and repaired so far', async () => {
+  test('is listed, and the part that replay maintains is compared and repaired', async () => {
     const { item } = (await listDocuments()).at(-1)!;
     const [first, second] = item['identity_traits']!.L!.map(({ M }) => M!['trait_key']!.S!);
     const digits = '123456789012345678901234567890123456789';
@@ -254,21 +254,21 @@ describe('an identity that Edge cannot hold as a whole', () => {
   });
 });
 
-describe('a write that is on its way to Edge', () => {
+describe('a write in flight to Edge', () => {
   useCopiedProject();
 
   test.for([
     ['right', 0],
     ['five minutes behind', -300_000],
     ['five minutes ahead', 300_000],
-  ] as const)('is no difference, although the clock of the pod that compares is %s', async ([, ahead]) => {
+  ] as const)('is not reported as a difference, although the clock of the verify pod is %s', async ([, ahead]) => {
     const { item } = (await listDocuments()).at(-1)!;
     const late: Item = { ...item, identity_traits: { L: item['identity_traits']!.L!.slice(1) } };
     expect(await project.stores.edge.identities.putIfUnchanged(late, item)).toBe('written');
     let appliedUntil = Date.now() - 1;
     let saved = false;
     let asked = 0;
-    // What was written before is in Edge; this arrives when the pod has asked a few times.
+    // Earlier writes are in Edge; this one arrives after a few polls of the pod.
     const settings = () => {
       if (saved && ++asked === 3) {
         void project.stores.edge.identities.putIfUnchanged(item, late).then(() => {
@@ -296,7 +296,7 @@ describe('a write that is on its way to Edge', () => {
 describe('once the replay window has closed', () => {
   useCopiedProject();
 
-  test('a repair inserts what Edge lacks and changes and removes nothing that it has', async () => {
+  test('a repair only inserts what Edge lacks, without changing or removing anything', async () => {
     const documents = (await listDocuments()).slice(-CORRUPTIONS.length);
     for (const [index, { apply, needsOverride }] of CORRUPTIONS.entries()) {
       const { item, environmentId } = documents[index]!;
@@ -314,7 +314,7 @@ describe('once the replay window has closed', () => {
 describe('a worker that is killed again and again', () => {
   useCopiedProject();
 
-  test('ends with the same counts, samples and sums', async () => {
+  test('has the same counts, samples and sums as an uninterrupted one', async () => {
     const documents = await listDocuments();
     for (const { item, environmentId } of documents.slice(-5))
       await CORRUPTIONS[2]!.apply(project.stores.edge, item, environmentId);
@@ -328,7 +328,7 @@ describe('a worker that is killed again and again', () => {
       const memory = createMemoryRecord(texts);
       const record = {
         ...memory,
-        // A pod dies right after, or right before, something was written down.
+        // A pod dies right after, or right before, saving.
         save: async (saved: Readonly<Record<string, string>>, signal: AbortSignal) => {
           if (++saves === 3) killed.abort(new Error('killed'));
           killed.signal.throwIfAborted();
@@ -356,7 +356,7 @@ describe('a worker that is killed again and again', () => {
 describe('an environment with an empty key', () => {
   useCopiedProject();
 
-  test('has its identities listed by copy and comparison, and the others are compared as ever', async () => {
+  test('has its identities listed by copy and comparison, while others are compared as usual', async () => {
     const [environment] = project.stores.project.environments;
     await project.sql(`UPDATE environments_environment SET api_key = '' WHERE id = $1`, [environment!.id]);
     const counts = await project.sql('SELECT count(*)::int AS n FROM environments_identity WHERE environment_id = $1', [
@@ -386,7 +386,7 @@ describe('a range in which everything is missing', () => {
   });
   afterAll(() => project[Symbol.asyncDispose]());
 
-  test('has a checkpoint that fits into a ConfigMap at any time', async () => {
+  test('always has a checkpoint that fits into a ConfigMap', async () => {
     const memory = createMemoryRecord();
     let largest = 0;
     const record = {

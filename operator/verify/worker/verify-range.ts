@@ -30,16 +30,16 @@ export interface VerifyOptions
   readonly regions: readonly RegionTables[];
   readonly seal: CheckpointCipher;
   readonly onConflict: 'KeepEdge' | 'CoreWins';
-  /** Undefined where findings are only reported. */
+  /** Undefined if findings are only reported. */
   readonly repair: 'AfterCopy' | 'AtDeadline' | undefined;
   readonly clearIdentifiers: boolean;
-  /** How long a pod may repair after it has made sure that the range is its own. */
+  /** How long a pod may repair after its last successful claim of the range. */
   readonly holdMs: number;
 }
 
 /**
- * Compares one range, page by page, from where its checkpoint says. Differences are looked at again at its end, or
- * before it where there are many. No write of a repair, of this pod or the one before, can arrive once it is finished
+ * Compares one range, page by page, starting at its checkpoint. Differences are compared again at its end, or earlier
+ * if there are many. Once it is finished, no write of a repair, by this pod or the previous one, can arrive any more
  * (docs/design.md, "Convergence", rule 9).
  *
  * @returns the last checkpoint, which says `finished`
@@ -91,7 +91,7 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
     return createRepair({ ...options, look, moment, late, claim, patiently });
   }
 
-  /** The pod before may have written until it noticed that it had lost the range, and that may arrive late. */
+  /** The previous pod may have written until it noticed that it had lost the range; such writes may arrive late. */
   async function succeed(interrupted: readonly Candidate[], repair: Repair): Promise<void> {
     const { holdMs, lateWriteMs } = options;
     const late = createLateWrites(clock, holdMs + lateWriteMs);
@@ -115,13 +115,13 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
     };
   }
 
-  /** @param maySkip whether saving may wait for the next time */
+  /** @param maySkip whether saving may be postponed */
   async function moveTo(place: Progress['place'], maySkip = false): Promise<void> {
     await progress.moveTo(place, signal, maySkip);
     if (progress.isFull()) await settle();
   }
 
-  /** Nothing is saved before the page is done, so what a killed worker has added is added once. */
+  /** Nothing is saved before the page is done, so results of a killed worker are added only once. */
   function add(part: readonly Comparison[]): void {
     for (const looked of part) {
       if (isDoubtful(looked)) progress.candidates.push(toCandidate(looked));

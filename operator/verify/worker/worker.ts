@@ -10,9 +10,9 @@ import type { VerifyConfiguration } from './configuration.ts';
 import { createVerifyMetrics } from './metrics.ts';
 
 /**
- * One pod that compares.
+ * Runs one verify pod.
  *
- * @throws as {@link runPod}
+ * @throws like {@link runPod}
  */
 export async function runVerifyWorker(context: PodContext<VerifyConfiguration>): Promise<void> {
   const { configuration } = context;

@@ -16,7 +16,7 @@ import type { Range } from '../../ranges.ts';
 import { type CopyOptions, copyRange } from '../copy-range.ts';
 import { createPageWriter } from '../page-writer.ts';
 
-/** A seeded project in a database of its own, empty tables behind a fault proxy, and how to copy the one to the others. */
+/** A seeded project in a database of its own, empty tables behind a fault proxy, and copies from one to the other. */
 export interface TestProject extends AsyncDisposable {
   readonly seeded: SeededProject;
   readonly databaseUrl: string;
@@ -30,14 +30,14 @@ export interface TestProject extends AsyncDisposable {
   sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
   /**
    * Compares Edge with an independent statement of what Flagsmith would have written. Lists at most five keys of each
-   * kind, because whoever looks at a failed test needs no more.
+   * kind, which is enough to debug a failed test.
    */
   compare(): Promise<{ missing: string[]; extra: string[]; different: string[] }>;
 }
 
 const silent = createLogger('test', 'silent');
 
-/** @param options `dynamodb`: a server of the caller's own; the run's when left out */
+/** @param options `dynamodb`: the caller's own server; by default that of the test run */
 export async function createTestProject(
   options: SeedOptions & { clock?: CopyOptions['clock']; dynamodb?: DynamodbAccess } = {},
 ): Promise<TestProject> {
@@ -121,13 +121,13 @@ export async function createTestProject(
   };
 }
 
-/** What {@link TestProject.compare} says when all is well. */
+/** The result of {@link TestProject.compare} without differences. */
 export const EQUAL = { missing: [], extra: [], different: [] };
 
-/** What a copy has counted. */
+/** The counts of a copy. */
 export const countsOf = ({ positions }: Checkpoint) => positions[0]!.totals.counts;
 
-/** How often each document's insert was sent. */
+/** The number of times that each document's insert was sent. */
 export function countInserts({ calls }: DynamodbProxy): Map<string, number> {
   const counts = new Map<string, number>();
   for (const { operation, body } of calls) {

@@ -2,14 +2,14 @@ import { createMemoryRecord } from '../../../job/memory-record.ts';
 import type { WorkerRecord } from '../../../job/record.ts';
 import { type Checkpoint, readCheckpoint } from '../../checkpoint.ts';
 
-/** What a copy has written down: its checkpoint, and the lists beside it. */
+/** A copy's saved checkpoint and the lists next to it. */
 interface Kept {
   readonly checkpoint: Checkpoint;
   readonly skipped: string;
   readonly differing: string;
 }
 
-/** A record of a copy that is read as what it holds. */
+/** A record of a copy that can be read in parsed form. */
 export function createCopyRecord(initial?: Kept): WorkerRecord & { current(): Kept | undefined } {
   const { texts, ...record } = createMemoryRecord(
     initial && {

@@ -4,13 +4,13 @@ import { overriddenFeature } from '@edge-migration/identity/edge/override-rows.t
 import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import type { FindingKind } from '@edge-migration/identity/edge/verdict.ts';
 
-/** One way in which a document, or its rows, can be wrong, and what must be found of it. */
+/** One way in which a document or its rows can be wrong, and the expected finding. */
 export interface Corruption {
   readonly name: string;
-  /** Only documents with at least one override will do. */
+  /** Only applies to documents with at least one override. */
   readonly needsOverride?: boolean;
   readonly finds: readonly FindingKind[];
-  /** Nothing changes that is summed up over both stores. */
+  /** The sums over both stores do not change. */
   readonly isNotSummed?: boolean;
   apply(edge: EdgeStore, item: Item, environmentId: number): Promise<unknown>;
 }
@@ -54,7 +54,7 @@ function row(item: Item, environmentId: number, featureId: string, state: Attrib
   };
 }
 
-/** Of each document another one: rows of two documents with the same uuid would be the same rows. */
+/** Differs for each document: rows of two documents with the same uuid would be the same rows. */
 const otherUuid = (item: Item) => `11111111-2222-4333-8444-${(item['django_id']?.N ?? '').padStart(12, '0')}`;
 
 export const CORRUPTIONS: readonly Corruption[] = [
@@ -155,7 +155,7 @@ export const CORRUPTIONS: readonly Corruption[] = [
   {
     name: 'override gone, and its row not',
     needsOverride: true,
-    // The row is found as well, as one without an override.
+    // The row is found as well, as one without its override.
     finds: ['differing'],
     apply: withFeatures((all) => all.slice(1)),
   },
