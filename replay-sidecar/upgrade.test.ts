@@ -10,12 +10,12 @@ const settings = {
   ...{ parkedMaxBytes: 1e8, ackWaitSeconds: 30 },
 };
 const consumers = async () => (await on.manager.consumers.list(STREAM).next()).map(({ name }) => name);
-/** As builds had them before the stream denied purges, and appliers their consumer. */
+/** As in builds from before the stream denied purges and appliers had their present consumer. */
 const rollUps = { allow_rollup_hdrs: true, allow_msg_ttl: true };
 const formerConsumer = { durable_name: 'edge-applier', ack_policy: AckPolicy.Explicit };
 const refusal = (change: Promise<unknown>) => change.then(String, ({ message }: JetStreamApiError) => message);
 
-test('a stream and a consumer of earlier builds are taken over with what is in them', async () => {
+test('a stream and a consumer of earlier builds are taken over with their contents', async () => {
   const retention = RetentionPolicy.Workqueue;
   await on.manager.streams.add({ name: STREAM, subjects: ['identity.writes.>'], retention, ...rollUps });
   await on.manager.consumers.add(STREAM, formerConsumer);
@@ -26,7 +26,7 @@ test('a stream and a consumer of earlier builds are taken over with what is in t
   expect((await on.manager.consumers.info(STREAM, 'edge-applier')).num_pending).toBe(1);
 });
 
-test('the way back is as docs/upgrade.md says: NATS allows no roll-ups again, and one consumer at a time', async () => {
+test('the way back works as docs/upgrade.md says: NATS refuses roll-ups on the stream, and a second consumer', async () => {
   expect(await refusal(on.manager.streams.update(STREAM, rollUps))).toMatch(/roll-ups require the purge permission/);
   expect(await refusal(on.manager.streams.update(STREAM, { deny_purge: false }))).toMatch(/can not cancel deny purge/);
   await on.manager.streams.delete(STREAM);

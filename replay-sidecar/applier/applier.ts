@@ -21,11 +21,11 @@ export interface ApplierOptions {
   clock: Clock;
   logger: Logger;
   signal: AbortSignal;
-  /** For tests and tools; AWS's default chain when left out. */
+  /** For tests and tools; AWS's default chain when omitted. */
   credentials?: Credentials;
 }
 
-/** Runs an applier until the signal aborts; then what it has in hand is given back. */
+/** Runs an applier until the signal aborts; what it then has in hand is given back. */
 export async function runApplier(options: ApplierOptions): Promise<void> {
   const { configuration, kubeConfig, clock, logger, signal } = options;
   await using resources = new AsyncDisposableStack();
@@ -55,7 +55,7 @@ export async function runApplier(options: ApplierOptions): Promise<void> {
   });
   const { credentials } = options;
   const stores = resources.use(openApplierStores(configuration, { clock, patience, logger, credentials, signal }));
-  // The home region may be out of reach from the beginning.
+  // The home region may be unreachable from the start.
   const choosing = stores.failover.run(signal);
   choosing.catch(() => {});
   await stores.prepare(signal);
@@ -92,7 +92,7 @@ async function takeEvents(options: ApplierOptions, parts: Parts, choosing: Promi
     stores.follow(signal),
     choosing,
   ];
-  // They end by the signal alone; whichever ends otherwise takes the others with it.
+  // They normally end only by the signal; one that ends otherwise stops the others.
   await Promise.all(loops).catch((error: unknown) => failing.abort(error));
   await Promise.allSettled(loops);
   await queue.stop();

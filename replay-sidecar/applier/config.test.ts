@@ -17,12 +17,12 @@ test.each([
     { EDGE_MIGRATION_DYNAMODB_REGION: 'eu-west-2', EDGE_MIGRATION_DYNAMODB_OTHER_REGIONS: 'eu-west-2' },
     'EDGE_MIGRATION_DYNAMODB_OTHER_REGIONS is invalid: must name another region',
   ],
-])('failover without another region to go to is refused: %j', (settings, message) => {
+])('the configuration refuses failover without another region to go to: %j', (settings, message) => {
   expect(() => parse({ EDGE_MIGRATION_FAILOVER_AFTER_SECONDS: '300', ...settings })).toThrow(message);
   expect(parse(settings).failoverAfterSeconds).toBe(0);
 });
 
-test('failover to another region is accepted', () => {
+test('the configuration accepts failover to another region', () => {
   const regions = { EDGE_MIGRATION_DYNAMODB_REGION: 'eu-west-2', EDGE_MIGRATION_DYNAMODB_OTHER_REGIONS: 'us-east-2' };
   expect(parse({ EDGE_MIGRATION_FAILOVER_AFTER_SECONDS: '300', ...regions })).toMatchObject({
     failoverAfterSeconds: 300,

@@ -18,50 +18,50 @@ const applierSettings = z.object({
   instance: z
     .string()
     .regex(/^[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_-])?$/, 'must be letters, digits, -, _ and . only'),
-  /** Namespaces whose EdgeMigrations count, separated by commas; all when unset. As for the operator. */
+  /** Namespaces whose EdgeMigrations count, separated by commas; all when unset. Same as for the operator. */
   watchNamespaces: z
     .string()
     .transform((text) => text.split(',').map((name) => name.trim()))
     .optional(),
-  /** Identities that are made to agree at the same time; what they read and write goes together in calls for many. */
+  /** Identities made to agree at the same time; their reads and writes are batched. */
   concurrency: count(128, 1024),
-  /** Of these, as many for one project at most; so that one project's trouble leaves room for the others. */
+  /** The most of these for one project, so that one project's trouble leaves room for the others. */
   projectConcurrency: count(96, 1024),
-  /** Connections to Core at most; Core's API needs them more than we do. */
+  /** Most connections to Core; Core's API needs them more than the applier does. */
   maxDatabaseConnections: count(6, 64),
   /** DynamoDB write units a second of this replica, for all projects together. */
   maxWriteUnitsPerSecond: count(4000, 400_000),
-  /** An event that nobody has spoken for during this time is delivered again. */
+  /** An event that no process has spoken for during this time is delivered again. */
   ackWaitSeconds: z.coerce.number().min(2).max(600).default(30),
-  /** After so long no write of a process that was killed, or that gave it up, can be carried out any more. */
+  /** After this time no write of a process that was killed, or that gave it up, can still be carried out. */
   lateWriteSeconds: z.coerce.number().min(1).max(3600).default(LATE_WRITE_SECONDS),
-  /** The Core API may work so long on a request: what had no answer, or concerns many, is handled once more after it. */
+  /** Longest request of the Core API: a write without an answer, or that concerns many, is handled again after it. */
   apiTimeoutSeconds,
-  /** After so long without an answer of Edge's region it is said that nothing is written. */
+  /** Edge's region is reported as unreachable after this long without an answer. */
   edgeUnreachableSeconds: z.coerce.number().min(1).max(86_400).default(120),
-  /** Events in hand at most. */
+  /** Most events in hand. */
   window: count(8192, 1_000_000),
-  /** Most that the parked events of all projects may take. */
+  /** Most bytes for the parked events of all projects. */
   parkedMaxBytes: z.coerce
     .number()
     .int()
     .positive()
     .default(8 * 1024 ** 3),
-  /** Most that events may take whose project nobody can tell; the rest is a gap of every project. */
+  /** Most bytes for events whose project is unknown; the rest is a gap of every project. */
   unresolvedMaxBytes: z.coerce
     .number()
     .int()
     .positive()
     .default(64 * 1024 ** 2),
-  /** Most that events of one project may take that Edge cannot hold; the rest is a gap of the project. */
+  /** Most bytes for events of one project that Edge cannot hold; the rest is a gap of the project. */
   unstorableMaxBytes: z.coerce
     .number()
     .int()
     .positive()
     .default(256 * 1024 ** 2),
-  /** After so long it is tried again to store what Edge could not hold. */
+  /** Interval for retrying to store what Edge could not hold. */
   unstorableRetrySeconds: z.coerce.number().min(1).max(86_400).default(60),
-  /** After so long it is asked again which project an event is of that could not be told, or not be read. */
+  /** Interval for resolving again the events that are unreadable or whose project is unknown. */
   unknownRetrySeconds: z.coerce.number().min(1).max(86_400).default(600),
   /** Address of /metrics, /livez and /readyz. */
   metricsHost: z.string().default('0.0.0.0'),

@@ -36,7 +36,7 @@ function createMigrations() {
 
 const migration = (projectId: number, retry: string) => ({ spec: { projectId, retry } }) as unknown as EdgeMigration;
 
-test('what would stop the work for a project goes with its EdgeMigration, also when work begins just then', () => {
+test('what would stop the work for a project goes with its EdgeMigration, even when work begins just then', () => {
   const migrations = createMigrations();
   const stop = new AbortController();
   const aborts = createProjectAborts(migrations, stop.signal);
@@ -52,7 +52,7 @@ test('what would stop the work for a project goes with its EdgeMigration, also w
   aborts.close();
 });
 
-test('the last retry of a project goes with its EdgeMigration; another one is noticed', () => {
+test('the last retry of a project goes with its EdgeMigration, and another one is noticed', () => {
   const migrations = createMigrations();
   let asked = 0;
   using retries = followRetries(migrations, () => asked++);
@@ -65,7 +65,7 @@ test('the last retry of a project goes with its EdgeMigration; another one is no
   expect(retries.size).toBe(0);
 });
 
-test('what is counted of a project, and how late it was, is told for as long as it is kept', async () => {
+test("a project's counts and lag are reported for as long as they are kept", async () => {
   const registry = new Registry();
   const counts = createCounts();
   const lag = createLagHistogram(registry);
@@ -81,7 +81,7 @@ test('what is counted of a project, and how late it was, is told for as long as 
   expect([...told].map(([, project]) => project)).toEqual(['7']);
 });
 
-test('of a project that has paid for what it spent nothing is remembered, whether or not it is asked about', async () => {
+test('a project that has paid for its writes is forgotten, whether or not it is asked about', async () => {
   const clock = createFakeClock();
   const limiter = createProjectRateLimiter(() => 1000, clock);
   for (let projectId = 1; projectId <= PROJECTS; projectId++) {

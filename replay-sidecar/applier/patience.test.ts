@@ -5,7 +5,7 @@ import { createPatience } from './patience.ts';
 const INDEX = new CoreUnsupportedError('the index misses identity 4');
 const signal = new AbortController().signal;
 
-/** Attempts go on when they are let. */
+/** Attempts continue when released. */
 function create() {
   const said: unknown[] = [];
   const pauses: (() => void)[] = [];
@@ -16,7 +16,7 @@ function create() {
 
 const turns = () => new Promise((resolve) => setImmediate(resolve));
 
-test('what a store refuses to one event stays said while it answers others', async () => {
+test("a store's refusal of one event stays reported while the store answers others", async () => {
   const { patience, said, goOn } = create();
   let isMended = false;
   const stuck = patience.persist(async () => {
@@ -35,7 +35,7 @@ test('what a store refuses to one event stays said while it answers others', asy
   expect(said).toEqual([INDEX, undefined]);
 });
 
-test('work that is given up holds nothing against the store, nor says that it answers again', async () => {
+test('work that is given up neither counts against the store nor shows that it answers again', async () => {
   const { patience, said, goOn } = create();
   const stopping = new AbortController();
   const failed = patience.persist(async () => {

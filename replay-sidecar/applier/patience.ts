@@ -4,30 +4,29 @@ import { dispositionOf } from '@edge-migration/runtime/failure.ts';
 import { EVENT, STORE_OUTAGE } from '@edge-migration/runtime/policies.ts';
 import { isPassing, retry } from '@edge-migration/runtime/retry.ts';
 
-/** A store cannot be used at all; what failed says nothing about the event. */
+/** A store is entirely unusable; the failure says nothing about the event. */
 export function isOutage(error: unknown): boolean {
   return isPassing(error) || dispositionOf(error) === 'misconfigured';
 }
 
 export interface EventRetry {
   /**
-   * Runs `work` until it succeeds: for ever through outages of the stores, `EVENT.attempts` times otherwise,
-   * once past a deadline.
+   * Runs `work` until it succeeds: forever through outages of the stores, otherwise `EVENT.attempts` times, and once
+   * past a deadline.
    *
    * @throws the last error of `work`; the signal's reason
    */
   persist<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
-  /** What a store answered to work that waits for it still. */
+  /** A store's answer to work that still waits for it. */
   outage(): unknown;
   /** All of these answers. */
   outages(): readonly unknown[];
 }
 
 /**
- * Something that succeeds says nothing about what still fails: a store may refuse one question for hours and answer all
- * others.
+ * A success says nothing about what still fails: a store may refuse one request for hours and answer all others.
  *
- * @param onOutage told when an outage begins and, with undefined, when nothing fails any more
+ * @param onOutage receives an outage's error when it begins and undefined when nothing fails any more
  */
 export function createPatience(clock: Clock, onOutage: (error: unknown) => void): EventRetry {
   /** The last error of each work that waits for a store. */
@@ -59,7 +58,7 @@ export function createPatience(clock: Clock, onOutage: (error: unknown) => void)
         note(own, undefined);
         return result;
       } finally {
-        // Given up: that says nothing of the store.
+        // Given up: that says nothing about the store.
         failing.delete(own);
       }
     },

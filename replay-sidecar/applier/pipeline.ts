@@ -50,16 +50,16 @@ export interface Parts {
   patience: EventRetry;
 }
 
-/** Looks are repeated for so long after the replay window has closed: several of them with the usual lag. */
+/** How long looks continue after the replay window has closed: several of them with the usual lag. */
 const LOOKS_AFTER_WINDOW_MS = 600_000;
 
 /** Messages in the stream beyond which nothing is fanned out. */
 const BUSY_STREAM = 50_000;
 
 /**
- * Wires the steps that an event goes through, a folder each: consume (take it from the stream) -> resolve (whose is it?) ->
- * admit (may it be applied now?) -> schedule (its turn among all projects) -> apply (make Edge agree with Core) -> settle
- * (acknowledge it, or put it aside until it may go on).
+ * Wires the steps that an event goes through, a folder each: consume (take it from the stream) -> resolve (whose is
+ * it?) -> admit (may it be applied now?) -> schedule (its turn among all projects) -> apply (make Edge agree with Core)
+ * -> settle (acknowledge it, or park it until it may go on).
  */
 export function assemblePipeline(options: PipelineOptions, parts: Parts, signal: AbortSignal) {
   const { configuration, clock, logger } = options;
@@ -134,7 +134,7 @@ function assembleSchedule(
   return { rateLimiter, queue: createApplyQueue({ ...configuration, rateLimiter, isShared, apply, clock }) };
 }
 
-/** The stores as whoever applies an event sees them. */
+/** The stores as the runner sees them. */
 function describeStores({ configuration }: PipelineOptions, { stores }: Parts) {
   const { edge, regions, failover } = stores;
   return {
@@ -179,7 +179,7 @@ function assembleReporter(
     outage: patience.outage,
     edgeUnreachable: stores.edge.silence,
     away: () => stores.failover.away(),
-    /** What is counted of a project goes with its EdgeMigration, but for what is still in hand. */
+    /** A project's counts go with its EdgeMigration, except while it has events in hand. */
     forgetProjects(inHand) {
       const isKept = (projectId: number) => inHand.has(projectId) || migrations.find(projectId) !== undefined;
       counts.keep(isKept);
@@ -202,7 +202,7 @@ function measure(
   });
 }
 
-/** Neither kind of event takes more than an eighth of what there is for all. */
+/** Neither kind of event takes more than an eighth of the room for all. */
 function limitWaits(configuration: ApplierConfiguration) {
   const { unstorableRetrySeconds, unknownRetrySeconds, lateWriteSeconds } = configuration;
   const { unresolvedMaxBytes, unstorableMaxBytes } = configuration;
@@ -216,7 +216,7 @@ function limitWaits(configuration: ApplierConfiguration) {
   };
 }
 
-/** What follows from an event goes into the stream, too. */
+/** Derived events go into the stream, too. */
 function createPublish(connection: NatsConnection, witness: Pick<Witness, 'publishing'>) {
   const client = jetstream(connection);
   return async (projectId: number, event: WriteEvent, page?: NextPage) => {

@@ -15,17 +15,17 @@ import { type EventRetry, isOutage } from './patience.ts';
 
 export type Credentials = NonNullable<EdgeOptions['credentials']>;
 
-/** Both stores, as long as the process runs. */
+/** Both stores, for the life of the process. */
 export interface ApplierStores extends Stores, AsyncDisposable {
-  /** The same, for all that is converged at the same time. */
+  /** The same, for everything that is converged at the same time. */
   readonly shared: SharedStores;
-  /** What the other regions have. */
+  /** The state of the other regions. */
   readonly regions: OtherRegions;
-  /** In which region Edge is written; to be run from the beginning. */
+  /** The region in which Edge is written; to be run from the beginning. */
   readonly failover: Failover;
   /** Learns what Core and Edge are, however long it takes. Rejects with the signal's reason. */
   prepare(signal: AbortSignal): Promise<void>;
-  /** Keeps an eye on it. Rejects with the signal's reason. */
+  /** Keeps checking that. Rejects with the signal's reason. */
   follow(signal: AbortSignal): Promise<never>;
 }
 
@@ -34,7 +34,7 @@ export interface OpenOptions {
   readonly patience: EventRetry;
   readonly logger: Logger;
   readonly credentials: Credentials | undefined;
-  /** Ends what is asked of other regions. */
+  /** Ends requests to other regions. */
   readonly signal: AbortSignal;
 }
 
@@ -59,13 +59,13 @@ export function openApplierStores(
   const failover = new Failover(edge, regions, configuration, { clock, logger, isRefused });
   let isUndescribed = false;
 
-  /** Whether Edge is there at all: it may be long until the next event. Refusals are told where something is to be done. */
+  /** Whether Edge is there at all: the next event may be far off. Refusals are reported where there is work. */
   const ask = (signal: AbortSignal) =>
     askForDocument(edge, { signal }).catch((error: unknown) => {
       if (!(error instanceof EdgeError) || isPassing(error)) throw error;
     });
 
-  /** Which guarantees Edge's tables give; without the right to ask, the least is assumed. */
+  /** The guarantees of Edge's tables; without permission to ask, the least is assumed. */
   async function describe(signal: AbortSignal): Promise<void> {
     const look = async () => {
       await ask(signal);

@@ -16,7 +16,7 @@ beforeEach(async () => {
 afterEach(() => test[Symbol.asyncDispose]());
 
 describe('createCapture', () => {
-  it('is not interested in what cannot change identities', () => {
+  it('ignores requests that cannot change identities', () => {
     expect(test.capture.begin(headOf({ request: 'GET flags/' }), answering(200))).toBeUndefined();
     expect(test.capture.begin(headOf({ request: 'GET /health/liveness/' }), answering(200))).toBeUndefined();
     expect(test.capture.counts.planned).toBe(0);
@@ -47,7 +47,7 @@ describe('createCapture', () => {
     expect(test.spool.facts()).toMatchObject({ open: 0, depth: 0 });
   });
 
-  describe('of a client that goes away in the midst of its request', () => {
+  describe('for a client that goes away in the middle of its request', () => {
     const cutOff: CaptureOutcome = { kind: 'unknown', why: 'clientGone' };
     const form = 'application/x-www-form-urlencoded';
 
@@ -75,7 +75,7 @@ describe('createCapture', () => {
     it.each([
       ['GET identities/?identifier=alice', ''],
       ['POST identities/', 'identifier=alice'],
-    ])('publishes that the outcome is unknown when Core does, or does not answer: %s', async (request, body) => {
+    ])('publishes an unknown outcome when Core knows the caller or does not answer: %s', async (request, body) => {
       for (const status of [404, 500]) {
         const events = identifiers((await publishedOf(request, body, status)).events);
         expect(events).toEqual(['alice']);
@@ -83,7 +83,7 @@ describe('createCapture', () => {
       }
     });
 
-    it('waits for no more than some seconds, however slowly Core answers', async () => {
+    it('waits for only a few seconds, however slowly Core answers', async () => {
       const { promise, reject } = Promise.withResolvers<UpstreamResponse>();
       let asked = 0;
       const call = () => {
@@ -102,13 +102,13 @@ describe('createCapture', () => {
       expect([asked, identifiers(events)]).toEqual([1, ['alice', 'bob']]);
     });
 
-    it('asks nothing when it is the API that broke off', async () => {
+    it('asks Core nothing when it is the API that broke off', async () => {
       const { asked, events } = await publishedOf('POST identities/', 'identifier=alice', 403, unknown);
       expect([asked, identifiers(events)]).toEqual([0, ['alice']]);
     });
   });
 
-  it('says that the outcome is unknown, or comes later', async () => {
+  it('publishes that the outcome is unknown, or comes later', async () => {
     await test.exchange('POST identities/', { identifier: 'alice' }, unknown);
     await test.exchange('DELETE projects/42/', undefined, answer(204));
     await test.exchange('DELETE projects/43/', undefined, unknown);
@@ -117,7 +117,7 @@ describe('createCapture', () => {
     expect(outcomes[0]).toBe('unknown');
   });
 
-  it('publishes what was under way when a process died', async () => {
+  it('publishes after a crash what was under way', async () => {
     const begun = test.begin('POST identities/');
     await begun.intent(Buffer.from('{"identifier": "alice"}'), 'whole');
     using copy = temporaryFolder(test.path);
@@ -139,7 +139,7 @@ describe('createCapture', () => {
     expect(event).toMatchObject({ target: { kind: 'identityId', identityId: 7 }, touched: { overrides: [31] } });
   });
 
-  it('dates an event that only the answer names by the beginning of its request', async () => {
+  it('dates an event that only the answer names by the start of its request', async () => {
     const begun = test.begin('PATCH features/featurestates/9/');
     await begun.intent(Buffer.from('{"enabled": true, "environment": 5}'), 'whole');
     test.clock.advance(5000);
@@ -196,7 +196,7 @@ describe('gaps', () => {
       ['POST features/featurestates/', '/api/v1/projects/?organisation=0', 401, 200],
     ];
 
-    /** The gaps of a request whose body cannot be read, and what was asked because of it. */
+    /** The gaps of a request whose body cannot be read, and the questions asked because of it. */
     async function gapsOf(
       request: string,
       outcome: CaptureOutcome,
@@ -232,7 +232,7 @@ describe('gaps', () => {
           { name: 'Authorization', value: 'Token abc' },
         ],
       ],
-    ])('%s is asked about by its credentials alone', async (request, credentials) => {
+    ])('%s is checked by its credentials alone', async (request, credentials) => {
       const { asked } = await gapsOf(request, unknown, 403, [
         field('X-Forwarded-Host', 'no host'),
         field('X-Forwarded-For', '10.0.0.1'),
@@ -242,7 +242,7 @@ describe('gaps', () => {
       expect(asked.map(({ fields }) => fields)).toEqual([[{ name: 'Host', value: 'localhost' }, ...credentials]]);
     });
 
-    it('credentials that are malformed for the server are refused, too, unless it minds something else', async () => {
+    it('credentials that are malformed for the server are refused, too, unless it objects to something else', async () => {
       const request = 'POST environments/envkey/identities/';
       const malformed = [field('Authorization', 'x'.repeat(10_000))];
       const minds = ({ fields }: UpstreamRequest) => (fields.some(({ name }) => name === 'Authorization') ? 400 : 401);
@@ -250,17 +250,17 @@ describe('gaps', () => {
       expect((await gapsOf(request, unknown, 400, malformed)).gaps).toHaveLength(1);
     });
 
-    it('Core is not asked where the answer tells', async () => {
+    it('Core is not asked where the answer decides', async () => {
       expect(await gapsOf('POST identities/', answer(403), 200)).toEqual({ gaps: [], asked: [] });
       expect(await gapsOf('POST identities/', answer(200), 403)).toMatchObject({ gaps: [{}], asked: [] });
     });
 
-    it('a host name that Django refuses does not hide whose the key is', async () => {
+    it('a host name that Django refuses does not hide the owner of the key', async () => {
       const { asked } = await gapsOf('POST identities/', unknown, 403);
       expect(asked[0]?.fields).toContainEqual({ name: 'Host', value: 'localhost' });
     });
 
-    it('are opened when Core does not answer, and meanwhile nothing says that all is sent', async () => {
+    it('are opened when Core does not answer, and until then no report says that all is sent', async () => {
       const { promise, reject } = Promise.withResolvers<UpstreamResponse>();
       const begun = test.capture.begin(headOf({ request: 'POST identities/', type: unreadable }), () => promise);
       await begun?.intent(Buffer.from('{}'), 'whole');
@@ -276,7 +276,7 @@ describe('gaps', () => {
     });
   });
 
-  it('deep nesting is none when Core refuses the caller, and one of its environment when Core takes it', async () => {
+  it('are none for deep nesting when Core refuses the caller, and one of its environment when Core accepts it', async () => {
     const nested = Buffer.from('['.repeat(40 * 1024));
     for (const status of [403, 200]) {
       const begun = test.capture.begin(headOf({ request: 'POST identities/' }), answering(200));
@@ -288,12 +288,12 @@ describe('gaps', () => {
     expect(test.spool.gaps.list()).toMatchObject([{ reason: 'bodyUnreadable', scope: [{ clientKey: 'clientkey' }] }]);
   });
 
-  it('a form of the Django admin may have changed any environment', async () => {
+  it('of a form of the Django admin may concern any environment', async () => {
     await test.exchange('POST /admin/environments/identity/7/change/', undefined, answer(302));
     expect(test.spool.gaps.list()).toMatchObject([{ reason: 'unnamedWrite', scope: null }]);
   });
 
-  it('an error of our own is one, a failed or late lookup and a late intent are none', () => {
+  it('are opened for an error of our own, but not for a failed or late lookup or a late intent', () => {
     const head = headOf({ request: 'POST identities/' });
     test.capture.missed(head, 'prepare', new Error('lookup'));
     test.capture.missed(head, 'intent', new CaptureTimeoutError('late'));
@@ -334,7 +334,7 @@ describe('lookups', () => {
     return { asked, events: await test.published() };
   }
 
-  it('asks the API as the caller before the request is forwarded', async () => {
+  it('ask the API as the caller before the request is forwarded', async () => {
     const body = Buffer.from('{"id": 7, "identifier": "alice"}');
     const { asked, events } = await deleted(async () => ({ status: 200, fields: [], body }));
     expect(asked).toEqual([
@@ -357,7 +357,7 @@ describe('lookups', () => {
     ['fails', () => Promise.reject(new Error('reset'))],
     ['is refused', () => Promise.resolve({ status: 403, fields: [], body: Buffer.from('{}') })],
     ['is no JSON', () => Promise.resolve({ status: 200, fields: [], body: Buffer.from('<html>') })],
-  ])('checks every identity of the environment when the lookup %s', async (_, reply) => {
+  ])('fall back to every identity of the environment when the lookup %s', async (_, reply) => {
     const { events } = await deleted(reply);
     expect(identifiers(events)).toEqual(['environment']);
     expect(test.capture.counts.failedLookups).toBe(1);
@@ -365,7 +365,7 @@ describe('lookups', () => {
 });
 
 describe('unknown routes', () => {
-  it('are logged once for each shape, without what they name, when the API takes them', async () => {
+  it('are logged once per shape, without the names in them, when the API takes them', async () => {
     for (const identifier of ['alice', 'bob']) {
       await test.exchange(`POST identities/${identifier}/segments/`, {}, answer(201));
       await test.exchange(`POST identities/${identifier}/segments/`, {}, answer(405));
@@ -379,7 +379,7 @@ describe('unknown routes', () => {
   it.each([
     ['POST identities/alice/segments/', [{ clientKey: 'clientkey' }]],
     ['PUT environments/envkey/identity-groups/7/', [{ clientKey: 'envkey' }]],
-    // The header is a key only where Core reads it: here any caller could name an environment that is not concerned.
+    // The header is a key only where Core reads it: here any caller could name an unrelated environment.
     ['POST features/featurestates-of-segments/', null],
     ['POST /x/api/v1/identities/', [{ clientKey: 'clientkey' }]],
     ['POST /x/api/v1/environments/envkey/identities/', [{ clientKey: 'envkey' }]],
@@ -431,14 +431,14 @@ describe('unknown routes', () => {
 
   const page = { ...answer(200), fields: [field('Content-Type', 'text/html; charset=utf-8')] } as CaptureOutcome;
 
-  it('are none where the dashboard is the answer to a read of any path', async () => {
+  it("are none where the dashboard's page answers a read of any path", async () => {
     await test.exchange('GET /x/api/v1/identities/', undefined, page);
     await test.exchange('GET /x/api/v1/identities/', undefined, answer(405));
     expect(test.spool.gaps.list()).toEqual([]);
   });
 
   it.each(['POST identities/alice/segments/', 'POST /x/api/v1/identities/'])(
-    '%s is a gap also where the client had the API answer with a page',
+    '%s is a gap even if the client had the API answer with a page',
     async (request) => {
       await test.exchange(request, {}, page);
       expect(test.spool.gaps.list()).toMatchObject([{ reason: 'unknownRoute', scope: [{ clientKey: 'clientkey' }] }]);

@@ -35,14 +35,14 @@ export interface CaptureOptions {
   usage: Pick<Usage, 'note' | 'name'>;
   clock: Clock;
   logger: Logger;
-  /** One identity that reads may have created is published at most once in this time, and once after it. */
+  /** Reads that may have created the same identity are published at most once within this time, and once after it. */
   readWindowMs: number;
 }
 
 export interface CaptureCounts {
   /** Requests that may have changed identities, by their heads. */
   planned: number;
-  /** What looked like a write of identities, is none that the route table knows, and was taken by Core; each is in a gap. */
+  /** Requests that look like identity writes, match no route of the table, and were taken by Core; each is in a gap. */
   unknownRoutes: number;
   lookups: number;
   failedLookups: number;
@@ -64,12 +64,12 @@ const GAP_REASONS: Record<UncoveredReason, GapReason> = {
   unnamed: 'unnamedWrite',
 };
 
-/** Shapes of unknown routes that are logged; more than this says nothing new. */
+/** Logged shapes of unknown routes; more than this says nothing new. */
 const MAX_LOGGED_ROUTES = 100;
 
 /**
  * The proxy's hook: what a request may change goes into the spool before the API can act on it, and what it changed at
- * most is handed to the publisher when the API has answered.
+ * most goes to the publisher once the API has answered.
  */
 export function createCapture(options: CaptureOptions): FlagsmithCapture {
   const { spool, usage, clock, logger } = options;
@@ -107,7 +107,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     spool.gaps.mark(GAP_REASONS[reason], from, until, scope);
   }
 
-  /** Until it is known whether the caller may write at all, nothing says that all is sent. */
+  /** Until it is known whether the caller may write at all, no report says that all is sent. */
   async function reportUnlessRefused(uncovered: Uncovered, from: number, asked: Promise<boolean>): Promise<void> {
     const until = clock.now();
     const held = write(from, doubtOf(uncovered));
@@ -134,7 +134,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     return {
       needsBody: false,
       needsResponseBody: false,
-      // A read changes nothing that Flagsmith is known for; what this one answers says the rest.
+      // A read changes nothing that Flagsmith is known for; its answer shows the rest.
       intent: () => (isRead ? undefined : events.begin([])),
       finish(outcome) {
         if (outcome.kind === 'unknown' && !isRead)
@@ -167,7 +167,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
       const kind = tookIt(outcome) ? kindOf(route, captured) : undefined;
       if (kind === undefined || environment === undefined) return;
       const marks = kind === 'write' ? (captured.marks ?? marksOf(captured.drafts)) : [];
-      // A long request comes in parts, and is one.
+      // A long request comes in parts, but counts once.
       if (!isCounted) usage.note(environment, nameClient(head), kind, marks);
       else if (kind === 'write') usage.name(environment, marks);
       isCounted = true;
@@ -220,8 +220,8 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
 }
 
 /**
- * What a request that Core took did to identities of its environment; undefined for one that is not about them. An SDK's
- * request that stores nothing shows as much that its app is still on Core as one that only reads.
+ * What a request that Core took did to identities of its environment; undefined if it does not concern them. An SDK
+ * request that stores nothing shows just as well as a read that its app is still on Core.
  */
 function kindOf(route: Route, { drafts, uncovered }: Captured): UsageKind | undefined {
   if (route.rateLimited) return 'read';
@@ -231,7 +231,7 @@ function kindOf(route: Route, { drafts, uncovered }: Captured): UsageKind | unde
   return isOfSdk ? 'read' : undefined;
 }
 
-/** What Django's admin answers to a form that it has saved. */
+/** The answer of Django's admin to a form that it has saved. */
 function savedForm(outcome: CaptureOutcome): boolean {
   return outcome.kind === 'responded' && outcome.status === 302;
 }
@@ -243,8 +243,8 @@ function tookIt(outcome: CaptureOutcome): boolean {
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
 /**
- * Some of Flagsmith's images answer a read of any path with the page of the dashboard. To a write the API itself answers with
- * a page, if the client asks for one.
+ * Some of Flagsmith's images answer a read of any path with the dashboard's page. The API itself answers a write with a
+ * page if the client asks for one.
  */
 function isPage(outcome: CaptureOutcome): boolean {
   if (outcome.kind !== 'responded') return false;
@@ -253,8 +253,8 @@ function isPage(outcome: CaptureOutcome): boolean {
 }
 
 /**
- * The client saw to it that the answer is not known. With an invented key the event would be of an environment that Core may
- * have had, and while such an event waits no migration ends.
+ * The client made sure that the answer is unknown. With an invented key the event would concern an environment that
+ * Core may have had, and while such an event waits no migration ends.
  */
 function wasCutOff(outcome: CaptureOutcome): boolean {
   return outcome.kind === 'unknown' && outcome.why === 'clientGone';
@@ -275,12 +275,12 @@ function plannedAfterAll(head: RequestHead): WritePlan | undefined {
     const plan = planCapture(head);
     return plan?.kind === 'write' ? plan : undefined;
   } catch {
-    // It is what `begin` stumbled over.
+    // This is what `begin` failed on.
     return undefined;
   }
 }
 
-/** Undefined when the answer cannot have changed them since the intent, so that they need not be spelled out again. */
+/** Undefined when the answer cannot have changed them since the intent, so that they need not be written again. */
 function finalDrafts(route: Route, captured: Captured): readonly DraftEvent[] | undefined {
   if (captured.drafts.length === 0) return [];
   return route.readsAnswer && !route.rateLimited ? captured.drafts : undefined;

@@ -34,7 +34,7 @@ describe('reads', () => {
     expect(test.spool.facts().open).toBe(0);
   });
 
-  it('are published once more after the window, however many there were', async () => {
+  it('are published again after the window, however many there were', async () => {
     for (let count = 0; count < 5; count++) await test.exchange(read('alice'), undefined, created);
     await test.exchange(read('bob'), undefined, created);
     expect(identifiers(await test.published())).toEqual(['alice', 'bob']);
@@ -74,7 +74,7 @@ describe('reads', () => {
     expect(test.spool.facts().open).toBe(0);
   });
 
-  it('that end in the dark are published as of unknown outcome', async () => {
+  it('that end without an answer are published with an unknown outcome', async () => {
     await test.exchange(read('alice'), undefined, created);
     await test.exchange(read('alice'), undefined, unknown);
     await test.exchange(read('alice'), undefined, created);
@@ -83,7 +83,7 @@ describe('reads', () => {
     expect((await test.published()).map(({ outcome }) => outcome)).toEqual(['unknown']);
   });
 
-  it('do not keep the heads of their requests in memory until the window is over', async () => {
+  it('do not keep their request heads in memory until the window is over', async () => {
     const fill = `X-Fill: ${'x'.repeat(500_000)}\r\n`;
     collectGarbage();
     const before = process.memoryUsage().heapUsed;

@@ -22,7 +22,7 @@ describe('the configuration', () => {
     });
   });
 
-  it('takes IPv6 addresses in brackets', () => {
+  it('accepts IPv6 addresses in brackets', () => {
     expect(parse({ EDGE_MIGRATION_LISTEN_ADDRESS: '[::]:80' }).listenAddress).toEqual({ host: '::', port: 80 });
   });
 
@@ -40,7 +40,7 @@ describe('the configuration', () => {
     expect(() => parse({ [variable]: value })).toThrow(variable);
   });
 
-  it('is told in one line when it is wrong, by the exit code as well', () => {
+  it('is reported in one line when it is wrong, by the exit code as well', () => {
     const main = fileURLToPath(new URL('../../bin/sidecar.ts', import.meta.url));
     const { status, stdout, stderr } = spawnSync(process.execPath, [main], { env: {}, encoding: 'utf8' });
     expect(status).toBe(64);

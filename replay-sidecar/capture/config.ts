@@ -41,13 +41,13 @@ export const captureConfiguration = z.object({
   upstreamAddress: address.prefault('127.0.0.1:8001'),
   /** `/livez`, `/readyz`, `/metrics`. */
   healthAddress: address.prefault('0.0.0.0:9464'),
-  /** What becomes of `X-Forwarded-For`, `-Proto` and `-Host`: left alone, appended to, or replaced. */
+  /** How `X-Forwarded-For`, `-Proto` and `-Host` are handled: left alone, appended to, or replaced. */
   forwardedHeaders: z.enum(['off', 'append', 'replace']).default('off'),
   /** Clients' connections; fewer where the process may not open twice as many descriptors. */
   maxConnections: z.coerce.number().int().positive().default(DEFAULT_LIMITS.clients),
-  /** Request bodies of identity writes beyond this pass, but are a gap of their environment. */
+  /** Identity writes with larger request bodies pass, but are a gap of their environment. */
   maxBodyBytes: bytes(MIB),
-  /** Repeated reads that may have created the same identity make one event in this time. */
+  /** Repeated reads that may have created the same identity make one event within this time. */
   readWindowSeconds: seconds(30),
 
   spoolDirectory: z.string().default('/var/spool/edge-migration'),
@@ -55,23 +55,23 @@ export const captureConfiguration = z.object({
   spoolMaxBytes: bytes(512 * MIB),
   /**
    * When the spool is forced to the disk: never (`none`), every second, or on each write (`commit`). It matters only
-   * when the node goes down: what was not forced is then a reported gap.
+   * when the node goes down: anything not forced by then is a reported gap.
    */
   spoolSync: z.enum(['none', 'interval', 'commit']).default('interval'),
   /**
    * How long events stay in the spool after NATS acknowledged them. Longer than NATS's `sync_interval` (two minutes by
-   * default): what it had not forced to its disk by then may be gone when its node goes down.
+   * default): events not forced to its disk by then may be lost when its node goes down.
    */
   safetySeconds: seconds(150),
 
   heartbeatSeconds: seconds(5),
-  /** Below the pod's `terminationGracePeriodSeconds`, of which the API needs a part first. */
+  /** Below the pod's `terminationGracePeriodSeconds`, part of which the API needs first. */
   shutdownSeconds: seconds(20),
 
   podName: z.string().min(1).max(253),
   /** Unique; part of a NATS subject. Any unique word outside Kubernetes. */
   podUid: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, - and _ only'),
-  /** Left out for a Core API outside Kubernetes. */
+  /** Omitted for a Core API outside Kubernetes. */
   podNamespace: z.string().default(''),
   nodeName: z.string().default(''),
 });

@@ -25,14 +25,14 @@ async function exchange(request: string, body: unknown, outcome: CaptureOutcome,
   await test.published();
 }
 
-/** `name writes/reads` of each client, of the one environment. */
+/** `name writes/reads` of each client in the only environment. */
 const counted = () =>
   test.usage
     .page()
     .days.flatMap(({ environments }) => environments)
     .flatMap(({ clients }) => clients.map(([name, writes, reads]) => `${name} ${writes}/${reads}`));
 
-it('counts what Core took: writes by what they change, and reads of identities', async () => {
+it('counts writes that Core took, by their effect, and reads of identities', async () => {
   await exchange('POST identities/', { identifier: 'alice', traits: [] }, answer(200));
   await exchange('POST traits/', { identity: { identifier: 'alice' }, trait_key: 'a', trait_value: 1 }, answer(200));
   await exchange('GET identities/?identifier=alice', undefined, answer(200, { traits: [], flags: [] }));
@@ -41,7 +41,7 @@ it('counts what Core took: writes by what they change, and reads of identities',
   expect(counted()).toEqual(['flagsmith-python-sdk/3.9.2 2/2', 'flagsmith-python-sdk/3.10.0 0/1']);
 });
 
-it('counts the identities that are written, each once', async () => {
+it('counts each written identity once', async () => {
   const write = (identifier: string) =>
     exchange('POST traits/', { identity: { identifier }, trait_key: 'a', trait_value: 1 }, answer(200));
   for (const identifier of ['alice', 'bob', 'alice']) await write(identifier);
@@ -50,7 +50,7 @@ it('counts the identities that are written, each once', async () => {
   expect(estimateNames(readSketch(day!.environments[0]!.identities!))).toBe(2);
 });
 
-it('counts every identity of a request that writes many, in however many parts it comes, and one request', async () => {
+it('counts every identity of a request that writes many, in any number of parts, as one request', async () => {
   const bulk = (from: number, count: number) =>
     Array.from({ length: count }, (_, index) => ({
       ...{ identity: { identifier: `user-${from + index}` }, trait_key: 'plan', trait_value: 'x'.repeat(100) },
@@ -66,13 +66,13 @@ it('counts every identity of a request that writes many, in however many parts i
   expect(Math.abs(estimateNames(readSketch(known().identities!)) - 600)).toBeLessThan(120);
 });
 
-it('counts an identity that is changed in the dashboard, and no change of the environment itself', async () => {
+it('counts an identity that is changed in the dashboard, but no change of the environment itself', async () => {
   await exchange('DELETE environments/clientkey/identities/7/', undefined, answer(204));
   await exchange('PUT environments/clientkey/featurestates/7/', { enabled: true }, answer(200));
   expect(counted()).toEqual(['flagsmith-python-sdk/3.9.2 1/0']);
 });
 
-it('counts nothing that Core refused, as it does every invented key, or that never reached it', async () => {
+it('counts nothing that Core refused, such as invented keys, or that never reached it', async () => {
   const body = { identifier: 'alice', traits: [] };
   for (const status of [301, 400, 401, 403, 404, 429, 500]) await exchange('POST identities/', body, answer(status));
   await exchange('POST identities/', body, unknown);

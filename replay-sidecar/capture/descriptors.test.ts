@@ -9,11 +9,11 @@ describe('the number of clients', () => {
     [512, 1024, 428],
     [512, 256, 44],
     [512, 64, 1],
-  ])('is, of %s wanted with %s descriptors, %s', (wanted, descriptors, clients) => {
+  ])('with %s wanted and %s descriptors is %s', (wanted, descriptors, clients) => {
     expect(affordableClients(wanted, descriptors)).toBe(clients);
   });
 
-  it.runIf(process.platform === 'linux')('is told by the limit of this process', () => {
+  it.runIf(process.platform === 'linux')('follows from the limit of this process', () => {
     expect(readDescriptorLimit()).toBeGreaterThan(100);
   });
 });

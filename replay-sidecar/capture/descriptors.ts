@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { MAX_HEALTH_CONNECTIONS } from './health.ts';
 import { DEFAULT_LIMITS } from './proxy/limits.ts';
 
-/** For NATS, the spool's files and what the process itself has open. */
+/** For NATS, the spool's files and the process's own files. */
 const OWN_DESCRIPTORS = 40;
 const RESERVED = OWN_DESCRIPTORS + MAX_HEALTH_CONNECTIONS + DEFAULT_LIMITS.idleUpstreamConnections;
 
@@ -18,7 +18,7 @@ export function readDescriptorLimit(): number | undefined {
   }
 }
 
-/** How many clients may be connected, each of which may need a connection to the API, with enough left for the rest. */
+/** How many clients may be connected, each of which may need a connection to the API, leaving enough for the rest. */
 export function affordableClients(wanted: number, descriptors: number | undefined): number {
   if (descriptors === undefined) return wanted;
   return Math.max(1, Math.min(wanted, Math.floor((descriptors - RESERVED) / 2)));

@@ -12,7 +12,7 @@ beforeEach(async () => {
 
 afterEach(() => test[Symbol.asyncDispose]());
 
-/** What the sidecar that follows says, if this one is killed now; the state of its spool is on disk when this resolves. */
+/** The next sidecar's report if this one is killed now; the state of its spool is on disk when this resolves. */
 async function gapsAfterKill() {
   await test.spool.tick();
   using copy = temporaryFolder(test.path);
@@ -20,7 +20,7 @@ async function gapsAfterKill() {
   const next = await openSpool(path, { clock: test.clock });
   const gaps = next.spool.gaps.list();
   await next[Symbol.asyncDispose]();
-  // A third one finds no more than the second told.
+  // A third one finds no more than the second reported.
   await using third = await openSpool(path, { clock: test.clock });
   expect(third.spool.gaps.list()).toEqual(gaps);
   expect(third.spool.facts()).toMatchObject({ open: 0, depth: 0 });
@@ -57,7 +57,7 @@ const CASES = [
   ],
 ] as const;
 
-describe('a sidecar that is killed under a request that no event covers', () => {
+describe('a sidecar that is killed during a request that no event covers', () => {
   it.each(CASES)('leaves a gap: %s', async (_, head, body, extent, reason, scope) => {
     const begun = test.capture.begin(headOf(head), answering(200));
     await begun?.intent(body === undefined ? undefined : Buffer.from(body), extent);
@@ -66,7 +66,7 @@ describe('a sidecar that is killed under a request that no event covers', () => 
     expect(await gapsAfterKill()).toEqual([{ from, until, reason, scope }]);
   });
 
-  it.each(CASES)('leaves none once the API has refused it: %s', async (_, head, body, extent) => {
+  it.each(CASES)('leaves no gap once the API has refused the request: %s', async (_, head, body, extent) => {
     const begun = test.capture.begin(headOf(head), answering(403));
     await begun?.intent(body === undefined ? undefined : Buffer.from(body), extent);
     begun?.finish(answer(403));
@@ -75,7 +75,7 @@ describe('a sidecar that is killed under a request that no event covers', () => 
   });
 
   it.each(['clientGone', 'reset', 'timeout', 'stopped'] as const)(
-    'has said already what became of it: %s',
+    'has already reported what came of it: %s',
     async (why) => {
       const begun = test.begin('POST identities/alice/segments/');
       await begun.intent(undefined, 'whole');
@@ -86,13 +86,13 @@ describe('a sidecar that is killed under a request that no event covers', () => 
     },
   );
 
-  it('leaves what was noted in the same second: a gap that there was already had grown', async () => {
+  it('leaves what was noted in the same second: an existing gap had grown', async () => {
     await test.exchange('POST identities/alice/segments/', {}, answer(201));
     await test.published();
     test.clock.advance(5000);
     await test.exchange('POST identities/bob/segments/', {}, answer(201));
     await new Promise((resolve) => setImmediate(resolve));
-    // What this one waits for goes to the disk together with what was written before.
+    // The write that this one waits for goes to the disk together with earlier ones.
     await test.begin('POST identities/').intent(Buffer.from('{"identifier": "alice"}'), 'whole');
     using copy = temporaryFolder(test.path);
     await using next = await openSpool(copy.path, { clock: test.clock });

@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-/** Sends the pieces one after the other and answers all that comes back. */
+/** Sends the pieces one after the other and returns everything that comes back. */
 async function ask(pieces: readonly string[]): Promise<string> {
   const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port), noDelay: true });
   for (const piece of pieces) await new Promise((sent) => socket.write(piece, sent));
@@ -56,13 +56,13 @@ describe('the health server', () => {
     await closed;
   });
 
-  it('says whether requests are taken', async () => {
+  it('says whether requests are accepted', async () => {
     expect((await probeHttp(`${url}/readyz`)).status).toBe(503);
     ready = true;
     expect((await probeHttp(`${url}/readyz?verbose`)).status).toBe(200);
   });
 
-  it('shows the metrics, and an error of one of them as such', async () => {
+  it('shows the metrics, and an error of one of them as an error', async () => {
     const metric = { type: 'gauge', help: 'of the test', label: undefined } as const;
     metrics.add({ ...metric, name: 'temperature', read: () => 21 });
     expect(await probeHttp(`${url}/metrics`)).toMatchObject({
@@ -76,11 +76,11 @@ describe('the health server', () => {
     expect(await probeHttp(`${url}/metrics`)).toMatchObject({ status: 500, body: 'out of order\n' });
   });
 
-  it('has nothing else', async () => {
+  it('answers 404 to everything else', async () => {
     expect((await probeHttp(`${url}/`)).status).toBe(404);
   });
 
-  it('takes a request in pieces, and refuses what is none', async () => {
+  it('accepts a request in pieces, and refuses what is not a request', async () => {
     expect(await ask(['GET /li', 'vez HTTP/1.1\r\nHo', 'st: a\r\n\r', '\n'])).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     expect(await ask(['hello\r\n\r\n'])).toMatch(/^HTTP\/1\.1 400 /);
     expect(await ask([`GET /livez HTTP/1.1\r\nA: ${'a'.repeat(17_000)}`])).toMatch(/^HTTP\/1\.1 400 /);

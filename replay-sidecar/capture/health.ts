@@ -5,7 +5,7 @@ import type { Address } from './config.ts';
 import { findHeadEnd, parseRequest } from './proxy/head.ts';
 
 export interface HealthServer {
-  /** @returns the address bound; port 0 takes a free one */
+  /** @returns the bound address; port 0 picks a free one */
   listen(address: Address): Promise<AddressInfo>;
   close(): Promise<void>;
 }
@@ -13,7 +13,7 @@ export interface HealthServer {
 /** Probes and scrapes are a few hundred bytes. */
 const MAX_HEAD_BYTES = 16 * 1024;
 const IDLE_MS = 10_000;
-/** Beyond these the oldest is closed, so that the next probe is answered. */
+/** Beyond this the oldest is closed, so that the next probe is answered. */
 export const MAX_HEALTH_CONNECTIONS = 64;
 const REASONS = { 200: 'OK', 400: 'Bad Request', 404: 'Not Found', 500: 'Internal Server Error', 503: 'Unavailable' };
 
@@ -24,7 +24,7 @@ interface Answer {
 }
 
 /**
- * `/livez`: the process answers. `/readyz`: it takes requests; NATS, the disk and the API itself have no say in it,
+ * `/livez`: the process answers. `/readyz`: it accepts requests, regardless of NATS, the disk and the API itself,
  * because none of them is a reason to take the Core API out of service. `/metrics`: for Prometheus.
  *
  * One request a connection, read by the proxy's own parser: `node:http` costs 12 MB, because it brings a fetch client.
@@ -74,7 +74,7 @@ export function createHealthServer(metrics: Metrics, isReady: () => boolean): He
 
 const BAD_REQUEST: Answer = { status: 400, body: 'bad request\n' };
 
-/** Calls `done` once, with the target of the first request; undefined when it is none. */
+/** Calls `done` once, with the target of the first request; undefined when it is not a request. */
 function readTarget(socket: Socket, done: (target: string | undefined) => void): void {
   let head = Buffer.alloc(0);
   const onData = (bytes: Buffer) => {
@@ -82,7 +82,7 @@ function readTarget(socket: Socket, done: (target: string | undefined) => void):
     const target = targetIn(head);
     if (target === 'incomplete') return;
     socket.off('data', onData);
-    // The rest is of no interest, but unread bytes would turn the end of the connection into a reset.
+    // The rest does not matter, but unread bytes would turn the end of the connection into a reset.
     socket.resume();
     done(target?.value);
   };

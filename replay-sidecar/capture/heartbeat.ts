@@ -8,7 +8,7 @@ import type { Spool } from './spool/spool.ts';
 import type { Usage } from './usage/usage.ts';
 
 export interface HeartbeatOptions {
-  /** What stays the same as long as the process lives. */
+  /** Fields that stay the same for the life of the process. */
   sidecar: Pick<CoverageReport, 'instance' | 'podUid' | 'podName' | 'namespace' | 'node' | 'release'>;
   publisher: Pick<Publisher, 'probe' | 'publish' | 'connected'>;
   spool: Pick<Spool, 'facts' | 'gaps'>;
@@ -19,9 +19,9 @@ export interface HeartbeatOptions {
 }
 
 export interface Heartbeat {
-  /** Proves the way to the stream and reports, until the signal is aborted. Rejects only with its reason. */
+  /** Proves the way to the stream and reports, until the signal aborts. Rejects only with its reason. */
   run(signal: AbortSignal): Promise<void>;
-  /** Says goodbye if nothing is left to send; whether it was said. For the end of the process: nothing is reported after it. */
+  /** Says goodbye if nothing is left to send; returns whether it did. For process exit: nothing is reported after. */
   sayGoodbye(): Promise<boolean>;
   /** The last test event that came back. */
   readonly probe: CoverageReport['probe'];
@@ -34,7 +34,7 @@ export interface Heartbeat {
 export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   const { sidecar, publisher, spool, usage, clock, logger } = options;
   const startedTime = iso(clock.now());
-  // The next one is there before.
+  // The next one arrives before it expires.
   const timeToLive = `${Math.ceil((2 * options.intervalMs) / 1000)}s`;
   let probe: CoverageReport['probe'] = null;
   let wasWell: boolean | undefined;
@@ -70,7 +70,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   async function send(goodbye: boolean, counted: CoverageReport['usage']): Promise<void> {
     const next = report(goodbye, counted);
     const { spoolId, ...unnamed } = next;
-    // What was reported before the spool had an id is reported under its id from now on.
+    // Anything reported before the spool had an id is reported under its id from now on.
     if (spoolId !== undefined && saidUnnamed) await publish({ ...unnamed, goodbye: true });
     saidUnnamed = spoolId === undefined;
     await publish(next);
@@ -81,7 +81,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
     await publisher.publish(coverageSubject(sidecar.podUid, next.spoolId), JSON.stringify(next));
   }
 
-  /** Whether the report came through. It is sent without a new proof too: its gaps matter all the more then. */
+  /** Whether the report came through. It is sent even without a new proof: its gaps matter all the more then. */
   async function beat(): Promise<boolean> {
     const [proven, reported] = [await errorOf(prove()), await errorOf(send(false, usage.page()))];
     const error = proven ?? reported;
@@ -107,7 +107,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
       }
     },
     async sayGoodbye() {
-      // A report that is on its way would take the goodbye's place.
+      // A report on its way would replace the goodbye.
       isEnding = true;
       await beating;
       const { depth, open, allSentUntil } = spool.facts();

@@ -67,7 +67,7 @@ describe('a long request', () => {
     expect(events.flatMap(({ touched }) => touched.traits)).toEqual(keys);
   });
 
-  it('that ends while it is still read is published all the same', async () => {
+  it('is published even if it ends while it is still being read', async () => {
     const begun = test.begin('PUT traits/bulk/');
     void begun.intent(BULK, 'whole');
     begun.finish(unknown);
@@ -94,7 +94,7 @@ describe('a long request', () => {
     await settled();
   });
 
-  it('of more values than are read is a gap of its environment', async () => {
+  it('with more values than are read is a gap of its environment', async () => {
     const begun = test.begin('PUT traits/bulk/');
     await begun.intent(Buffer.from(`[${'1,'.repeat(200_000)}1]`), 'whole');
     begun.finish(answer(200));
@@ -181,12 +181,12 @@ describe('a query string in another character set', () => {
     expect(test.spool.gaps.list()).toEqual([]);
   });
 
-  it.each(['ibm437', 'utf!7', 'x-cp1252'])('is a gap of its environment where Core takes %s', async (label) => {
+  it.each(['ibm437', 'utf!7', 'x-cp1252'])('is a gap of its environment where Core accepts %s', async (label) => {
     expect(await read(label, 200)).toEqual([]);
     expect(test.spool.gaps.list()).toMatchObject([{ reason: 'bodyUnreadable', scope: [{ clientKey: 'clientkey' }] }]);
   });
 
-  it('is none where Core refuses it', async () => {
+  it('is no gap where Core refuses it', async () => {
     expect(await read('utf!7', 403)).toEqual([]);
     expect(test.spool.gaps.list()).toEqual([]);
   });

@@ -50,7 +50,7 @@ describe('the heap of the sidecar', () => {
     expect(state.collections).toBe(1 + 5);
   });
 
-  it('is not collected again and again when it is larger because it is needed', () => {
+  it('is not collected repeatedly when it is larger because it is needed', () => {
     const { clock, state, keeper } = setUp();
     Object.assign(state, { heap: 120 * MIB, live: 100 * MIB });
     for (let minute = 0; minute < 10; minute++) {

@@ -3,17 +3,17 @@ import { getHeapStatistics } from 'node:v8';
 
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
-/** Gives memory back to the system that nothing needs any more. */
+/** Returns unused memory to the system. */
 export interface MemoryKeeper {
-  /** At once, however long it takes: before the first request nobody waits for it. */
+  /** At once, however long it takes: nothing waits for it before the first request. */
   collect(): void;
   /** After a burst, in a quiet moment; to be called every second or so. */
   tick(): void;
 }
 
-/** The heap of a process, and how busy that is. */
+/** The heap of a process, and how busy the process is. */
 export interface Heap {
-  /** Takes all garbage from the heap and gives its pages back. */
+  /** Collects all garbage from the heap and gives its pages back. */
   collect(): void;
   /** Bytes that the heap has from the system. */
   bytes(): number;
@@ -21,16 +21,16 @@ export interface Heap {
   busyShare(): number;
 }
 
-/** Such a collection holds the event loop up for about a tenth of a second. It must be worth that, */
+/** Such a collection blocks the event loop for about a tenth of a second. It must be worth that, */
 const WORTH_BYTES = 32 * 1024 * 1024;
-/** nobody may have to wait for it, */
+/** it must not make anyone wait, */
 const QUIET_SHARE = 0.2;
-/** and someone who makes burst after burst must not get one after each. */
+/** and a client that causes burst after burst must not trigger one after each. */
 const PAUSE_MS = 60_000;
 
 /**
- * V8 collects when it allocates: an idle process keeps the garbage of its last burst, and the pages that it once grew to,
- * for as long as it lives. Only a collection "of last resort" gives those back, which nothing but `gc()` asks for; without
+ * V8 collects when it allocates: an idle process keeps the garbage of its last burst, and the pages that it once grew
+ * to, for as long as it lives. Only a "last resort" collection gives those back, which only `gc()` triggers; without
  * `--expose-gc` nothing happens.
  */
 export function createMemoryKeeper(clock: Clock, heap: Heap): MemoryKeeper {
@@ -54,7 +54,7 @@ export function createMemoryKeeper(clock: Clock, heap: Heap): MemoryKeeper {
   };
 }
 
-/** That of this process. */
+/** The heap of this process. */
 export function createProcessHeap(): Heap {
   let last = performance.eventLoopUtilization();
   return {

@@ -11,9 +11,9 @@ export interface SidecarMetricSources {
   publisher: Publisher;
   heartbeat: Heartbeat;
   counts: Readonly<CaptureCounts>;
-  /** Errors that were survived, by where they came from. */
+  /** Survived errors, by origin. */
   faults: Readonly<Record<string, number>>;
-  /** Lines of the log that nothing took. */
+  /** Log lines dropped because nothing consumed them. */
   droppedLines(): number;
   clock: Clock;
 }

@@ -42,7 +42,7 @@ async function published() {
 }
 
 describe('createReads', () => {
-  it('publishes reads of identities beyond its capacity at once, each of them', async () => {
+  it('publishes each read of identities beyond its capacity at once', async () => {
     for (const identifier of ['a', 'b', 'c', 'c', 'a', 'c']) (await begin(identifier)).finish(undefined, 'known');
     expect((await published()).map(identifierOf)).toEqual(['a', 'b', 'c', 'c', 'c']);
     reads.flush();
@@ -67,7 +67,7 @@ describe('createReads', () => {
     expect(await readAll(), 'in their next window').toEqual([long[2]]);
   });
 
-  it('has room again for identities that nobody reads any more', async () => {
+  it('has room again for identities that are no longer read', async () => {
     for (const identifier of ['a', 'b']) (await begin(identifier)).finish(undefined, 'known');
     test.clock.advance(windowMs);
     reads.tick();
@@ -92,7 +92,7 @@ describe('createReads', () => {
     under.finish([], 'known');
   });
 
-  it('dates a read by its own beginning, also when another read of the identity was published meanwhile', async () => {
+  it('dates a read by its own beginning, even when another read of the identity was published meanwhile', async () => {
     const [first, second] = [await begin('a'), await begin('a')];
     test.clock.advance(1000);
     first.finish(undefined, 'known');

@@ -10,7 +10,7 @@ import type { Spool } from './spool/spool.ts';
 export interface RequestEvents {
   /** Notes down what the request may touch; undefined when there is nothing to wait for. */
   begin(drafts: readonly DraftEvent[]): Promise<void> | undefined;
-  /** @param drafts what it touched after all; undefined: as begun */
+  /** @param drafts what it actually touched; undefined: same as at the beginning */
   finish(drafts: readonly DraftEvent[] | undefined, outcome: WriteEvent['outcome']): void;
 }
 
@@ -26,15 +26,15 @@ export interface ReadsOptions {
   begin: Spool['begin'];
   clock: Clock;
   windowMs: number;
-  /** Identities in mind at once; beyond this a read is published at once. */
+  /** Identities remembered at once; beyond this a read is published at once. */
   capacity?: number;
-  /** Memory for what is held back; beyond this it is published at once. */
+  /** Memory for reads that are held back; beyond this they are published at once. */
   heldBytes?: number;
 }
 
-/** What a character of an identity's name takes while its reads are held back: two bytes each here and in the spool's intent. */
+/** Memory per character of an identity's name while its reads are held back: two bytes each here and in its intent. */
 const BYTES_PER_CHARACTER = 4;
-/** What else is kept of it. */
+/** Memory for the rest of it. */
 const IDENTITY_BYTES = 500;
 
 /** One identity that reads may create. */
@@ -46,9 +46,9 @@ interface ReadIdentity {
   intent: Promise<Intent> | undefined;
   /** When the reads under way began, epoch milliseconds each, oldest first. */
   readonly underWay: Set<{ readonly beganTime: number }>;
-  /** What is to be published of reads that are over. */
+  /** The event to be published for reads that are over. */
   held: { outcome: WriteEvent['outcome']; observedTime: number } | undefined;
-  /** It has its part of the memory for what is held back. */
+  /** It has its share of the memory for reads that are held back. */
   waits: boolean;
   /** Not to be published before. */
   nextTime: number;
@@ -79,7 +79,7 @@ export function createReads(options: ReadsOptions): Reads {
     if (identity.waits) waitingBytes -= identity.bytes;
     identity.waits = false;
     identity.nextTime = now + windowMs;
-    // Those under way need an intent of their own, and need it before this one ends.
+    // Those under way need their own intent, and need it before this one ends.
     const [oldest] = identity.underWay;
     identity.intent = oldest && begin(identity.drafts, oldest.beganTime);
     if (identity.intent === undefined) identity.drafts = [];
@@ -136,7 +136,7 @@ export function createReads(options: ReadsOptions): Reads {
           read.beganTime = clock.now();
           identity.underWay.add(read);
           if (identity.intent === undefined) {
-            // A copy: V8's parts of a text keep the whole of it, here the head of the request.
+            // A copy: a substring in V8 keeps the whole string alive, here the head of the request.
             identity.drafts = structuredClone(drafts);
             identity.intent = begin(drafts);
           }

@@ -5,7 +5,7 @@ import type { DraftEvent } from './spool/draft.ts';
 
 /** A request, or a part of a long one, and its events. */
 interface RequestPart {
-  /** As far as it is needed after the beginning. */
+  /** The parts that are needed after the beginning. */
   readonly read: ReadRequest;
   readonly events: RequestEvents;
 }
@@ -14,23 +14,23 @@ interface RequestPart {
 export interface RequestParts {
   /** Notes down what the request may touch, part by part; undefined when there is nothing to wait for. */
   begin(reading: ReadRequest | Promise<readonly ReadRequest[]>): Promise<void> | undefined;
-  /** Ends each part that was begun, at once or as soon as it is. */
+  /** Ends each part that was begun, at once or as soon as it has begun. */
   finish(end: (part: RequestPart) => void): void;
 }
 
-/** What a request may touch, and what of it is needed until its end. */
+/** What a request may touch, and the parts of it that are needed until its end. */
 export interface Noted {
   readonly drafts: readonly DraftEvent[];
   readonly uncovered: Uncovered | undefined;
   readonly left: ReadRequest;
 }
 
-/** Ending a part takes little: it joins what is spelled out already. */
+/** Ending a part is cheap: it joins what is already written out. */
 const ENDED_AT_ONCE = 8;
 
 /**
- * @param open events of a part; `uncovered` is a gap, should the process end before the part
- * @param unread what the request may change as long as its parts are not known
+ * @param open events of a part; `uncovered` is a gap if the process ends before the part
+ * @param unread what the request may change while its parts are unknown
  */
 export function createRequestParts(
   open: (uncovered: Uncovered | undefined) => RequestEvents,
@@ -50,7 +50,7 @@ export function createRequestParts(
   }
 
   async function beginAll(reading: Promise<readonly ReadRequest[]>): Promise<void> {
-    // The request goes on when this takes long: until its parts are noted down, nothing may say that all is sent.
+    // The request goes on when this takes long: until its parts are noted down, no report may say that all is sent.
     const whole = open(unread);
     const begun = [whole.begin([])];
     try {
@@ -69,7 +69,7 @@ export function createRequestParts(
     }
   }
 
-  /** What is ended early takes memory no longer. */
+  /** Parts that end early no longer take memory. */
   function endSome(): void {
     if (ending !== undefined) parts.splice(0, ENDED_AT_ONCE).forEach(ending);
   }

@@ -23,27 +23,27 @@ export interface SidecarOptions {
   release: string;
   clock: Clock;
   logger: Logger;
-  /** Lines of the log that were dropped because nothing took them. */
+  /** Log lines dropped because nothing consumed them. */
   droppedLines(): number;
 }
 
 export interface Sidecar {
   /**
-   * Takes requests, whether or not NATS and the spool's disk are there.
+   * Accepts requests, whether or not NATS and the spool's disk are there.
    *
    * @throws when an address cannot be listened on
    */
   start(): Promise<{ proxy: AddressInfo; health: AddressInfo }>;
   /**
-   * Lets requests end, sends what is left and says goodbye; takes `shutdownSeconds` at most, and a second for the disk.
-   * False when calls to the disk are still under way then.
+   * Lets requests end, sends what is left and says goodbye; takes at most `shutdownSeconds`, plus a second for the
+   * disk. False if calls to the disk are still under way then.
    */
   stop(): Promise<boolean>;
-  /** An error that nobody caught: requests go on, and a gap tells that one may have been missed. */
+  /** An uncaught error: requests go on, and a gap reports that one may have been missed. */
   survive(error: unknown): void;
 }
 
-/** A disk that hangs does not keep the API from being served. */
+/** How long the start waits for a disk: one that hangs must not keep the API from being served. */
 const OPEN_MS = 2000;
 const CLOSE_MS = 1000;
 
@@ -56,7 +56,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   const stopping = new AbortController();
   let ready = false;
   let running: Promise<unknown> = Promise.resolve();
-  /** What waits for the disk. */
+  /** Work that waits for the disk. */
   let keepingHouse: Promise<unknown> = Promise.resolve();
 
   const spool = createSpool({
@@ -127,7 +127,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     }
   }
 
-  /** Of their own each, so that a disk that hangs holds up nothing else. They end when the signal is aborted. */
+  /** Separate loops, so that a disk that hangs holds up nothing else. They end when the signal aborts. */
   function runLoops(signal: AbortSignal): void {
     running = Promise.allSettled([
       publisher.run(signal),
@@ -155,7 +155,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       const healthAddress = await health.listen(configuration.healthAddress);
       await Promise.race([spool.open(), clock.sleep(OPEN_MS, stopping.signal)]);
       runLoops(stopping.signal);
-      // Loading leaves more garbage than code, and a heap grown to hold it.
+      // Loading leaves more garbage than code, and a heap that grew to hold it.
       memory.collect();
       const proxyAddress = await proxy.listen(configuration.listenAddress);
       ready = true;
@@ -165,7 +165,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     async stop() {
       const deadline = clock.monotonic() + configuration.shutdownSeconds * 1000;
       ready = false;
-      // Half of the time for requests under way, the rest for what they leave to be sent.
+      // Half of the time for requests under way, the rest for sending their events.
       await proxy.stop(configuration.shutdownSeconds * 500);
       capture.flush();
       await drain(deadline);
@@ -173,7 +173,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       logger.info({ goodbye, ...spool.facts() }, goodbye ? 'all is sent' : 'not all is sent; it stays in the spool');
       stopping.abort();
       await running;
-      // Calls to a disk that hangs may never come back; what the spool has then is as after a crash.
+      // Calls to a disk that hangs may never come back; the spool is then as after a crash.
       const isClosed = await Promise.race([closeSpool(), clock.sleep(CLOSE_MS).then(() => false)]);
       if (!isClosed) logger.error("the spool's disk does not answer; the process ends without it");
       await health.close();

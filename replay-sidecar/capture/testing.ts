@@ -1,4 +1,4 @@
-/** What the tests of the capture share. */
+/** Helpers shared by the tests of the capture. */
 import { Writable } from 'node:stream';
 
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
@@ -10,7 +10,7 @@ import { headOf } from './routes/testing.ts';
 import { drain, eventOf, openSpool, type TestSpool, temporaryFolder } from './spool/testing.ts';
 import { Usage } from './usage/usage.ts';
 
-/** An API that answers every question of ours with this. */
+/** An API that gives this answer to every question of ours. */
 export const answering =
   (status: number): CallUpstream =>
   async () => ({ status, fields: [], body: Buffer.alloc(0) });
@@ -18,7 +18,7 @@ export const answering =
 export const WINDOW_MS = 30_000;
 export const unknown: CaptureOutcome = { kind: 'unknown', why: 'reset' };
 
-/** A capture with a spool in a folder of its own, by a clock that the test moves. */
+/** A capture with a spool in its own folder, by a clock that the test moves. */
 export interface TestCapture extends AsyncDisposable, Pick<TestSpool, 'spool' | 'clock'> {
   readonly capture: FlagsmithCapture;
   readonly usage: Usage;
@@ -79,6 +79,6 @@ export function answer(status: number, json?: unknown): CaptureOutcome {
   return { kind: 'responded', status, fields: [], body, truncated: false };
 }
 
-/** Whom the events are about, or what kind of thing. */
+/** The identities of the events, or their kind of target. */
 export const identifiers = (events: readonly WriteEvent[]) =>
   events.map(({ target }) => (target.kind === 'identity' ? target.identifier : target.kind));

@@ -1,6 +1,6 @@
 /**
- * The manifests beside this file, in Deployments of the shape that Flagsmith's Helm chart 0.81.0 makes, checked by the
- * real API server.
+ * The manifests beside this file, in Deployments as Flagsmith's Helm chart 0.81.0 makes them, checked by the real API
+ * server.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -59,7 +59,7 @@ const RESTRICTED = {
   seccompProfile: { type: 'RuntimeDefault' },
 };
 
-/** The chart's pod: what it makes of these values, and else its defaults. */
+/** The chart's pod for these values, otherwise with its defaults. */
 function podSpec({ api, service }: Values) {
   const { port } = service.api;
   const probe = (path: string) => ({ httpGet: { path, port }, timeoutSeconds: 2 });
@@ -101,7 +101,7 @@ function deployment(spec: PodSpec) {
   };
 }
 
-/** What the sidecar's process makes of the container's environment. */
+/** The configuration that the sidecar's process reads from the container's environment. */
 function configurationOf(given: z.output<typeof container>) {
   const environment = Object.fromEntries(given.env.map(({ name, value }) => [name, value ?? 'from-the-pod']));
   return parseEnvironment(captureConfiguration, environment);
@@ -111,7 +111,7 @@ const VARIANTS = ['flagsmith-values-loopback-api.yaml', 'flagsmith-values-servic
 const variants = VARIANTS.map((name) => [name, values.parse(read(name))] as const);
 
 describe('the manifest of the sidecar', () => {
-  it('configures it completely', () => {
+  it('configures the sidecar completely', () => {
     expect(configurationOf(capture)).toMatchObject({ podName: 'from-the-pod', natsServers: [expect.any(String)] });
   });
 
@@ -138,13 +138,13 @@ describe('the manifest of the sidecar', () => {
     expect(tags).toContain(tagWith(flagsOf(capture.args)));
   });
 
-  it('bounds the heap well below the memory of the container, which Node itself does not', () => {
+  it('limits the heap well below the memory of the container, which Node itself does not', () => {
     const [, heap] = /--max-old-space-size=(\d+)/.exec(capture.args.join(' ')) ?? [];
     const [, limit] = /^(\d+)Mi$/.exec(capture.resources.limits.memory) ?? [];
     expect(Number(heap)).toBeLessThan(Number(limit) / 2);
   });
 
-  it('mounts volumes that are there', () => {
+  it('mounts only volumes that exist', () => {
     const volumes = sidecar.volumes.map(({ name }) => name);
     expect(volumes).toEqual(expect.arrayContaining(capture.volumeMounts.map(({ name }) => name)));
   });
@@ -156,7 +156,7 @@ describe('the manifest of the sidecar', () => {
 });
 
 describe.each(variants)('%s', (_, given) => {
-  it('has the container and the volumes of the manifest, but for the ports', () => {
+  it('has the container and the volumes of the manifest, except for the ports', () => {
     const withoutPorts = (one: z.output<typeof container>) => ({
       ...one,
       env: one.env.filter(({ name }) => !/_(LISTEN|UPSTREAM)_ADDRESS$/.test(name)),
@@ -166,7 +166,7 @@ describe.each(variants)('%s', (_, given) => {
     expect(given.api.terminationGracePeriodSeconds).toBe(sidecar.terminationGracePeriodSeconds);
   });
 
-  it('puts the sidecar where the Service points and the API where the sidecar forwards to', () => {
+  it('puts the sidecar where the Service points, and the API where the sidecar forwards to', () => {
     const [{ env }] = given.api.extraInitContainers as [z.output<typeof container>];
     const { listenAddress, upstreamAddress } = configurationOf({ ...capture, env });
     const bind = given.api.command?.[given.api.command.indexOf('--bind') + 1];
@@ -175,7 +175,7 @@ describe.each(variants)('%s', (_, given) => {
     expect(upstreamAddress.port).not.toBe(listenAddress.port);
   });
 
-  it('has gunicorn trust no address, neither the sidecar nor a network', () => {
+  it('makes gunicorn trust no address, neither the sidecar nor a network', () => {
     const trusted = given.api.extraEnv['FORWARDED_ALLOW_IPS']?.split(',') ?? ['127.0.0.1', '::1'];
     const documentation = new BlockList();
     documentation.addSubnet('192.0.2.0', 24);
@@ -207,7 +207,7 @@ describe('the API server', () => {
     NetworkPolicy: `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies?${dryRun}`,
   };
 
-  it.each(variants)('takes the Deployment that the chart makes of %s, field by field', async (_, given) => {
+  it.each(variants)('accepts the Deployment that the chart makes of %s, field by field', async (_, given) => {
     const answer = await api.create(PATHS['Deployment']!, deployment(podSpec(given)));
     expect(answer).toMatchObject({
       spec: {
@@ -216,13 +216,13 @@ describe('the API server', () => {
     });
   });
 
-  it.each(variants)('takes its pod under the restricted pod security standard (%s)', async (_, given) => {
+  it.each(variants)('accepts its pod under the restricted pod security standard (%s)', async (_, given) => {
     const spec = { ...podSpec(given), serviceAccountName: 'default' };
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'flagsmith-api-1', labels: LABELS }, spec };
     await expect(api.create(PATHS['Pod']!, pod)).resolves.toMatchObject({ kind: 'Pod' });
   });
 
-  it.each(variants)('takes the objects that come with %s', async (_, given) => {
+  it.each(variants)('accepts the objects that come with %s', async (_, given) => {
     for (const object of given.extraObjects) {
       await expect(api.create(PATHS[object.kind]!, object)).resolves.toMatchObject({ kind: object.kind });
     }

@@ -6,22 +6,22 @@ import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 
 /** An event that does not go on by itself, for people; without identifiers and keys. */
 export interface WaitingEvent {
-  /** 0: nobody can tell. */
+  /** 0: unknown. */
   readonly projectId: number;
-  /** When its request began, RFC 3339; undefined when it cannot be read. */
+  /** When its request began, RFC 3339; undefined if unreadable. */
   readonly began: string | undefined;
   readonly why: string;
   readonly event: string | undefined;
   readonly route: string | undefined;
-  /** Of the sidecar. */
+  /** Name of the sidecar. */
   readonly instance: string | undefined;
   readonly bytes: number;
 }
 
 /**
- * The events that failed again and again, or of which nobody can tell the project, the one that was put aside first first.
+ * The events that failed repeatedly or whose project is unknown, in the order in which they were parked.
  *
- * @param most of them at most
+ * @param most how many at most
  * @throws what the NATS client throws
  */
 export async function listWaiting(manager: JetStreamManager, most: number): Promise<WaitingEvent[]> {

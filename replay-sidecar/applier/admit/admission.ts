@@ -14,7 +14,7 @@ import type { Parking } from '../settle/parking.ts';
 import { ForeignMessages } from './foreign-messages.ts';
 import type { MigrationView } from './migrations.ts';
 
-/** An event that is put aside; when it began is unknown of one that cannot be read. */
+/** An event to be parked; its start is unknown when it cannot be read. */
 type Parked = Pick<Delivery, 'held'> & Partial<Pick<Delivery, 'began'>>;
 
 export interface AdmissionOptions {
@@ -22,26 +22,26 @@ export interface AdmissionOptions {
   resolver: Resolver;
   parking: Pick<Parking, 'park'>;
   counts: Counts;
-  /** Publishes the parts of an event that lies in several projects. Never rejects. */
+  /** Publishes the parts of an event that spans several projects. Never rejects. */
   spread(delivery: Delivery, found: Spread): Promise<void>;
-  /** Puts an event that was delivered before into the stream as a message of its own. */
+  /** Republishes an event that was delivered before as a message of its own. */
   renew: Renew;
-  /** Takes events that are to be applied. */
+  /** Accepts events that are to be applied. */
   enqueue(work: Work): void;
   /** Whether a project has as many events in hand as it may. */
   isFull(projectId: number): boolean;
-  /** What is `late` is handled once more after so long. */
+  /** Seconds after which an event parked as `late` is handled again. */
   lateWriteSeconds: number;
   clock: Clock;
   logger: Logger;
 }
 
-/** From a message to a decision: who is it about, and may it be applied? */
+/** From a message to a decision: which project is it about, and may it be applied? */
 export class Admission {
   private readonly options: AdmissionOptions;
   private readonly undecided = new Set<Work>();
   private readonly foreign: ForeignMessages;
-  /** In hand until what was sent for them has arrived, by when that began. */
+  /** Kept in hand until the writes sent for them must have arrived, with the time that wait began. */
   private readonly revisited = new Map<Work, Moment>();
 
   constructor(options: AdmissionOptions) {
@@ -53,7 +53,7 @@ export class Admission {
     });
   }
 
-  /** Takes a message in hand. */
+  /** Takes charge of a message. */
   handle(held: InFlightMessage): void {
     const { resolver, migrations, counts, logger } = this.options;
     if (isProbe(held.message.subject)) {
@@ -86,12 +86,12 @@ export class Admission {
       const waited = [...this.undecided];
       this.undecided.clear();
       for (const work of waited) this.judge(work);
-      // Core may take its time; what is decided by the view does not wait for it.
+      // Core may be slow; decisions that need only the view do not wait for it.
       void this.foreign.settle();
     }
   }
 
-  /** What the view says now; what may not be applied goes its way. */
+  /** Judges by the current view; events that may not be applied are dropped or parked. */
   admit(works: readonly Work[]): { works: readonly Work[]; copying: boolean } {
     let copying = false;
     const admitted = works.filter((work) => {
@@ -102,7 +102,7 @@ export class Admission {
     return { works: admitted, copying };
   }
 
-  /** Puts an event aside; if that does not work out it is delivered again. */
+  /** Parks an event; if that fails, it is delivered again. */
   park(delivery: Parked, projectId: number, reason: ParkReason, more?: ParkDetails): void {
     const { held } = delivery;
     this.store(delivery, projectId, reason, more).catch((error: unknown) => {
@@ -113,8 +113,8 @@ export class Admission {
   }
 
   /**
-   * Has an event handled once more when writes that were sent for it must have arrived. Until then it waits aside; where
-   * there is no room for it, in hand: delivered again it would be in doubt again, and the stream never shorter.
+   * Has an event handled again once the writes sent for it must have arrived. Until then it is parked, or kept in hand
+   * if there is no room: redelivered, it would be in doubt again, and the stream would never get shorter.
    */
   revisit(work: Work): void {
     const { clock, logger } = this.options;
@@ -140,7 +140,7 @@ export class Admission {
     try {
       this.take(delivery, await resolver.resolve(delivery.event));
     } catch (error) {
-      // Stopping gives everything back; whatever else is wrong with it, this event alone has it.
+      // Stopping gives everything back; any other error concerns this event alone.
       if (!delivery.held.isOpen()) return;
       logger.error({ err: error, eventId: delivery.event.id }, 'cannot resolve event target; parked');
       this.park(delivery, 0, 'poison', { detail: String(error) });
@@ -172,7 +172,7 @@ export class Admission {
     else this.options.enqueue(work);
   }
 
-  /** Where the stream has no room it is applied as it is: the stream would never become shorter otherwise. */
+  /** Where the stream has no room, the event is applied as it is: otherwise the stream would never get shorter. */
   private async renew(work: Work): Promise<void> {
     const { renew, enqueue, logger } = this.options;
     const { held, resolution, event } = work;
@@ -189,7 +189,7 @@ export class Admission {
     }
   }
 
-  /** Everything that is not to be applied is on its way when this returns. */
+  /** When this returns, every event that is not to be applied has been dropped or is being parked. */
   private decide(work: Work): 'apply' | 'copying' | 'gone' {
     const { migrations, counts } = this.options;
     if (!migrations.isConfirmed()) return this.wait(work);
@@ -222,7 +222,7 @@ export class Admission {
     held.ack();
   }
 
-  /** The oldest are first. */
+  /** The oldest come first. */
   private judgeSettled(): void {
     const { clock, lateWriteSeconds } = this.options;
     for (const [work, since] of this.revisited) {

@@ -14,12 +14,12 @@ export interface ForeignMessagesOptions {
   migrations: Pick<MigrationView, 'find' | 'isListedSince'>;
   resolver: Pick<Resolver, 'reload' | 'peekProjectId'>;
   counts: Counts;
-  /** Takes one that is not foreign after all. */
+  /** Handles a message that is not foreign after all. */
   handle(held: InFlightMessage): void;
   logger: Logger;
 }
 
-/** Messages of projects without an EdgeMigration, as far as the view goes. */
+/** Messages of projects without an EdgeMigration, according to the view. */
 export class ForeignMessages {
   private readonly options: ForeignMessagesOptions;
   private waiting: Foreign[] = [];
@@ -37,8 +37,8 @@ export class ForeignMessages {
   }
 
   /**
-   * Those go whose projects had no EdgeMigration in a view that was listed after they were delivered, and whose keys were
-   * those projects' after that, too: Core may have given a key that is remembered to another environment.
+   * Drops messages whose projects had no EdgeMigration in a view listed after their delivery, and whose keys still
+   * belonged to those projects after that: Core may have given a remembered key to another environment.
    */
   async settle(): Promise<void> {
     const { resolver, counts, handle, logger } = this.options;
@@ -47,7 +47,7 @@ export class ForeignMessages {
     try {
       await resolver.reload(going.map(({ held }) => held.message.data));
     } catch (error) {
-      // Stopping gives them back; whatever else Core says, it says it of each when it is resolved.
+      // Stopping gives them back; any other answer from Core is repeated for each when it is resolved.
       if (going.some(({ held }) => held.isOpen()))
         logger.warn({ err: error }, 'it cannot be asked whose client keys are');
       for (const { held } of going) held.nak(PARK_AGAIN_MS);
@@ -62,7 +62,7 @@ export class ForeignMessages {
     }
   }
 
-  /** Those of which the view is new enough; of the others some wait on, and some are foreign no more. */
+  /** Those for which the view is recent enough; some of the others keep waiting, and some are no longer foreign. */
   private takeListed(): Foreign[] {
     const { migrations, handle } = this.options;
     const waited = this.waiting;

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createMigrationView } from './migrations.ts';
 
 const clock = createFakeClock();
-/** What the API server does: speaks up by itself, or answers when it is asked. */
+/** The API server: it speaks on its own, or answers when asked. */
 let server: { heardAt: number; answers: boolean; asked: number };
 let stop: AbortController;
 let isNeeded: boolean;
@@ -36,7 +36,7 @@ function start() {
   return migrations;
 }
 
-test('an idle applier is able although its view is too old to decide by, and does not list for that', async () => {
+test('an idle applier is able although its view is too stale to decide by, and does not list for that', async () => {
   const migrations = start();
   for (let second = 0; second < 60; second++) {
     expect(migrations.isAble()).toBe(true);

@@ -13,35 +13,35 @@ import { VIEW_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 export const BY_PROJECT = 'project';
 export const projectsOf = (migration: EdgeMigration): string[] => [String(projectOf(migration))];
 
-/** Beyond this a view says nothing any more (docs/design.md, "Convergence", rule 5). */
+/** An older view decides nothing (docs/design.md, "Convergence", rule 5). */
 const STALE_MS = 10_000;
-/** The API server speaks up about once a minute, so it is asked well before that. */
+/** The API server sends something about once a minute, so it is asked well before that. */
 const ASK_MS = 4000;
 /** A watch that is silent for longer than two and a half minutes is replaced (kubernetes/list-watch.ts). */
 const LOST_MS = 180_000;
 
 /** The EdgeMigrations as this process sees them now. */
 export interface MigrationView {
-  /** By the project's EdgeMigration, if there is one. */
+  /** Judges by the project's EdgeMigration, if there is one. */
   judge(projectId: number, beganTime: number): AdmissionDecision;
   find(projectId: number): EdgeMigration | undefined;
-  /** Projects that have an EdgeMigration in a list that is begun after this call. */
+  /** Projects that have an EdgeMigration in a list begun after this call. */
   listProjects(signal: AbortSignal): Promise<readonly number[]>;
-  /** All that count, one of each project. */
+  /** All that count, one per project. */
   all(): readonly EdgeMigration[];
-  /** How many there are, of whatever state. */
+  /** How many there are, in any state. */
   count(): number;
   /** Whether the view may decide anything. */
   isConfirmed(): boolean;
   /**
-   * Whether events are judged as they come. While nothing is in hand the view is not kept confirmed, as each list is of
-   * all EdgeMigrations: then it is enough that the watch is alive, and that the API server does not leave a question
+   * Whether events are judged as they come. While nothing is in hand the view is not kept confirmed, because each list
+   * covers all EdgeMigrations: then it is enough that the watch is alive and that the API server leaves no question
    * unanswered for longer than a view may be stale.
    */
   isAble(): boolean;
-  /** Whether it was listed after this moment (monotonic), so that what is missing in it was missing then. */
+  /** Whether it was listed after this moment (monotonic), so that what it lacks was missing then. */
   isListedSince(moment: number): boolean;
-  /** Resolves when it was listed after this call; at most one list a second, however many ask. */
+  /** Resolves once it was listed after this call; lists at most once a second, however many ask. */
   refresh(signal: AbortSignal): Promise<void>;
   /** Keeps it confirmed while `isNeeded`. Rejects with the signal's reason. */
   keepConfirmed(isNeeded: () => boolean, signal: AbortSignal): Promise<never>;

@@ -38,17 +38,17 @@ function migration(deadline: number): EdgeMigration {
 }
 
 interface Case {
-  /** Milliseconds since the epoch by NATS's clock, as all times here but the sidecar's. */
+  /** Milliseconds since the epoch by NATS's clock, like all times here except the sidecar's. */
   deadline: number;
-  /** The sidecar dies before the answer, and comes back after so long. */
+  /** The sidecar dies before the answer and comes back after this time. */
   downMs: number;
   /** How far the sidecar's clock is ahead of NATS's. */
   ahead?: number;
-  /** The sidecar is of a release that does not say when it sends. */
+  /** The sidecar's release does not yet report when it sends. */
   isOlder?: boolean;
 }
 
-/** What the applier makes of the one event that a sidecar has. */
+/** The applier's verdict on the only event of a sidecar. */
 async function verdictAfterCrash({ deadline, downMs, ahead = 0, isOlder = false }: Case) {
   const clock = manualClock(0);
   clock.step(ahead);
@@ -66,7 +66,7 @@ async function verdictAfterCrash({ deadline, downMs, ahead = 0, isOlder = false 
   return decideAdmission(migration(deadline), readDelivery({ message } as unknown as InFlightMessage).began);
 }
 
-test('a write before the deadline whose sidecar died before it was answered, and came back after it, is applied', async () => {
+test('a write before the deadline is applied although its sidecar died before the answer and came back late', async () => {
   expect(await verdictAfterCrash({ deadline: MINUTE, downMs: 60 * MINUTE })).toMatchObject({ kind: 'apply' });
 });
 
@@ -79,7 +79,7 @@ test.for<[string, Case]>([
   ['sent after the deadline', { deadline: MINUTE, downMs: 60 * MINUTE }],
   ['sent at once by a sidecar of an earlier release', { deadline: MINUTE, downMs: 10, isOlder: true }],
 ])(
-  'a write of the last minute of the window is applied although its sidecar is five minutes ahead: %s',
+  'a write in the last minute of the window is applied although its sidecar is five minutes ahead: %s',
   async ([, one]) => {
     expect(await verdictAfterCrash({ ...one, ahead: 5 * MINUTE })).toMatchObject({ kind: 'apply' });
   },

@@ -5,14 +5,14 @@ import { convergeShared } from '@edge-migration/identity/shared-stores.ts';
 export interface Applied {
   readonly convergence: Convergence;
   /**
-   * By event: Core lacks what it touched, and the copy may still hold a page in which it was there; so it is to be
-   * handled again when the copy is complete (docs/design.md, "Convergence", rule 3).
+   * Per event: Core lacks what it touched, and the copy may still hold a page that has it; so it is to be handled again
+   * when the copy is complete (docs/design.md, "Convergence", rule 3).
    */
   readonly held: readonly boolean[];
 }
 
 /**
- * Makes one document agree with Core, for all that several events touched.
+ * Makes one document agree with Core in everything that several events touched.
  *
  * @param copying whether the copy may still write
  * @throws as {@link converge}
@@ -43,7 +43,7 @@ function lacks(present: Touched, touched: Touched): boolean {
   );
 }
 
-/** Of `all`, some may be gone. */
+/** Some of `all` may be gone. */
 function lacksAny(present: Touched['traits'], touched: Touched['traits']): boolean {
   return touched === 'all' || [...touched].some((key) => present !== 'all' && !present.has(key));
 }

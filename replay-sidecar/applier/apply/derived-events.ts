@@ -4,19 +4,19 @@ import { type Cursor, derivedId, type Work } from '../consume/delivery.ts';
 /** Makes an event the next page of a fan-out. */
 export interface NextPage {
   readonly cursor: Cursor;
-  /** By which the stream knows it when it is published once more. */
+  /** The stream knows it by this id when it is published again. */
   readonly id: string;
 }
 
 /**
- * The same when the message is delivered once more. Another message with the event begins from the front, as when it has
- * waited for the end of the copy, and must not be cut short because the stream still knows the pages of the first time.
+ * The same on redelivery. Another message with the event starts from the beginning, as after waiting for the end of the
+ * copy, and must not be cut short because the stream still knows the pages of the first run.
  */
 export function nextPage({ event, held }: Work, cursor: Cursor): NextPage {
   return { cursor, id: derivedId(event.id, held.message.seq, JSON.stringify(cursor)) };
 }
 
-/** What names a former key is about the documents under the present one, too. */
+/** An event that names a former key is also about the documents under the present one. */
 export function followersOf({ event, resolution, cursor }: Work): WriteEvent[] {
   const { kind } = resolution;
   if ((kind !== 'identity' && kind !== 'environment') || !resolution.isFormer || cursor !== undefined) return [];
@@ -25,7 +25,7 @@ export function followersOf({ event, resolution, cursor }: Work): WriteEvent[] {
   return [{ ...event, id: derivedId(event.id, 'present key'), target, outcome: atLeastTwice(event) }];
 }
 
-/** Whether the identity is there is all that an event about another environment can say. */
+/** An event about another environment can only say whether the identity is there. */
 export function toHolder({ event, resolution }: Work, environmentId: number): WriteEvent {
   const identifier = resolution.kind === 'identity' ? resolution.identifier : '';
   const target = { kind: 'identity', environment: { environmentId }, identifier } as const;
@@ -34,8 +34,8 @@ export function toHolder({ event, resolution }: Work, environmentId: number): Wr
 }
 
 /**
- * Flagsmith's processes go by a former key for some seconds more. When the event itself is handled again, what follows
- * from it is a duplicate for the stream.
+ * Flagsmith's processes use a former key for some seconds more. When the event itself is handled again, the stream
+ * treats its derived events as duplicates.
  */
 function atLeastTwice({ outcome }: WriteEvent): WriteEvent['outcome'] {
   return outcome === 'known' ? 'unknown' : outcome;

@@ -5,15 +5,15 @@ import type { Delivery, Work } from '../consume/delivery.ts';
 import { MigrationStoppedError } from '../schedule/project-aborts.ts';
 import type { EventRunnerOptions } from './runner.ts';
 
-/** An event may keep the stream from going on for so long; a little more than until most are handled for the second time. */
+/** The longest an event may hold up the stream; a little more than until most are handled for the second time. */
 const MOST_WAIT_MS = 70_000;
 
-/** What becomes of an event once it was worked on. */
+/** Settles events after they were worked on. */
 export function createEndings({ admission: pipeline, counts, publish, now, logger }: EventRunnerOptions) {
   return {
     /**
-     * Done with, unless it is to be handled once more. For minutes it waits aside under its project: in the stream it would
-     * keep all projects from knowing that what was published before them is applied.
+     * Finished, unless it is to be handled again. If that is minutes away, it is parked under its project: in the
+     * stream it would keep all projects from knowing that what was published before them is applied.
      */
     finish(projectId: number, { held }: Pick<Delivery, 'held'>, next: number | undefined): void {
       if (next === undefined) held.ack();
@@ -23,7 +23,7 @@ export function createEndings({ admission: pipeline, counts, publish, now, logge
 
     /**
      * @param more published after the events
-     * @returns false: the stream is full or cannot be reached, which says nothing about the works; they come again
+     * @returns false: the stream is full or unreachable, which says nothing about the works; they come again
      */
     async tryToPublish(
       projectId: number,
@@ -42,7 +42,7 @@ export function createEndings({ admission: pipeline, counts, publish, now, logge
       }
     },
 
-    /** Stopped in the middle, or not ours any more: judged again when it comes back. Otherwise it failed again and again. */
+    /** Stopped midway, or no longer ours: judged again when it comes back. Otherwise it failed repeatedly. */
     giveUp(projectId: number, work: Work, error: unknown): void {
       if (error instanceof MigrationStoppedError || error instanceof DeadlinePassedError) {
         work.held.nak(1);
@@ -53,7 +53,7 @@ export function createEndings({ admission: pipeline, counts, publish, now, logge
       pipeline.park(work, projectId, 'poison', { detail });
     },
 
-    /** Counts a failure that may be tried again. */
+    /** Counts a failure that may be retried. */
     rethrow: (projectId: number) => {
       return (error: unknown): never => {
         counts.of(projectId).failed += 1;

@@ -7,11 +7,11 @@ import { readFanOutPage } from './fan-out.ts';
 import type { Looks } from './looks.ts';
 import type { EventRunnerOptions } from './runner.ts';
 
-/** Makes events of one identity each, or of one project each, of events that concern more. */
+/** Splits events that concern many into events of one identity or one project each. */
 export function createFanOutRunner(options: EventRunnerOptions, looks: Looks, endings: Endings) {
   const { admission: pipeline, counts, repeats, publish, now, logger } = options;
 
-  /** Pages are not repeated by themselves: the event that they come from is. */
+  /** Pages are not repeated themselves: the event that they come from is. */
   const nextFanOut = ({ event, observed, cursor }: Work) =>
     cursor === undefined ? repeats.next(event, observed, now()) : undefined;
 
@@ -27,7 +27,7 @@ export function createFanOutRunner(options: EventRunnerOptions, looks: Looks, en
         if (looks.pauseForHome(work) !== undefined) return undefined;
         return readFanOutPage(options.stores, work, round, stop).catch(endings.rethrow(projectId));
       }, stop);
-      // Also where it was read: that may have been in another region already.
+      // Also for the region it was read from: that may already have been another one.
       const pauseMs = looks.pauseForHome(work);
       if (page === undefined || pauseMs !== undefined) {
         looks.laterElsewhere(projectId, work, pauseMs ?? HAND_AGAIN_MS);
@@ -35,19 +35,19 @@ export function createFanOutRunner(options: EventRunnerOptions, looks: Looks, en
       }
       const events = [...followersOf(work), ...page.events];
       const isPublished = await endings.tryToPublish(projectId, [work], events, async () => {
-        // Behind its page: whoever takes the next one may rely on it.
+        // Published after its page: the process that takes the next one may rely on it.
         if (page.next !== undefined)
           await publish(projectId, { ...work.event, outcome: 'known' }, nextPage(work, page.next));
       });
       if (!isPublished) return;
       counts.of(projectId).fannedOut += 1;
-      // What the copy still writes is in no listing yet (docs/design.md, "Convergence", rule 3).
+      // What the copy is still writing is in no listing yet (docs/design.md, "Convergence", rule 3).
       const isHeld = copying && work.resolution.kind === 'environment' && work.cursor === undefined;
       if (isHeld) pipeline.park(work, projectId, 'copying');
       else endings.finish(projectId, work, nextFanOut(work));
     },
 
-    /** The parts of an event that lies in several projects. Whether there is an EdgeMigration is judged of each, when it comes. */
+    /** The parts of an event that spans several projects. Each is checked for an EdgeMigration when it comes. */
     async spread(delivery: Delivery, { parts, projectId = 0 }: Spread): Promise<void> {
       const { event, observed, held } = delivery;
       if (options.isBusy()) {

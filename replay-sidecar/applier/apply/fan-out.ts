@@ -12,14 +12,14 @@ export interface FanOutPage {
 const PAGE = 500;
 
 /**
- * The next page of what a wide event means for single identities. Each page is a message of its own, so a killed
- * applier repeats one page at most, and other events are handled in between.
+ * The next page of a wide event's effects on single identities. Each page is a message of its own, so a killed applier
+ * repeats one page at most, and other events are handled in between.
  *
- * - environment: every identity of Core, and every document of Edge that Core should have an identity for and has not;
+ * - environment: every identity of Core, and every document of Edge that should have an identity in Core but has none;
  * - feature: every identity of the project that has or had an override of it;
  * - project: each of its environments.
  *
- * @param round of the event, how often it was handled before (repeats.ts)
+ * @param round how often the event was handled before (repeats.ts)
  * @throws the errors of the two stores
  */
 export async function readFanOutPage(
@@ -71,7 +71,7 @@ async function readCorePage(
   };
 }
 
-/** Documents of identities that Core does not have; born on Edge, they stay whatever happens in Core. */
+/** Documents of identities that Core does not have; those born on Edge stay, regardless of Core. */
 async function readEdgePage(
   { core, edge }: Stores,
   { environment, isGone }: Extract<Work['resolution'], { kind: 'environment' }>,
@@ -86,7 +86,7 @@ async function readEdgePage(
     djangoId === undefined ? [] : [identifier],
   );
   const present = isGone ? new Set<string>() : await core.identities.present(environmentId, identifiers, signal);
-  // Whose documents these are could not be told by the key alone once Core does not have it any more.
+  // The key alone could not tell whose documents these are once Core no longer has it.
   const reference = { environmentId, apiKey };
   return {
     events: identifiers

@@ -17,11 +17,11 @@ interface Waiting {
   readonly indexes: ReadonlySet<number>;
 }
 
-/** Applies all that is in hand for one document together. */
+/** Applies everything in hand for one document together. */
 export function createIdentityRunner(options: EventRunnerOptions, looks: Looks, endings: Endings) {
   const { admission: pipeline, counts, repeats, now } = options;
 
-  /** @returns with the region in which it was done; undefined where another one was written before it was over */
+  /** @returns the result and its region; undefined where another region became the written one meanwhile */
   async function applyHere(
     subject: Subject,
     works: readonly Work[],
@@ -35,7 +35,7 @@ export function createIdentityRunner(options: EventRunnerOptions, looks: Looks, 
     return { ...applied, region: (await options.region()) === region ? region : undefined };
   }
 
-  /** Which of several events wait because Edge cannot hold their identity now; what waits goes on when it can. */
+  /** Keeps the events that wait because Edge cannot hold their identity now; they go on when it can. */
   function keepUnstorable(
     projectId: number,
     environmentId: number,
@@ -58,8 +58,8 @@ export function createIdentityRunner(options: EventRunnerOptions, looks: Looks, 
   }
 
   /**
-   * The document's key is not its environment's now (docs/design.md, "Convergence", rule 8). Whoever went by it as the
-   * present one asks again; where another environment has it, what is there is looked at as that one's.
+   * The key is not its environment's now (docs/design.md, "Convergence", rule 8). An event that took it for the present
+   * one is resolved again; where another environment has the key, the document is handled as that one's.
    *
    * @returns false: nothing is done yet
    */
@@ -83,7 +83,7 @@ export function createIdentityRunner(options: EventRunnerOptions, looks: Looks, 
     else looks.finish(projectId, work, found, region);
   }
 
-  /** What becomes of each event once its document agrees with Core. */
+  /** Settles each event once its document agrees with Core. */
   function end(projectId: number, works: readonly Work[], applied: Applied, waiting: Waiting | undefined): void {
     const { convergence, held, found, region } = applied;
     const count = counts.of(projectId);
@@ -92,7 +92,7 @@ export function createIdentityRunner(options: EventRunnerOptions, looks: Looks, 
       count.applied[convergence.outcome] += 1;
       count.lastAppliedTime = now();
       if (!isLook(work.held.message)) options.onApplied(projectId, now() - work.observed);
-      // What else is to be said of it is said then.
+      // Anything else to report about it is reported then.
       if (work.held.isDoubtful()) pipeline.revisit(work);
       else if (held[index]) pipeline.park(work, projectId, 'copying');
       else if (waiting?.indexes.has(index)) {
@@ -129,16 +129,16 @@ export function createIdentityRunner(options: EventRunnerOptions, looks: Looks, 
   };
 }
 
-/** What an application has come to. */
+/** The result of an application. */
 interface Applied {
   readonly convergence: Convergence;
-  /** By event: it waits for the end of the copy. */
+  /** Per event: it waits for the end of the copy. */
   readonly held: readonly boolean[];
   readonly found: RecheckResult;
   readonly region: string | undefined;
 }
 
-/** One write is for all of them: as long as none of them may be another process's, and each is in doubt by it. */
+/** One write serves all of them: while none of them may be another process's, and it puts each in doubt. */
 function fenceOf(works: readonly Work[]): Fence {
   return {
     deadline: { left: () => works.reduce((least, { held }) => Math.min(least, held.left()), Number.POSITIVE_INFINITY) },
@@ -152,10 +152,10 @@ function touchedOf({ resolution }: Work): Touched {
   return resolution.kind === 'identity' ? resolution.touched : NOTHING_TOUCHED;
 }
 
-/** The table and the two indexes that every document is in. */
+/** Every document is in the table and its two indexes. */
 const WRITES_PER_DOCUMENT = 3;
 
-/** About what it cost, by the size of the document that was written. */
+/** Its approximate cost, by the size of the written document. */
 function writeUnitsOf({ outcome, core = {}, written }: Convergence): number {
   const isWhole = outcome === 'inserted' || outcome === 'updated' || outcome === 'replaced' || outcome === 'deleted';
   const document = isWhole ? core : written;

@@ -1,6 +1,6 @@
 /**
- * The scenarios of the protocol's model (identity/testing/protocol-model.ts) with the real code on real stores: every access to
- * a store waits until a scheduler lets it go, in an order that fast-check chooses and can repeat.
+ * The scenarios of the protocol's model (identity/testing/protocol-model.ts) with the real code on real stores: every
+ * access to a store waits until a scheduler lets it go, in an order that fast-check chooses and can repeat.
  */
 
 import { resolveConflict, type Stores } from '@edge-migration/identity/converge.ts';
@@ -32,7 +32,7 @@ const TRAIT: Touched = { traits: new Set(['plan']), overrides: new Set() };
 const EXISTENCE: Touched = { traits: new Set(), overrides: new Set() };
 const subject = () => ({ environment: on.environment, identifier: IDENTIFIER });
 
-/** The same stores; each access is one step. */
+/** The same stores, with each access as one step. */
 function stepwise(scheduler: Scheduler): Stores {
   const { core, edge } = on.stores;
   const { identities } = edge;
@@ -95,7 +95,7 @@ function statements(write: string, id: number): { sql: string[]; touched: Touche
   }
 }
 
-/** Calls that are under way at the same time overlap in the stores, so a client that was overtaken tries again. */
+/** Concurrent calls overlap in the stores, so a client that was overtaken tries again. */
 async function writeAsEdgeClient(): Promise<void> {
   for (let isWritten = false; !isWritten; ) {
     const found = await on.stores.edge.identities.get(KEY);
@@ -124,7 +124,7 @@ async function prepare(before: string): Promise<void> {
   if (before.includes('trait')) await execute(on.databaseUrl, setTrait('before'));
 }
 
-/** Whether the scenario can happen: nobody deletes what is not there. */
+/** Whether the scenario can happen: only what exists can be deleted. */
 function isPossible(writes: string, before: string): boolean {
   let present = before.includes('core');
   for (const write of writes) {
@@ -138,11 +138,11 @@ function isPossible(writes: string, before: string): boolean {
 interface Variant {
   /** Every event comes twice. */
   isTwice: boolean;
-  /** Reads and writes of several handlers go together. */
+  /** Several handlers share their reads and writes. */
   isShared: boolean;
 }
 
-/** Core's and Edge clients' writes, the events that follow from them, and the copy, all at once. */
+/** Core's and Edge clients' writes, their events and the copy, all at once. */
 async function play(scheduler: Scheduler, writes: string, { isTwice, isShared }: Variant): Promise<void> {
   const own = stepwise(scheduler);
   const using = isShared ? shareStores(own, { signal, isOutage: () => false }) : own;
@@ -190,7 +190,7 @@ async function play(scheduler: Scheduler, writes: string, { isTwice, isShared }:
   while (waited < running.length) await scheduler.waitFor(running[waited++]!);
 }
 
-test('in any order of steps Edge ends as Core says, and what Edge clients wrote stays', {
+test('in any order of steps Edge ends up as Core says, and what Edge clients wrote stays', {
   timeout: 240_000,
 }, async () => {
   const befores = ['', 'core', 'core trait', 'edge', 'edge core', 'edge core trait'] as const;

@@ -6,46 +6,46 @@ import type { Admission } from '../admit/admission.ts';
 import { findHeldIn, isLook, type Work } from '../consume/delivery.ts';
 import type { Counts } from '../report/counts.ts';
 
-/** What is asked where Edge's tables are in several regions. */
+/** What looks need to know where Edge's tables are in several regions. */
 export interface RecheckOptions {
   admission: Pick<Admission, 'park'>;
   counts: Counts;
   /**
-   * Milliseconds after which what was applied is looked at again, because a write of another region may have taken its
-   * place; undefined where what was written is final.
+   * Milliseconds after which what was applied is looked at again, because a write in another region may have replaced
+   * it; undefined where writes are final.
    */
   lookAfter(): number | undefined;
-  /** Whether the project's replay window closed so long ago that looks are not repeated any more. */
+  /** Whether the project's replay window closed so long ago that looks are no longer repeated. */
   isOver(projectId: number): boolean;
   /** The region of Edge that is written. */
   region(): Promise<string>;
   /** Compares a document in other regions with what the region that is written has. */
   elsewhere: OtherRegions['compare'];
   isResting: OtherRegions['isResting'];
-  /** Whether Edge is written in another region than the home region. */
+  /** Whether Edge is written in a region other than the home region. */
   isAway(): boolean;
   /** By the stream's clock, milliseconds since the epoch. */
   now(): number;
 }
 
-/** What a look has found: `overtaken` where something was to be written. */
+/** The result of a look: `overtaken` where something had to be written. */
 export type RecheckResult = 'overtaken' | Agreement;
 
 const MOST_LOOK_PAUSE_MS = 300_000;
 
-/** As which a look is counted. */
+/** How each result of a look is counted. */
 const COUNTED = { same: 'held', differs: 'elsewhere', unreachable: 'elsewhere', overtaken: 'overtaken' } as const;
 
-/** Looks at what was applied, on tables of several regions (docs/design.md, "Convergence", rule 10). */
+/** Looks again at what was applied, on tables of several regions (docs/design.md, "Convergence", rule 10). */
 export function createLooks({ admission: pipeline, counts, now, ...options }: RecheckOptions) {
   function later(projectId: number, work: Work, pauseMs: number, heldIn?: string): void {
     pipeline.park(work, projectId, 'repeat', { due: Math.ceil((now() + pauseMs) / 1000), look: true, heldIn });
   }
 
   /**
-   * A region may be apart for hours: the longer ago an event was, the less often it is looked at.
+   * A region may be cut off for hours: the older an event is, the less often it is looked at.
    *
-   * @param heldIn the region that is right, while another one is not
+   * @param heldIn the region that is right while another one is not
    */
   function laterElsewhere(projectId: number, work: Work, pauseMs: number, heldIn?: string): void {
     later(projectId, work, Math.max(pauseMs, Math.min(MOST_LOOK_PAUSE_MS, (now() - work.observed) / 4)), heldIn);
@@ -54,10 +54,7 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Re
   return {
     laterElsewhere,
 
-    /**
-     * Events of one identity of which there is nothing to be seen but what a region has that does not answer now are put
-     * aside again.
-     */
+    /** Events of one identity that need nothing but the state of a region that does not answer now are parked again. */
     async postpone(projectId: number, works: readonly Work[]): Promise<boolean> {
       const pauseMs = options.lookAfter();
       const regions = new Set(works.map(({ held }) => (held.isDoubtful() ? undefined : findHeldIn(held.message))));
@@ -68,7 +65,7 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Re
       return true;
     },
 
-    /** What the other regions have, where that decides whether events are done with. */
+    /** Compares with the other regions, where that decides whether events are done. */
     async compare(
       { environment, identifier }: Subject,
       works: readonly Work[],
@@ -78,18 +75,18 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Re
       const isLooked = works.some(({ held }) => held.isOpen() && isLook(held.message));
       if (!isLooked || options.lookAfter() === undefined) return 'same';
       const { region } = here;
-      // Which of the two the document is of cannot be told.
+      // There is no telling which of the two regions the document is from.
       if (region === undefined) return 'unreachable';
       const owner = { apiKey: environment.apiKey, identifier };
       return options.elsewhere(owner, compositeKey(owner.apiKey, identifier), { ...here, region }, touched);
     },
 
     /**
-     * An event is done with once a look at the document has found nothing to write, in each region that is looked into.
-     * What Edge clients write to the same traits again and again looks as if it had overtaken ours: once the window has
-     * closed Edge is the master, and that ends.
+     * An event is done once a look at the document has found nothing to write, in each region that is checked. Repeated
+     * writes by Edge clients to the same traits look as if they had overtaken ours: once the window has closed Edge is
+     * the master, and that ends.
      *
-     * @param region in which it was looked at; undefined where that cannot be told
+     * @param region where it was looked at; undefined where that is unknown
      */
     finish(projectId: number, work: Work, found: RecheckResult, region: string | undefined): void {
       const pauseMs = options.lookAfter() ?? 0;
@@ -105,9 +102,9 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Re
     },
 
     /**
-     * What lists the documents of an environment waits for the home region: others may lack some that it has.
+     * Listing an environment's documents waits for the home region: others may lack some of its documents.
      *
-     * @returns milliseconds until it is tried again; undefined where it need not wait
+     * @returns milliseconds until it is retried; undefined where it need not wait
      */
     pauseForHome: (work: Work) => (listsEdge(work) && options.isAway() ? options.lookAfter() : undefined),
   };
@@ -115,7 +112,7 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Re
 
 export type Looks = ReturnType<typeof createLooks>;
 
-/** Whether the page of a fan-out is one of Edge's documents. */
+/** Whether this page of a fan-out lists Edge's documents. */
 function listsEdge({ resolution, cursor }: Work): boolean {
   return resolution.kind === 'environment' && (resolution.isGone || cursor?.from === 'edge');
 }

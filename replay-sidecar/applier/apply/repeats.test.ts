@@ -28,7 +28,7 @@ test.each<Case>([
   ['background', PROJECT, 605, undefined, 2],
   // Parked for weeks: once is enough.
   ['background', PROJECT, 2_000_000, undefined, 2],
-])('%s, %o: handled after %i s, next at %s s, round %i', (outcome, target, seconds, next, round) => {
+])('%s, %o: an event handled after %i s is next due at %s s, in round %i', (outcome, target, seconds, next, round) => {
   const now = NOON + seconds * 1000;
   const event = { outcome, target, touched: { traits: [], overrides: [] } } as unknown as WriteEvent;
   expect(repeats.next(event, NOON, now)).toBe(next === undefined ? undefined : NOON + next * 1000);
@@ -44,14 +44,14 @@ test('an override that came from another identity is looked at again', () => {
   expect(repeats.next({ ...event, target: stayed }, NOON, NOON)).toBeUndefined();
 });
 
-test('the name that an identity has got is looked at again when no request can know the former one any more', () => {
+test('a new name of an identity is looked at again once no request can still know the former one', () => {
   const touched = { traits: [], overrides: [], moved: true };
   const event = { outcome: 'known', target: IDENTITY, touched } as unknown as WriteEvent;
   expect(repeats.next(event, NOON, NOON)).toBe(NOON + 65_000);
   expect(repeats.next(event, NOON, NOON + 65_000)).toBeUndefined();
 });
 
-test('where the API may work longer on a request, what it may still do is waited for longer', () => {
+test('a longer time limit of the API lengthens the wait for what a request may still do', () => {
   const event = {
     outcome: 'unknown',
     target: IDENTITY,

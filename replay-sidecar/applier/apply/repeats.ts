@@ -4,21 +4,21 @@ import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 /** Flagsmith's background tasks are over by then. */
 const AFTER_TASKS_MS = 605_000;
 
-/** When events are handled more than once. Pure, and no state is kept: an event stays until it was handled after its last time. */
+/** When events are handled more than once. Pure and stateless: an event stays until it was handled the last time. */
 export interface Repeats {
   /**
-   * When, in milliseconds since the epoch, an event is to be handled once more, after it was handled at `now`; undefined:
-   * it is done with.
+   * When, in milliseconds since the epoch, an event that was handled at `now` is to be handled again; undefined: it is
+   * done.
    */
   next(event: WriteEvent, observedTime: number, now: number): number | undefined;
-  /** How many of these times have passed at `now`: 0 at first. Ids of what the event is fanned out into differ by it. */
+  /** How many of these times have passed at `now`, at first 0. The ids of derived events depend on it. */
   round(event: WriteEvent, observedTime: number, now: number): number;
 }
 
 /**
- * What concerns a whole environment is always handled again: names of environments are cached for less than that. So is
- * the name that an identity has got, and the identity that an override has got: a request that had looked it up by its
- * former one may still delete it.
+ * Events about a whole environment are always handled again: environment names are cached for less time than that. So
+ * are a new name of an identity and an override that an identity has received: a request that looked it up by its
+ * former name may still delete it.
  */
 export function createRepeats(apiTimeoutSeconds: number): Repeats {
   const afterRequest = afterRequestMs(apiTimeoutSeconds);

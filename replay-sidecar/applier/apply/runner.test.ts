@@ -31,7 +31,7 @@ const ADA: CoreIdentity = {
   overrideWinner: 'latestLiveFrom',
 };
 
-/** Edge's document of her, from before. */
+/** Edge's earlier document of her. */
 const DOCUMENT: Item = {
   composite_key: { S: 'key_ada' },
   environment_api_key: { S: 'key' },
@@ -41,7 +41,7 @@ const DOCUMENT: Item = {
   identity_features: { L: [] },
 };
 
-/** Core as far as it says what it has of her. */
+/** A Core that only answers what it has of her. */
 const coreOf = (keyed: Core['identities']['keyed']) => ({ identities: { keyed } });
 const found = (identity: CoreIdentity, holder = environment.id) =>
   coreOf(async () => ({ holder, identity, size: 100 }));
@@ -139,7 +139,7 @@ function createParts(isListed = false, others: Others = {}) {
   return { parked, runner };
 }
 
-/** @returns what was put aside */
+/** @returns the parked events */
 async function apply(works: readonly Work[], isListed: boolean) {
   const { parked, runner } = createParts(isListed);
   await runner.apply(PROJECT, works);
@@ -156,12 +156,12 @@ test('an event that lists an identity that Edge cannot hold waits again after ea
   });
   markListing(retried);
   expect(await apply([work(retried)], true)).toEqual([LISTED]);
-  // Also after it has waited for something else on its way.
+  // Also after it has waited for another reason on its way.
   const back = keepHeaders({ subject: `identity.parked.${PROJECT}.overflow`, time: new Date(0), headers: retried });
   expect(await apply([work(back)], true)).toEqual([LISTED]);
 });
 
-test('of other events, one that touched nothing that Edge cannot hold waits only while its identity is not listed', async () => {
+test('an event that touched nothing that Edge cannot hold waits only while its identity is not listed', async () => {
   expect(await apply([work()], false)).toEqual([LISTED]);
   const other = work();
   expect(await apply([other], true)).toEqual([]);
@@ -185,7 +185,7 @@ test.each([
   for (const pause of pauses) expect(pause).toBeLessThan(70_000);
 });
 
-test('what is written of an identity that Edge cannot hold as a whole counts towards the limit of its project', async () => {
+test('a write for an identity that Edge cannot hold as a whole counts towards the limit of its project', async () => {
   const traits: CoreIdentity['traits'] = [...ADA.traits, { id: 2, key: 'age', type: 'int', value: 37 }];
   const between = {
     clock: systemClock,
@@ -199,7 +199,7 @@ test('what is written of an identity that Edge cannot hold as a whole counts tow
   expect(charged).toEqual([3, 0]);
 });
 
-test('a fan-out that begins once more is not cut short by its first pages, and a page that comes again adds none', async () => {
+test('a fan-out that begins again is not cut short by its first pages, and a repeated page adds none', async () => {
   const between = { clock: systemClock, core: EMPTY_CORE } as unknown as Stores;
   const ids: (string | undefined)[] = [];
   const publish: EventRunnerOptions['publish'] = async (_, __, page) => void ids.push(page?.id);
@@ -217,11 +217,11 @@ test('a fan-out that begins once more is not cut short by its first pages, and a
   expect(later).not.toBe(first);
 });
 
-describe('while another region than the home region is written, a fan-out', () => {
+describe('a fan-out while a region other than the home region is written', () => {
   const edge = { identities: { listEnvironment: async () => ({ documents: [], next: 'ada' }) } };
   const between = { clock: systemClock, core: EMPTY_CORE, edge } as unknown as Stores;
 
-  /** A page of it, and what is parked and published; `isGone`: Core does not have the environment any more. */
+  /** A page of it, and what is parked and published; `isGone`: Core no longer has the environment. */
   function createFanOut(others: Others) {
     const pages: (Cursor | undefined)[] = [];
     const publish: EventRunnerOptions['publish'] = async (_, __, page) => void pages.push(page?.cursor);
@@ -247,7 +247,7 @@ describe('while another region than the home region is written, a fan-out', () =
   test.each([
     ['documents of Edge', FROM_EDGE, false],
     ['the documents of an environment that Core has deleted', undefined, true],
-  ])('waits with a page of %s until it is back, and goes on from there once', async (_, cursor, isGone) => {
+  ])('waits with a page of %s until the home region is back, and resumes there once', async (_, cursor, isGone) => {
     let isAway = true;
     const { parked, pages, run } = createFanOut({ isAway: () => isAway });
     expect(await run(cursor, isGone)).toBe(false);
@@ -258,13 +258,13 @@ describe('while another region than the home region is written, a fan-out', () =
     expect({ parked, pages }).toEqual({ parked: [LOOK], pages: [next] });
   });
 
-  test('does not wait with a page of what Core has', async () => {
+  test("does not wait with a page of Core's identities", async () => {
     const { parked, pages, run } = createFanOut({ isAway: true });
     expect(await run({ ...FROM_EDGE, from: 'core' })).toBe(true);
     expect({ parked, pages }).toEqual({ parked: [], pages: [FROM_EDGE] });
   });
 
-  test('is not done with by a page that was listed there because the home region had become silent', async () => {
+  test('is not finished by a page listed in another region because the home region had gone silent', async () => {
     let isAway = false;
     const listEnvironment = async () => {
       isAway = true;
@@ -277,7 +277,7 @@ describe('while another region than the home region is written, a fan-out', () =
   });
 });
 
-describe('what follows from an event is handled again after 65 s, because requests may go by the former key until then', () => {
+describe('an event derived for another key is handled again after 65 s, because requests may use the former key until then:', () => {
   const edge = { identities: { get: async () => undefined } };
   const under = (holder: number) => ({ ...stores, edge, core: found(ADA, holder) });
 
@@ -297,7 +297,7 @@ describe('what follows from an event is handled again after 65 s, because reques
   });
 });
 
-describe('on tables of several regions a look that had to write', () => {
+describe('a look on tables of several regions', () => {
   const identity = { ...ADA, traits: [{ id: 2, key: 'age', type: 'int', value: 37 }] };
   const between = {
     clock: systemClock,
@@ -314,22 +314,22 @@ describe('on tables of several regions a look that had to write', () => {
     return { parked, isDone: looking.isDone() };
   }
 
-  test('tells nothing of how late events are applied', async () => {
+  test('that had to write does not report how late events are applied', async () => {
     const lags: number[] = [];
     await look(false, { between, onApplied: (_, lag) => void lags.push(lag) });
     expect(lags).toEqual([]);
   });
 
-  test('is followed by another one', async () => {
+  test('that had to write is followed by another look', async () => {
     const due = expect.any(Number);
     expect(await look(false)).toEqual({ parked: [{ projectId: PROJECT, reason: 'repeat', due }], isDone: false });
   });
 
-  test('is the last one when the window has long closed, however often Edge clients write what it looks at', async () => {
+  test('that had to write is the last one when the window has long closed, however often Edge clients write the same', async () => {
     expect(await look(true)).toEqual({ parked: [], isDone: true });
   });
 
-  test('is followed by another one also where it found nothing to write any more before it was over', async () => {
+  test('that had to write is followed by another look even if its retry finds nothing left to write', async () => {
     let document = DOCUMENT;
     let failures = 1;
     const edge = {
@@ -357,7 +357,7 @@ describe('on tables of several regions a look that had to write', () => {
     core: found({ ...ADA, traits: [] }),
   } as unknown as Stores;
 
-  test('nor one after which another region lacks it, or cannot be asked; one that all regions agree with is', async () => {
+  test('is followed by another one if a region lacks the document or cannot be asked, but not if all regions agree', async () => {
     const due = expect.any(Number);
     const waiting = { parked: [{ projectId: PROJECT, reason: 'repeat', due, heldIn: 'home' }], isDone: false };
     expect(await look(false, { between: equal, elsewhere: 'differs' })).toEqual(waiting);
@@ -365,24 +365,24 @@ describe('on tables of several regions a look that had to write', () => {
     expect(await look(false, { between: equal })).toEqual({ parked: [], isDone: true });
   });
 
-  test('a region that lacks it, or cannot be asked, is waited for also when the window has long closed', async () => {
+  test('is repeated for a region that lacks the document or cannot be asked, even when the window has long closed', async () => {
     expect(await look(true, { between: equal, elsewhere: 'differs' })).toMatchObject({ isDone: false });
     expect(await look(true, { between: equal, elsewhere: 'unreachable' })).toMatchObject({ isDone: false });
   });
 
-  test('one during which another region came to be written is none', async () => {
+  test('does not count if another region becomes the written one meanwhile', async () => {
     const regions = ['us-east-2', 'eu-west-2'];
     const region = () => regions.shift() ?? 'eu-west-2';
     expect(await look(false, { between: equal, region })).toMatchObject({ isDone: false });
     expect(await look(false, { between: equal, region })).toMatchObject({ isDone: true });
   });
 
-  test('nothing that another region than the home region was written in is over before that is written again', async () => {
+  test('is not the last one while a region other than the home region is written', async () => {
     expect(await look(true, { between, isAway: true })).toMatchObject({ isDone: false });
     expect(await look(true, { between: equal, elsewhere: 'differs', isAway: true })).toMatchObject({ isDone: false });
   });
 
-  test('that waits for a region that does not answer costs nothing where the region that is written was right', async () => {
+  test('that waits for a silent region costs nothing if the written region was right', async () => {
     let reads = 0;
     const core = coreOf(async () => {
       reads += 1;
@@ -392,14 +392,14 @@ describe('on tables of several regions a look that had to write', () => {
     const resting = { ...counting, isResting: true };
     expect(await look(false, resting, 0, 'home')).toMatchObject({ parked: [{ heldIn: 'home' }], isDone: false });
     expect(reads).toBe(0);
-    // It was another region then, or the silent one answers.
+    // Another region was right then, or the silent one answers.
     expect(await look(false, resting, 0, 'away')).toMatchObject({ parked: [{ heldIn: 'home' }] });
     expect(reads).toBe(1);
     await look(false, counting, 0, 'home');
     expect(reads).toBe(2);
   });
 
-  test('the longer ago the event was, the later the next look at another region is, five minutes at most', async () => {
+  test('comes later the older the event is while a region is silent, after five minutes at most', async () => {
     const pauses: number[] = [];
     for (const age of [0, 400_000, 86_400_000]) {
       const now = Date.now();

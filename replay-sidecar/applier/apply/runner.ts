@@ -22,21 +22,21 @@ export interface EventRunnerOptions extends RecheckOptions {
   parking: Pick<Parking, 'isListed' | 'wake'>;
   patience: EventRetry;
   repeats: Repeats;
-  /** Resolves when the stream has what follows from an event. */
+  /** Resolves when the stream has the derived event. */
   publish(projectId: number, event: WriteEvent, page?: NextPage): Promise<void>;
-  /** What is known of an environment by its id or key is out of date. */
+  /** What is remembered of an environment, by id or key, is out of date. */
   forget(environmentId: number): void;
   /** A document was written. */
   wrote(key: string): void;
   /** Whether the stream of events is long: then nothing is added to it. */
   isBusy(): boolean;
-  /** Told how late an event is when it has been applied, in milliseconds; not of looks, before which it was. */
+  /** Receives how late an event was applied, in milliseconds; not for looks, whose events were applied before. */
   onApplied(projectId: number, lagMs: number): void;
   logger: Logger;
   signal: AbortSignal;
 }
 
-/** Carries out what was admitted: all that is in hand for one document together, or one page of a fan-out. */
+/** Applies admitted events: everything in hand for one document together, or one page of a fan-out. */
 export function createRunner(options: EventRunnerOptions) {
   const looks = createLooks(options);
   const endings = createEndings(options);

@@ -13,7 +13,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Consumer } from './consumer.ts';
 import type { InFlightMessage } from './in-flight.ts';
 
-// Servers are killed and start again; a busy machine takes its time for that.
+// Servers are killed and restarted, which takes a while on a busy machine.
 vi.setConfig({ testTimeout: 120_000 });
 
 const APPLIER = { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30, lateWriteSeconds: 65 };
@@ -47,7 +47,7 @@ async function open(): Promise<NatsConnection> {
 interface Applier extends AsyncDisposable {
   readonly inbox: Consumer;
   readonly connection: NatsConnection;
-  /** What was delivered under this text, the last time. */
+  /** The last message delivered with this text. */
   get(text: string): Promise<InFlightMessage>;
 }
 
@@ -77,13 +77,13 @@ async function startApplier(settings = APPLIER): Promise<Applier> {
   };
 }
 
-/** At once: one that was open before may still have to connect again. */
+/** At once: a connection opened earlier may still have to reconnect. */
 const publish = async (text: string) => {
   const client = jetstream(await open());
   await waitFor(() => client.publish(EVENT_SUBJECT, text).catch(() => undefined), { for: 'the stream to take it' });
 };
 
-/** The earlier copy of NATS's data comes back, as after a crash that took the end of the stream, or from a backup. */
+/** The earlier copy of NATS's data comes back, as after a crash that lost the end of the stream, or from a backup. */
 const data = () => join(folder, 'jetstream');
 const copyData = () => cpSync(data(), `${data()}-earlier`, { recursive: true });
 async function restoreData(): Promise<void> {
@@ -93,7 +93,7 @@ async function restoreData(): Promise<void> {
 }
 
 async function texts(): Promise<string[]> {
-  // On a connection of its own: a request on one that has not noticed the restart yet has no answer.
+  // On its own connection: a request on one that has not noticed the restart yet gets no answer.
   const connection = await open();
   const { streams } = await jetstreamManager(connection);
   const { state } = await streams.info(STREAM);
@@ -105,10 +105,10 @@ async function texts(): Promise<string[]> {
 }
 
 describe('an event that was in hand when NATS lost the end of the stream', () => {
-  // What comes only when NATS has waited in vain for an answer comes too late for these tests.
+  // A delivery that comes only after NATS has waited in vain for an answer is too late for these tests.
   const PATIENT = { ...APPLIER, ackWaitSeconds: 3600 };
 
-  test('is not acknowledged any more: its sequence is another event now, which comes at once', async () => {
+  test('is no longer acknowledged: its sequence is another event now, which comes at once', async () => {
     await ensureApplierStreams(manager, PATIENT);
     copyData();
     await using applier = await startApplier(PATIENT);
@@ -127,7 +127,7 @@ describe('an event that was in hand when NATS lost the end of the stream', () =>
     await waitFor(async () => (await texts()).length === 0, { for: 'the acknowledgement of the new one' });
   });
 
-  test('takes no room any more, and nothing speaks for it', async () => {
+  test('no longer takes any room, and nothing speaks for it', async () => {
     await ensureApplierStreams(manager, PATIENT);
     copyData();
     await using applier = await startApplier(PATIENT);
@@ -141,7 +141,7 @@ describe('an event that was in hand when NATS lost the end of the stream', () =>
   });
 });
 
-test('an event of a stream that was deleted acknowledges none of the one that was made in its place', async () => {
+test('an event of a deleted stream does not acknowledge one of the stream that was made in its place', async () => {
   await using applier = await startApplier();
   await publish('old');
   const old = await applier.get('old');
@@ -151,7 +151,7 @@ test('an event of a stream that was deleted acknowledges none of the one that wa
   const fresh = await applier.get('new');
   expect(fresh.message.seq).toBe(old.message.seq);
   old.ack();
-  // Also by an applier that has not noticed anything.
+  // Nor does an applier that has not noticed anything.
   const { consumer, streamSequence, timestampNanos } = old.message.info;
   const place = [STREAM, consumer, 1, streamSequence, 1, timestampNanos, 0].join('.');
   applier.connection.publish(`$JS.ACK.${place}`, '+ACK');
@@ -161,7 +161,7 @@ test('an event of a stream that was deleted acknowledges none of the one that wa
   await waitFor(async () => (await texts()).length === 0, { for: 'the acknowledgement of the new one' });
 });
 
-test('the consumer that an earlier release made is used for as long as its stream is there', async () => {
+test('an applier uses the consumer made by an earlier release for as long as its stream is there', async () => {
   await manager.consumers.add(STREAM, { durable_name: EARLIER_CONSUMER, ack_policy: AckPolicy.Explicit });
   await using applier = await startApplier();
   await publish('one');
@@ -170,18 +170,18 @@ test('the consumer that an earlier release made is used for as long as its strea
   expect((await manager.consumers.list(STREAM).next()).map(({ name }) => name)).toEqual([EARLIER_CONSUMER]);
 });
 
-test('of a backlog of large events no more are in hand than there is room for', async () => {
+test('an applier has no more large events of a backlog in hand than there is room for', async () => {
   await ensureApplierStreams(manager, APPLIER);
   for (let index = 0; index < 40; index++) await publish(`${index} `.padEnd(60_000));
   await using applier = await startApplier();
-  // 358,400 bytes are the room of a window of 100, which holds five of them and is not full then.
+  // 358,400 bytes are the room of a window of 100, which holds five of them without being full.
   await waitFor(() => applier.inbox.held.size >= 6, { for: 'the room to be taken' });
   const { created } = await manager.streams.info(STREAM);
   expect((await findConsumer(manager, created))?.num_pending).toBe(34);
 });
 
-describe('an event that NATS delivers as if for the first time, because a crash took the memory of its delivery', () => {
-  /** Delivered to an applier, of which NATS knows nothing any more. */
+describe('an event that NATS delivers as if for the first time, because a crash lost the memory of its delivery,', () => {
+  /** Delivered to an applier, of which NATS no longer knows anything. */
   async function deliverAndForget(): Promise<void> {
     await ensureApplierStreams(manager, APPLIER);
     {
@@ -208,7 +208,7 @@ describe('an event that NATS delivers as if for the first time, because a crash 
     expect([second.message.redelivered, second.isDoubtful()]).toEqual([false, true]);
   });
 
-  test('is in doubt for processes that start later, and what comes into the stream since then is not', async () => {
+  test('is in doubt for processes that start later, while events that enter the stream after the crash are not', async () => {
     await deliverAndForget();
     {
       await using applier = await startApplier();
@@ -249,7 +249,7 @@ describe('an event that was naked', () => {
     return waitFor(async () => (await applier.get(text)) !== before && applier.get(text), { for: 'its next delivery' });
   };
 
-  test('is in no doubt when it comes back to the process that naked it in none', async () => {
+  test('is not in doubt when it comes back to the process that naked it without an unanswered write', async () => {
     await using applier = await startApplier();
     await publish('event');
     const first = await applier.get('event');
@@ -277,7 +277,7 @@ describe('an event that was naked', () => {
     expect((await other.get('event')).isDoubtful()).toBe(true);
   });
 
-  test('is in doubt when NATS may have lost its count in between', async () => {
+  test('is in doubt when NATS may have lost its delivery count in between', async () => {
     await using applier = await startApplier();
     await publish('event');
     const first = await applier.get('event');

@@ -11,9 +11,9 @@ import type { Witness } from './witness.ts';
 export interface ConsumerOptions {
   connection: NatsConnection;
   settings: ApplierStreamSettings & { window: number; lateWriteSeconds: number };
-  /** Told the stream's time before the first event is taken. */
+  /** Receives the stream's time before the first event is taken. */
   store: Pick<StoreClock, 'notice'>;
-  /** Told every message. */
+  /** Sees every message. */
   witness: Pick<Witness, 'see'>;
   clock: Clock;
   logger: Logger;
@@ -24,15 +24,15 @@ const FETCH_MS = 1000;
 type Handle = (held: InFlightMessage) => void;
 
 /**
- * What this process has in hand of the stream of events: fetches while there is room, and speaks for whatever is held
- * longer, so that nobody else gets it meanwhile. Replicas compete; a message whose holder dies or stands still comes
- * again, and is not answered by the one that stood still.
+ * This process's share of the stream of events: fetches while there is room, and speaks for messages that are held
+ * longer, so that no other process gets them meanwhile. Replicas compete; a message whose holder dies or stalls comes
+ * again, and is not answered by the stalled one.
  */
 export class Consumer {
   private readonly options: ConsumerOptions;
   private readonly inFlight: InFlight;
   private fetching: ConsumerMessages | undefined;
-  /** Of what was fetched last. */
+  /** The link of the last fetch. */
   private way: Link | undefined;
 
   constructor(options: ConsumerOptions) {
@@ -47,7 +47,7 @@ export class Consumer {
     return this.inFlight.held;
   }
 
-  /** Takes messages until the signal is aborted, and gives back what is in hand then. Rejects with its reason. */
+  /** Takes messages until the signal aborts, then gives back what is in hand. Rejects with its reason. */
   async run(signal: AbortSignal, handle: Handle): Promise<void> {
     // It ends with the connection.
     void this.followConnection();
@@ -58,16 +58,16 @@ export class Consumer {
     }
   }
 
-  /** The stream is not the one that it was: nothing that is in hand now is answered. */
+  /** The stream is not the same any more: nothing in hand now is answered. */
   drop(): void {
     this.inFlight.dropAll();
-    // Whatever it still brings would be let go of, too.
+    // Anything it still delivers would be let go of, too.
     void this.fetching?.close();
   }
 
   /**
-   * What is being fetched ends with the connection. The library would ask for it once more on the next one, and what came
-   * by it then would be let go of until NATS has waited in vain for an answer.
+   * A fetch ends with its connection. The library would repeat it on the next one, and its messages would be let go of
+   * until NATS has waited in vain for an answer.
    */
   private async followConnection(): Promise<void> {
     for await (const { type } of this.options.connection.status()) {
@@ -105,7 +105,7 @@ export class Consumer {
     for (;;) {
       const link = await this.roomOn(signal);
       if (!(await this.prepare(link, manager, info.name))) continue;
-      // NATS counts from when it sends a message, and that may be long before it is read here.
+      // NATS counts from when it sends a message, which may be long before it is read here.
       const asked = momentOf(clock);
       const messages = await consumer.fetch({ max_messages: inFlight.room(), expires: FETCH_MS });
       this.fetching = messages;
@@ -115,7 +115,7 @@ export class Consumer {
       try {
         for await (const message of messages) {
           witness.see({ sequence: message.seq, time: message.time.getTime() });
-          // One that waited here while the connection broke has come by another way than the present one.
+          // A message that waited here while the connection broke came by another link than the present one.
           if (inFlight.isCurrent(link)) handle(inFlight.hold(message, link, asked));
         }
       } finally {
@@ -124,7 +124,7 @@ export class Consumer {
     }
   }
 
-  /** Asks what NATS may have forgotten, before anything is fetched in a new way. @returns false when that is no more */
+  /** Asks what NATS may have forgotten, before the first fetch on a link. @returns false when that link is gone */
   private async prepare(link: Link, manager: JetStreamManager, name: string): Promise<boolean> {
     const { inFlight, way } = this;
     if (way !== undefined && inFlight.isCurrent(way)) return true;
@@ -134,7 +134,7 @@ export class Consumer {
     return true;
   }
 
-  /** Once there is a connection, and room for more. */
+  /** Resolves once there is a connection and room for more. */
   private async roomOn(signal: AbortSignal): Promise<Link> {
     for (;;) {
       signal.throwIfAborted();
@@ -156,7 +156,7 @@ export class Consumer {
       if (spoken.length === 0) continue;
       const moment = momentOf(clock);
       for (const one of spoken) one.message.working();
-      // Once the server has answered it has read what was sent before.
+      // Once the server has answered, it has read what was sent before.
       connection.flush().then(
         () => spoken.forEach((one) => void one.claim(moment)),
         () => {},

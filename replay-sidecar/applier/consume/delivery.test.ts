@@ -33,7 +33,7 @@ function event(clientKey: string, identifier: string, route: string) {
   });
 }
 
-test('the client key is found in any event, whatever its other texts look like', () => {
+test('the client key is found in any event, whatever its other strings contain', () => {
   const wild = fc.oneof(
     fc.string({ unit: 'binary', minLength: 1, maxLength: 60 }).map((text) => text.replaceAll('\0', '0')),
     fc.constantFrom('"clientKey":"other"', '\\"clientKey":"other', '{"clientKey":"other"}', '\\', '"'),
@@ -41,7 +41,7 @@ test('the client key is found in any event, whatever its other texts look like',
   fc.assert(
     fc.property(wild, wild, (clientKey, identifier) => {
       const found = findClientKey(bytes(JSON.stringify(event(clientKey, identifier, 'sdk.identify'))));
-      // What has escapes is left to a parser.
+      // A key with escapes is left to a parser.
       const isPlain = JSON.stringify(clientKey) === `"${clientKey}"`;
       expect(found).toBe(isPlain ? clientKey.toWellFormed() : undefined);
     }),
@@ -49,7 +49,7 @@ test('the client key is found in any event, whatever its other texts look like',
 });
 
 test.each(['', '{}', '{"target":{"kind":"feature"}}', '{"clientKey":7}', '{"clientKey":"cut', 'no JSON at all'])(
-  'there is none in %s',
+  'no client key is found in %s',
   (text) => {
     expect(findClientKey(bytes(text))).toBeUndefined();
   },
@@ -59,7 +59,7 @@ const NOW = Date.parse('2026-01-01T00:00:00Z');
 
 const EVENT = event('key', 'ada', 'sdk.identify');
 
-/** A message as NATS delivers it; only what is read of it. */
+/** A message as NATS delivers it; only the parts that are read. */
 function held(subject: string, payload: unknown, fields = headers()): InFlightMessage {
   const data = payload instanceof Uint8Array ? payload : bytes(JSON.stringify(payload));
   const message: Partial<JsMsg> = { subject, data, headers: fields, seq: 1, time: new Date(NOW) };
@@ -108,7 +108,7 @@ describe('an event from a sidecar is refused by itself', () => {
     expect(() => readDelivery(held(EVENT_SUBJECT, payload))).toThrow(UnreadableEventError);
   });
 
-  test('for bytes that are no UTF-8, which would otherwise name another identity', () => {
+  test('for bytes that are not UTF-8, which would otherwise name another identity', () => {
     const data = bytes(JSON.stringify(EVENT));
     data[data.indexOf(0x61, data.indexOf(0x7b) + 60)] = 0xff;
     expect(() => readDelivery(held(EVENT_SUBJECT, data))).toThrow(UnreadableEventError);
@@ -118,13 +118,13 @@ describe('an event from a sidecar is refused by itself', () => {
     expect(() => readDelivery(held(EVENT_SUBJECT, new Uint8Array(100_000)))).toThrow('bytes');
   });
 
-  test('with a reason that is short however much is wrong', () => {
+  test('with a short reason, however much is wrong', () => {
     const payload = touched({ traits: Array.from({ length: 5000 }, () => 7) });
     expect(() => readDelivery(held(EVENT_SUBJECT, payload))).toThrow(/^.{1,1000}$/);
   });
 });
 
-test('what Core can store and a clock of the same day passes', () => {
+test('an event that Core can store and a same-day clock has stamped is accepted', () => {
   const payload = {
     ...EVENT,
     target: { kind: 'identity', environment: { clientKey: '🗝'.repeat(100) }, identifier: '🧑'.repeat(2000) },
@@ -133,22 +133,22 @@ test('what Core can store and a clock of the same day passes', () => {
   expect(readDelivery(held(EVENT_SUBJECT, payload)).event.target).toEqual(payload.target);
 });
 
-describe('what only appliers may say', () => {
+describe('a statement that only appliers may make', () => {
   const derived = { ...EVENT, target: { kind: 'environment', environment: { environmentId: 1, apiKey: 'former' } } };
   const cursor = { from: 'edge', round: 1, after: 'ada' } as const;
 
-  test('is believed of an event that an applier derived', () => {
+  test('is believed in an event that an applier derived', () => {
     const { event, cursor: read } = readDelivery(held(derivedSubject(1), derived, derivedHeaders(cursor)));
     expect(event).toEqual(derived);
     expect(read).toEqual(cursor);
   });
 
-  test('is not believed on the subject of the sidecars, whatever the headers say', () => {
+  test('is not believed on the subject of the sidecars, whatever the other headers say', () => {
     expect(() => readDelivery(held(EVENT_SUBJECT, derived, derivedHeaders(cursor)))).toThrow(UnreadableEventError);
     expect(readDelivery(held(EVENT_SUBJECT, EVENT, derivedHeaders(cursor))).cursor).toBeUndefined();
   });
 
-  test("a sidecar's event remains a claim when it comes once more", () => {
+  test('remains a claim when an event from a sidecar is published again', () => {
     const kept = keepHeaders({ subject: EVENT_SUBJECT, time: new Date(NOW), headers: derivedHeaders(cursor) });
     expect(kept.keys()).toEqual([STORED_HEADER]);
     const { event, cursor: read } = readDelivery(held(derivedSubject(1), derived, kept));
@@ -156,7 +156,7 @@ describe('what only appliers may say', () => {
     expect(read).toBeUndefined();
   });
 
-  test('that it lists an identity, and so needs no room of a quota, is not believed of a sidecar, then or later', () => {
+  test('is not believed of a sidecar, then or later, if it says that an event needs no room of a quota', () => {
     const headers = derivedHeaders(undefined);
     markListing(headers);
     expect(isListing({ subject: derivedSubject(1), headers })).toBe(true);
@@ -165,7 +165,7 @@ describe('what only appliers may say', () => {
     expect(isListing({ subject: 'identity.parked.1.overflow', headers: kept })).toBe(false);
   });
 
-  test('is asked of Core once more where an applier of an earlier release, which marked nothing, has said it', () => {
+  test('is checked with Core again where an applier of an earlier release, which marked nothing, has made it', () => {
     const target = { kind: 'identity', environment: { environmentId: 1, apiKey: 'former' }, identifier: 'ada' };
     for (const subject of [derivedSubject(1), 'identity.parked.1.copying']) {
       const { event } = readDelivery(held(subject, { ...EVENT, target }));
@@ -173,7 +173,7 @@ describe('what only appliers may say', () => {
     }
   });
 
-  test('remains so when an event that an applier derived was put aside and comes back', () => {
+  test('remains believed when an event that an applier derived is parked and comes back', () => {
     const aside = keepHeaders({ subject: derivedSubject(1), time: new Date(NOW), headers: derivedHeaders(cursor) });
     const back = keepHeaders({ subject: 'identity.parked.1.suspended', time: new Date(NOW), headers: aside });
     expect(back.get(CURSOR_HEADER)).toBe(JSON.stringify(cursor));

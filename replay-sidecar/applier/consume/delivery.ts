@@ -17,7 +17,7 @@ import type { InFlightMessage } from './in-flight.ts';
 const round = z.int().min(0).max(9);
 const after = z.string().max(4000).nullable();
 
-/** Where a fan-out goes on; in the header {@link CURSOR_HEADER}. */
+/** Where a fan-out continues; in the header {@link CURSOR_HEADER}. */
 const cursor = z.discriminatedUnion('from', [
   z.strictObject({ from: z.literal('core'), round, after }),
   z.strictObject({ from: z.literal('edge'), round, after }),
@@ -25,14 +25,14 @@ const cursor = z.discriminatedUnion('from', [
 export type Cursor = z.infer<typeof cursor>;
 export const CURSOR_HEADER = 'Edge-Migration-Cursor';
 
-/** Marks what appliers made themselves. Everything else in the stream is a claim, whatever its headers say. */
+/** Marks what appliers made themselves. Everything else in the stream is a claim, regardless of its headers. */
 const DERIVED_HEADER = 'Edge-Migration-Derived';
 
-/** A message of one of the streams, with the event in it. */
+/** A message of one of the streams that carries an event. */
 interface Carrier {
   readonly subject: string;
   readonly headers: MsgHdrs | undefined;
-  /** When the stream that it is in stored it. */
+  /** When its current stream stored it. */
   readonly time: Date;
 }
 
@@ -45,8 +45,8 @@ export function derivedHeaders(cursor: Cursor | undefined): MsgHdrs {
 }
 
 /**
- * Set when an event goes on that waited because Edge could not hold its identity. While it is on its way the parking
- * stream may no longer, or by an older look still, list the identity: this event is the list.
+ * Set when an event that waited because Edge could not hold its identity goes on. While it is on its way the parking
+ * stream may no longer list the identity, or may still list it by an older look: this event is the list.
  */
 const LISTING_HEADER = 'Edge-Migration-Listing';
 
@@ -59,8 +59,8 @@ export function isListing(carrier: Pick<Carrier, 'subject' | 'headers'>): boolea
 }
 
 /**
- * Set when an event was put aside that had been delivered before: whatever it waits for, a write of the process that had
- * it may still be carried out.
+ * Set when an event is parked that had been delivered before: regardless of why it waits, a write of the process that
+ * had it may still be carried out.
  */
 const DOUBTED_HEADER = 'Edge-Migration-Doubted';
 
@@ -73,12 +73,12 @@ export function isDoubted(carrier: Pick<Carrier, 'subject' | 'headers'>): boolea
 }
 
 /**
- * Set when an event waits to be looked at again, after it was applied on tables of several regions: it is done with if
- * nothing is left to write then.
+ * Set when an event waits for another look after it was applied on tables of several regions: it is done if nothing is
+ * left to write then.
  */
 const LOOK_HEADER = 'Edge-Migration-Look';
 
-/** Of a look: the region that was found to have what was touched, while another one had not. */
+/** Of a look: the region that was found to have what was touched, while another one did not. */
 const HELD_IN_HEADER = 'Edge-Migration-Held-In';
 
 export function markLook(fields: MsgHdrs, heldIn?: string): void {
@@ -94,7 +94,7 @@ export function isLook(carrier: Pick<Carrier, 'subject' | 'headers'>): boolean {
   return isOurs(carrier) && carrier.headers?.get(LOOK_HEADER) === 'true';
 }
 
-/** Set when an event goes on to be tried once more that may come back to its place: it has its room there already. */
+/** Set when an event that may come back to its place goes on for another try: it already has its room there. */
 const TRIED_HEADER = 'Edge-Migration-Tried';
 
 export function markTried(fields: MsgHdrs): void {
@@ -105,7 +105,7 @@ export function isTried(carrier: Pick<Carrier, 'subject' | 'headers'>): boolean 
   return isOurs(carrier) && carrier.headers?.get(TRIED_HEADER) === 'true';
 }
 
-/** Of a message's headers, those that are the event's own, for when it is published once more: a claim remains one. */
+/** The event's own headers among a message's, for publishing it again: a claim remains one. */
 export function keepHeaders(carrier: Carrier): MsgHdrs {
   const fields = headers();
   const kept = isDerived(carrier) ? [DERIVED_HEADER, CURSOR_HEADER] : [SENT_HEADER];
@@ -118,7 +118,7 @@ export function keepHeaders(carrier: Carrier): MsgHdrs {
   return fields;
 }
 
-/** When the stream of events had it first: what is put aside, and brought back, is stored again each time. */
+/** When the stream of events first had it: parking it and bringing it back stores it again each time. */
 export function storedTime(carrier: Carrier): number {
   const first = isOurs(carrier) ? parseTime(carrier.headers?.get(STORED_HEADER)) : undefined;
   return first ?? carrier.time.getTime();
@@ -138,12 +138,12 @@ export interface Delivery {
   readonly held: InFlightMessage;
   readonly event: WriteEvent;
   /**
-   * Milliseconds since the epoch by the stream's clock: when its request began, as far as the event tells, and when its
+   * Milliseconds since the epoch by the stream's clock: when its request began, as far as the event says, and when its
    * end was seen.
    */
   readonly began: number;
   readonly observed: number;
-  /** Of a page of a fan-out other than the first. */
+  /** Set on every page of a fan-out except the first. */
   readonly cursor: Cursor | undefined;
 }
 
@@ -152,7 +152,7 @@ export interface Work extends Delivery {
   readonly resolution: Extract<Resolution, { projectId: number }>;
 }
 
-/** The message is no event of ours; it can never be handled. */
+/** The message is not an event of ours; it can never be handled. */
 export class UnreadableEventError extends Error {
   override readonly name = 'UnreadableEventError';
 }
@@ -162,8 +162,8 @@ const QUOTE = 0x22;
 
 /**
  * The client key that an event names, without reading the event: parsing it is half of what a dropped one would cost.
- * Within a string of JSON quotes are escaped, so what looks like the key's name is one. Undefined when there is none, or
- * when it has escapes itself.
+ * JSON escapes quotes within a string, so what looks like the key's name is one. Undefined when there is none, or when
+ * it contains escapes itself.
  */
 export function findClientKey(data: Uint8Array): string | undefined {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
@@ -175,16 +175,16 @@ export function findClientKey(data: Uint8Array): string | undefined {
   return key?.includes('\\') ? undefined : key;
 }
 
-/** Sidecars keep to 64 KB; derived events name the same parts under another target. */
+/** Sidecars stay within 64 KB; derived events name the same parts under another target. */
 const MOST_BYTES = 96 * 1024;
 /** No two clocks differ by more; an event from further ahead would wait in the stream until then. */
 const AHEAD_MS = 24 * 60 * 60 * 1000;
-/** What clocks of one installation differ by, and a message is under way. */
+/** Covers the clock differences within one installation, plus a message's transit time. */
 const RIGHT_MS = 1000;
 
 /**
- * Reads an event and judges each of its fields, so that nothing behind it meets a value that a store refuses: one such
- * value would fail the query of all that are asked for together.
+ * Reads an event and checks each of its fields, so that later steps meet no value that a store refuses: one such value
+ * would fail the query for all that are batched with it.
  *
  * @throws UnreadableEventError; its message holds paths and rules, no values
  */
@@ -212,7 +212,7 @@ function timesOf({ beganTime, observedTime }: WriteEvent, message: Carrier): Eve
   return readTimes({ began: Math.min(Date.parse(beganTime ?? observedTime), observed), observed }, sent, stored);
 }
 
-/** What follows from an event has its times; those of a clock that is right are left as they are. */
+/** A derived event has its times; those from a correct clock are left unchanged. */
 function moveTo({ began, observed }: EventTimes, event: WriteEvent): WriteEvent {
   const isRight = Math.abs(observed - Date.parse(event.observedTime)) < RIGHT_MS;
   if (isRight && Math.abs(began - Date.parse(event.beganTime ?? event.observedTime)) < RIGHT_MS) return event;
@@ -238,7 +238,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** An array of thousands may have thousands of them. */
+/** An array of thousands may have thousands of problems. */
 const MOST_PROBLEMS = 5;
 
 function parse<T>(schema: z.ZodType<T>, value: unknown): T {
@@ -250,7 +250,7 @@ function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   throw new UnreadableEventError(problems.join('; '));
 }
 
-/** The id of an event that others follow from: the same whenever it is made again. */
+/** The id of an event that is derived from others: the same each time it is made. */
 export function derivedId(...parts: readonly (string | number)[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 43);
 }

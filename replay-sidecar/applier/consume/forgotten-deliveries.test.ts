@@ -7,7 +7,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createForgottenDeliveries } from './forgotten-deliveries.ts';
 
-// The server starts again.
+// The server restarts.
 vi.setConfig({ testTimeout: 60_000 });
 
 let nats: Nats;
@@ -52,7 +52,7 @@ async function look({ milliseconds = 65_000, isOther = false, clock = createFake
   return forgotten;
 }
 
-test('a server that was never down has forgotten nothing', async () => {
+test('a server that was never down has forgotten no delivery', async () => {
   await publish();
   expect((await look()).includes(1)).toBe(false);
   await take();
@@ -60,7 +60,7 @@ test('a server that was never down has forgotten nothing', async () => {
   expect((await look()).includes(2)).toBe(false);
 });
 
-test('what the stream had when NATS was started again may have been delivered, and what has come since was not', async () => {
+test('a message in the stream when NATS restarted may have been delivered, and a later one was not', async () => {
   await publish();
   await take();
   await publish();
@@ -70,7 +70,7 @@ test('what the stream had when NATS was started again may have been delivered, a
   expect([forgotten.includes(2), forgotten.includes(3)]).toEqual([true, false]);
 });
 
-test('so it is for a process that asks only when another one has got something since', async () => {
+test('a message counts as forgotten also for a process that asks only when another one has got something since', async () => {
   await publish();
   await take();
   await publish();
@@ -81,7 +81,7 @@ test('so it is for a process that asks only when another one has got something s
   expect((await look()).includes(3)).toBe(true);
 });
 
-test('what a consumer that was made again has delivered before is forgotten, too', async () => {
+test('deliveries of a consumer that was made again count as forgotten, too', async () => {
   await publish();
   await take();
   await publish();
@@ -91,7 +91,7 @@ test('what a consumer that was made again has delivered before is forgotten, too
   expect((await look()).includes(2)).toBe(true);
 });
 
-test('it is in doubt for as long as a write of before may arrive, by the process as by NATS', async () => {
+test('a forgotten delivery is in doubt for as long as an earlier write may arrive, by the clocks of the process and of NATS', async () => {
   await publish();
   await take();
   await publish();
@@ -106,7 +106,7 @@ test('it is in doubt for as long as a write of before may arrive, by the process
   expect((await look({ milliseconds: 1 })).includes(2)).toBe(false);
 });
 
-test('a process that has come to another server asks nobody else', async () => {
+test('a process that has switched to another server asks no other process', async () => {
   await publish();
   expect((await look({ isOther: true })).includes(1)).toBe(true);
 });

@@ -4,14 +4,14 @@ import type { ConsumerInfo, JetStreamManager, StreamState } from '@nats-io/jetst
 import { z } from 'zod';
 
 /**
- * What NATS delivers as if for the first time although somebody may have had it: it writes down what it has delivered a
- * moment later, and a crash takes that with it.
+ * Messages that NATS delivers as if for the first time although a process may have had them: it stores its deliveries a
+ * moment later, and a crash loses that.
  */
 export interface ForgottenDeliveries {
   /**
-   * To be called before anything is fetched in a new way.
+   * To be called before the first fetch on a new link.
    *
-   * @param isOther the server is another one than before, or has started since
+   * @param isOther the server is a different one, or has restarted since
    * @throws what the client library throws
    */
   look(manager: JetStreamManager, consumer: string, isOther: boolean): Promise<void>;
@@ -19,17 +19,17 @@ export interface ForgottenDeliveries {
   includes(sequence: number): boolean;
 }
 
-/** What the first one that asks after a start of NATS tells all others, in the consumer's metadata. */
+/** Shared in the consumer's metadata by the first process that asks after a start of NATS. */
 const MARK = 'edge-migration-forgotten';
 const mark = z.object({
-  /** The last sequence that the stream had given then. */
+  /** The last sequence that the stream had assigned then. */
   sequence: z.int().min(0),
   /** By the clock of NATS, milliseconds since the epoch. */
   time: z.number(),
 });
 type Mark = z.infer<typeof mark>;
 
-/** @param milliseconds after so long no write of earlier can arrive any more */
+/** @param milliseconds time after which no earlier write can still arrive */
 export function createForgottenDeliveries(clock: Clock, milliseconds: number): ForgottenDeliveries {
   let until: { readonly sequence: number; readonly since: Moment; readonly milliseconds: number } | undefined;
 
@@ -59,7 +59,7 @@ export function createForgottenDeliveries(clock: Clock, milliseconds: number): F
   };
 }
 
-/** It was at work before, and has delivered nothing since it was started, or made. */
+/** It was at work before, and has delivered nothing since it was started or made. */
 function hasForgotten({ delivered }: ConsumerInfo, { messages, last_seq }: StreamState): boolean {
   const isQuiet = (delivered.last_active as unknown) === undefined;
   return isQuiet && (delivered.consumer_seq > 0 || messages < last_seq);

@@ -6,7 +6,7 @@ import { isDoubted } from './delivery.ts';
 import { createForgottenDeliveries, type ForgottenDeliveries } from './forgotten-deliveries.ts';
 import { createOwnNaks, type OwnNaks } from './own-naks.ts';
 
-/** A message that was delivered to this process and not yet answered. */
+/** A message that was delivered to this process and is not answered yet. */
 export interface InFlightMessage {
   readonly message: JsMsg;
   /** Monotonic milliseconds. */
@@ -14,33 +14,33 @@ export interface InFlightMessage {
   /** Not yet answered, and still to be. */
   isOpen(): boolean;
   /**
-   * Milliseconds for which nobody else gets it. Zero or less: another process may have it by now. Nothing may be written
-   * for it any more, and {@link ack} and {@link nak} say nothing to NATS: the answer would count for that process.
+   * Milliseconds for which no other process gets it. Zero or less: another may have it by now. Nothing may be written
+   * for it then, and {@link ack} and {@link nak} send nothing to NATS: their answer would count for that process.
    */
   left(): number;
   /** A write for it was sent and not answered, or may have been. */
   doubt(): void;
   /**
-   * A write for it may still be carried out at some later time: such a one, or one of a process that had it before. What
-   * this process itself naked, in no doubt, is in none if nobody else had it since.
+   * A write for it may still be carried out later, by this process or one that had it before. A message that this
+   * process naked without such a write is not doubtful if no other process had it since.
    */
   isDoubtful(): boolean;
-  /** So much time has passed since that such a write has arrived, if it ever does, and so has an earlier answer. */
+  /** Enough time has passed for such a write, and for an earlier answer, to have arrived if they ever do. */
   settle(): void;
   /** It was delivered before: an answer to that may still come, and would count for this one. */
   isShared(): boolean;
-  /** It is done with, for all replicas. */
+  /** It is done, for all replicas. */
   ack(): void;
   /** It is to be delivered again, to any replica, after this time. */
   nak(milliseconds: number): void;
 }
 
-/** What one event of the window may take; larger ones count as several. */
+/** Room that one event of the window may take; larger ones count as several. */
 export const BYTES_PER_EVENT = 4096;
 /** Share of the window that may be taken while more is fetched. */
 const FETCH_BELOW = 7 / 8;
 
-/** The way that a message came: by this connection to the server, and before anything happened to the stream. */
+/** How a message came: over this connection to the server, and before anything happened to the stream. */
 export interface Link {
   readonly server: string;
   readonly client: number;
@@ -50,19 +50,19 @@ export interface Link {
 export interface InFlightOptions {
   readonly connection: Pick<NatsConnection, 'info' | 'isClosed' | 'flush'>;
   readonly ackWaitMs: number;
-  /** Events in hand at most. */
+  /** Most events in hand. */
   readonly window: number;
-  /** For so long a write that was sent may still arrive. */
+  /** Time within which a write that was sent may still arrive. */
   readonly lateWriteMs: number;
   readonly clock: Clock;
 }
 
 /**
- * All that is in hand.
+ * Everything in hand.
  *
  * NATS acknowledges by sequence alone. A server that was down may have lost the end of the stream, or come back with an
- * earlier copy of it, and given the sequence to another event since. So what came before a reconnect, or before the
- * stream could not be fetched from, is let go of without an answer, and comes again.
+ * earlier copy of it, and have given the sequence to another event since. So messages from before a reconnect, or from
+ * before the stream could not be fetched from, are let go of without an answer, and come again.
  */
 export class InFlight {
   readonly held = new Set<HeldMessage>();
@@ -92,7 +92,7 @@ export class InFlight {
     return isSame && !this.connection.isClosed();
   }
 
-  /** By which messages come now; undefined while there is no connection, or no room. */
+  /** The link of new messages; undefined while there is no connection, or no room. */
   openLink(): Link | undefined {
     this.dropStale();
     const { server_id, client_id } = this.connection.info ?? {};
@@ -101,13 +101,13 @@ export class InFlight {
     return isFull ? undefined : { server: server_id, client: client_id, round: this.round };
   }
 
-  /** As many messages as there is room for, however large they are: they come all at once. */
+  /** Room for messages of any size: they come all at once. */
   room(): number {
     const { window, held, bytes } = this;
     return Math.max(1, Math.min(window - held.size, Math.floor((this.mostBytes() - bytes) / MAX_MESSAGE_BYTES)));
   }
 
-  /** @param claimed since then at least it is ours */
+  /** @param claimed it is ours from then on at the latest */
   hold(message: JsMsg, link: Link, claimed: Moment): InFlightMessage {
     const one = new HeldMessage(this, message, link, claimed);
     this.held.add(one);
@@ -115,21 +115,21 @@ export class InFlight {
     return one;
   }
 
-  /** @returns false for one that is not in hand any more */
+  /** @returns false if it is no longer in hand */
   letGo(one: HeldMessage): boolean {
     if (!this.held.delete(one)) return false;
     this.bytes -= one.message.data.length;
     return true;
   }
 
-  /** Nothing that is in hand now is answered. */
+  /** Leaves everything in hand now unanswered. */
   dropAll(): void {
     this.round += 1;
     this.ownNaks.forget();
     this.dropStale();
   }
 
-  /** Lets go of what came by another way than the present one. */
+  /** Lets go of what came by a link other than the present one. */
   dropStale(): void {
     for (const one of this.held) if (!this.isCurrent(one.link)) this.letGo(one);
   }
@@ -143,7 +143,7 @@ export class InFlight {
     this.isConnected = isConnected;
   }
 
-  /** Resolves when the server has read what was sent up to now; many ask at the same time. */
+  /** Resolves when the server has read what was sent up to now; shared by concurrent callers. */
   flushSoon(): Promise<void> {
     this.flushing ??= Promise.resolve().then(() => {
       this.flushing = undefined;
@@ -152,19 +152,19 @@ export class InFlight {
     return this.flushing;
   }
 
-  /** That may be in hand while more is fetched. */
+  /** Most bytes in hand while more is fetched. */
   private mostBytes(): number {
     return FETCH_BELOW * this.window * BYTES_PER_EVENT;
   }
 }
 
-/** One of them. Thousands are in hand at once, so they share their functions. */
+/** One message. Thousands are in hand at once, so they share their functions. */
 class HeldMessage implements InFlightMessage {
   readonly message: JsMsg;
   readonly delivered: number;
   readonly link: Link;
   private readonly all: InFlight;
-  /** Since then at least it is ours, as far as is certain. */
+  /** It is ours from then on at the latest, as far as is certain. */
   private claimed: Moment;
   private doubtful: boolean;
   private shared: boolean;

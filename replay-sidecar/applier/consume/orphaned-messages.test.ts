@@ -52,7 +52,7 @@ async function take(count: number, isDone: (text: string) => boolean = () => tru
   return texts;
 }
 
-/** As after a crash before which the acknowledgements of the consumer, but not of the stream, reached the disk. */
+/** As after a crash before which the acknowledgements reached the disk for the consumer, but not for the stream. */
 async function forgetRemovals(change: () => Promise<void>): Promise<void> {
   const answer = (await (await fetch(`${nats.monitorUrl}/jsz?config=1`)).json()) as { config: { store_dir: string } };
   const messages = join(answer.config.store_dir, '$G/streams', STREAM, 'msgs');
@@ -86,7 +86,7 @@ async function lookOnce(): Promise<void> {
 
 const depth = async () => (await manager.streams.info(STREAM)).state.messages;
 
-test('events that NATS has kept but takes for acknowledged come again, once', { timeout: 60_000 }, async () => {
+test('events that NATS has kept but takes for acknowledged are brought back, once', { timeout: 60_000 }, async () => {
   const client = jetstream(connection);
   const subjects = { one: EVENT_SUBJECT, two: derivedSubject(5), probe: probeSubject('uid') };
   for (const text of ['one', 'two', 'probe', 'held', 'new'] as const)
@@ -94,7 +94,7 @@ test('events that NATS has kept but takes for acknowledged come again, once', { 
   await forgetRemovals(async () => {
     expect(await take(4, (text) => text !== 'held')).toEqual(['one', 'two', 'probe', 'held']);
   });
-  // As soon as the connection is there again.
+  // As soon as the connection is back.
   await waitFor(async () => (await depth()) === 5, { for: 'the stream to be as before' });
   await lookOnce();
   // An acknowledgement may be on its way to the stream.
@@ -106,16 +106,16 @@ test('events that NATS has kept but takes for acknowledged come again, once', { 
   await waitFor(areMoved, { for: 'the strays to be brought back', timeoutMs: 30_000 });
   stop.abort(new Error('the test is over'));
   await Promise.allSettled(running);
-  // Of what project the first one is, nobody has asked; a probe is of no use any more.
+  // The project of the first one was never looked up; a probe is no longer of use.
   const { state } = await manager.streams.info(STREAM, { subjects_filter: '>' });
   expect(state.subjects).toEqual({ [EVENT_SUBJECT]: 2, [derivedSubject(0)]: 1, [derivedSubject(5)]: 1 });
   // A process that had them may have left a write behind.
   for await (const { subject, header } of readStored(manager, STREAM, { subject: 'identity.writes.derived.*' })) {
     expect(isDoubted({ subject, headers: header })).toBe(true);
-    // None of them has waited aside, where it would have room.
+    // None of them was parked, where it would have room.
     expect(isTried({ subject, headers: header })).toBe(false);
   }
-  // What is delivered and not yet answered is nobody's stray.
+  // A message that was delivered and is not answered yet is not a stray.
   expect((await take(3)).toSorted()).toEqual(['new', 'one', 'two']);
   expect(await depth()).toBe(1);
 });

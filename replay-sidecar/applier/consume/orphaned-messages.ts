@@ -8,7 +8,7 @@ import { type JetStreamManager, jetstream, type StoredMsg } from '@nats-io/jetst
 import type { NatsConnection } from '@nats-io/transport-node';
 import { isTried, keepHeaders, markDoubted, markTried } from './delivery.ts';
 
-/** Events that the stream of events has kept, but that nobody would ever get again. */
+/** Events that the stream of events has kept but would never deliver again. */
 export interface OrphanedMessages {
   /** Looks for them until the signal aborts; rejects with its reason. */
   run(signal: AbortSignal): Promise<never>;
@@ -20,15 +20,15 @@ export interface OrphanedMessagesOptions {
   logger: Logger;
 }
 
-/** Brought back in one look at most. */
+/** Most events brought back in one look. */
 const MOST = 2048;
 
 /**
  * Brings back events that the shared consumer takes for acknowledged while the stream still has them. After a crash of
- * NATS the stream and its consumer may disagree about the last moments before it, because they are written to the disk
- * by themselves; what is then below the consumer's floor is never delivered again. Whether it was applied is not
- * known, so it is published again: to apply an event twice does no harm. Nor is it known whether a write for it is still
- * under way, of a process that had it: what says so of other events is that NATS has delivered them before.
+ * NATS the stream and its consumer may disagree about the last moments before it, because they are written to disk
+ * separately; anything below the consumer's floor is then never delivered. Whether it was applied is unknown, so it is
+ * published again: applying an event twice does no harm. Also unknown is whether a write for it, by a process that had
+ * it, is still under way: for other events, an earlier delivery by NATS shows that.
  *
  * An acknowledgement takes a moment to reach the stream, so an event is a stray when it is found twice.
  */
@@ -47,7 +47,7 @@ export function createOrphanedMessages({ connection, clock, logger }: OrphanedMe
     seen = new Set(found.map(({ seq }) => seq));
   }
 
-  /** Several replicas may do it at the same time: the first one's is taken. */
+  /** Several replicas may do it at the same time: the first one's is kept. */
   async function bringBack(manager: JetStreamManager, stray: StoredMsg) {
     const { subject, seq, time, timestamp, data, header } = stray;
     const msgID = `stray-${seq}-${timestamp}`;
@@ -81,9 +81,9 @@ export function createOrphanedMessages({ connection, clock, logger }: OrphanedMe
   };
 }
 
-/** What the stream has although the consumer has done with everything up to there. */
+/** Messages in the stream although the consumer is done with everything up to there. */
 async function findBelowFloor(manager: JetStreamManager): Promise<StoredMsg[]> {
-  // In this order: an event below the floor was there for at least as long as both questions took.
+  // In this order: an event below the floor was there for at least as long as both requests took.
   const { created } = await manager.streams.info(STREAM);
   const { ack_floor } = (await findConsumer(manager, created)) ?? {};
   const { state } = await manager.streams.info(STREAM);

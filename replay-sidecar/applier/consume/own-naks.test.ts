@@ -6,7 +6,7 @@ const delivery = (deliveryCount: number, { seq = 1, timestampNanos = 7n } = {}):
   info: { deliveryCount },
 });
 
-test('the next delivery of what was given back is known, once', () => {
+test('the next delivery of a naked message is recognised, once', () => {
   const ownNaks = createOwnNaks(10);
   ownNaks.remember(delivery(1))();
   expect([ownNaks.isNextDelivery(delivery(2)), ownNaks.isNextDelivery(delivery(3))]).toEqual([true, false]);
@@ -20,19 +20,19 @@ test('a delivery before NATS has read the nak is not the next one after it', () 
   expect([isNext, ownNaks.isNextDelivery(delivery(3))]).toEqual([false, false]);
 });
 
-test('a delivery that somebody else had in between is not the next one', () => {
+test('a delivery after one to another process is not the next one', () => {
   const ownNaks = createOwnNaks(10);
   ownNaks.remember(delivery(1))();
   expect(ownNaks.isNextDelivery(delivery(3))).toBe(false);
 });
 
-test('a message that has the same sequence in a stream that lost its end is another one', () => {
+test('a message with the same sequence in a stream that lost its end is another one', () => {
   const ownNaks = createOwnNaks(10);
   ownNaks.remember(delivery(1))();
   expect(ownNaks.isNextDelivery(delivery(2, { timestampNanos: 8n }))).toBe(false);
 });
 
-test('no more are remembered than an applier may have in hand', () => {
+test('no more naks are remembered than messages may be in hand', () => {
   const ownNaks = createOwnNaks(10);
   for (let seq = 1; seq <= 1000; seq++) ownNaks.remember(delivery(1, { seq }))();
   expect(ownNaks.size).toBe(10);

@@ -1,6 +1,6 @@
 import type { JsMsg } from '@nats-io/jetstream';
 
-/** What of a message tells its deliveries apart. */
+/** The parts of a message that distinguish its deliveries. */
 export type Delivered = Pick<JsMsg, 'seq' | 'timestampNanos' | 'redelivered'> & {
   readonly info: Pick<JsMsg['info'], 'deliveryCount'>;
 };
@@ -8,16 +8,16 @@ export type Delivered = Pick<JsMsg, 'seq' | 'timestampNanos' | 'redelivered'> & 
 /** Messages that this process naked while no write for it was unanswered. */
 export interface OwnNaks {
   /**
-   * @returns to be called once NATS has read it: a message that comes before came because nobody had answered for too long,
-   *   and will come to others once NATS reads it
+   * @returns to be called once NATS has read it: an earlier delivery came because no answer had arrived in time, and
+   * other processes will get it once NATS reads the nak
    */
   remember(message: Delivered): () => void;
   /**
-   * Whether this delivery is the next one after that, by NATS' count: nobody else had the message in between, so nobody
-   * else can have sent a write for it. Asked once of each delivery.
+   * Whether this delivery is the next one after that, by NATS' count: no other process had the message in between, so
+   * none can have sent a write for it. Asked once for each delivery.
    */
   isNextDelivery(message: Delivered): boolean;
-  /** The stream may count again from now on. */
+  /** The stream may restart its count from now on. */
   forget(): void;
   readonly size: number;
 }

@@ -5,12 +5,12 @@ import { findHeldIn, isLook, isTried, keepHeaders, markDoubted, markLook, markTr
 import type { Witness } from './witness.ts';
 
 /**
- * Puts an event that was delivered before into the stream once more, as a message of its own; once this resolves the one
- * that was delivered may be acknowledged.
+ * Publishes an event that was delivered before as a message of its own; once this resolves, the delivered one may be
+ * acknowledged.
  *
- * NATS takes an answer for one to whatever delivery of the message is in hand when it arrives. One of the process that had
- * the event before, which is late in the network, would remove it while this one writes for it; were this one killed then,
- * nobody would handle the event again when that write has arrived.
+ * NATS applies an answer to any delivery of the message that is in hand when it arrives. A late answer from the process
+ * that had the event before would remove it while this one writes for it; if this one were killed then, no process
+ * would handle the event again once that write has arrived.
  *
  * @throws when the stream refuses it or does not answer
  */
@@ -24,7 +24,7 @@ export function createRenewal(connection: NatsConnection, witness: Pick<Witness,
     if (isTried(message)) markTried(fields);
     if (isLook(message)) markLook(fields, findHeldIn(message));
     const check = witness.publishing();
-    // Without an id: what was put there by another one may be handled already.
+    // Without an id: what another process published may be handled already.
     check(await client.publish(derivedSubject(projectId), message.data, { headers: fields }));
   };
 }

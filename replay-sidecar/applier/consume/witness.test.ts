@@ -3,7 +3,7 @@ import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { describe, expect, test } from 'vitest';
 import { createWitness } from './witness.ts';
 
-/** The stream at second `time`, when its last message was stored; a clock that nobody sets shows `elapsed`. */
+/** The stream at second `time`, when its last message was stored; a clock that is never set back shows `elapsed`. */
 function at(sequence: number, time: number, { elapsed = time, created = 'then' } = {}): StreamState {
   const moment = { wall: elapsed * 1000, monotonic: elapsed * 1000 };
   const last = { sequence, time: time * 1000 };
@@ -24,7 +24,7 @@ function createRig() {
 const seconds = (time: number) => new Date(time * 1000).toISOString();
 
 describe('an applier', () => {
-  test('finds no loss in what is delivered again, late or in another order', () => {
+  test('finds no loss in messages that are delivered again, late or out of order', () => {
     const { rig, witness } = createRig();
     witness.look(at(10, 100));
     witness.look(at(20, 102));
@@ -51,7 +51,7 @@ describe('an applier', () => {
     expect(rig.losses).toBe(0);
   });
 
-  test('finds no loss in what was stored between two looks, before the clock of NATS was set back', () => {
+  test('finds no loss in messages stored between two looks, before the clock of NATS was set back', () => {
     const { rig, witness } = createRig();
     witness.look(at(10, 100));
     witness.look(at(12, 97, { elapsed: 102 }));
@@ -61,14 +61,14 @@ describe('an applier', () => {
     expect(rig.losses).toBe(0);
   });
 
-  test('finds no loss in what another server stored, whose clock was seconds ahead, before the first look', () => {
+  test('finds no loss in messages stored before the first look by another server, whose clock was seconds ahead', () => {
     const { rig, witness } = createRig();
     witness.look(at(10, 97));
     witness.see({ sequence: 9, time: 101_000 });
     expect(rig.losses).toBe(0);
   });
 
-  test('finds no loss when a replica leads that has caught up, and tells another time of a last message that is gone', () => {
+  test('finds no loss when a replica leads that has caught up, and gives another time for a last message that is gone', () => {
     const { rig, witness } = createRig();
     witness.look(at(20, 100));
     for (const last of ['0001-01-01T00:00:00Z', seconds(90), seconds(130)])
@@ -76,7 +76,7 @@ describe('an applier', () => {
     expect(rig.losses).toBe(0);
   });
 
-  test('finds another message in the place of the last one of a look, although the clock of NATS was set back', () => {
+  test('finds another message in place of the last one of a look, although the clock of NATS was set back', () => {
     const { rig, witness } = createRig();
     witness.look(at(10, 100));
     witness.look(at(12, 70, { elapsed: 102 }));
@@ -84,7 +84,7 @@ describe('an applier', () => {
     expect(rig.losses).toBe(1);
   });
 
-  test('finds a message in the place of another one, once, although the stream is far beyond by then', () => {
+  test('finds a message in place of another one, once, although the stream is far beyond by then', () => {
     const { rig, witness } = createRig();
     witness.look(at(8, 80));
     witness.look(at(28, 100));
@@ -105,7 +105,7 @@ describe('an applier', () => {
     expect([rig.losses, witness.report()?.losses.length]).toEqual([1, 1]);
   });
 
-  test('finds a loss by a sequence that it is given for a message of its own, unless that is a duplicate', () => {
+  test('finds a loss by the sequence of a message that it publishes, unless that is a duplicate', () => {
     const { rig, witness } = createRig();
     witness.look(at(28, 100));
     const [first, second] = [witness.publishing(), witness.publishing()];
@@ -116,7 +116,7 @@ describe('an applier', () => {
     expect(rig.losses).toBe(1);
   });
 
-  test('reports the lowest sequence of each second, of the newest two minutes, also of before its first look', () => {
+  test('reports the lowest sequence of each second of the newest two minutes, even from before its first look', () => {
     const { witness } = createRig();
     for (let time = 200; time > 0; time--)
       for (const more of [2, 1, 3]) witness.see({ sequence: time * 10 + more, time: time * 1000 + more });

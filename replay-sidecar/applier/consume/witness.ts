@@ -12,15 +12,15 @@ import {
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { PubAck } from '@nats-io/jetstream';
 
-/** What this process knows of a stream, and what that proves of losses (docs/design.md, "Losses in NATS"). */
+/** What this process knows of a stream, and the losses that this proves (docs/design.md, "Losses in NATS"). */
 export interface Witness {
-  /** How far the stream is now. */
+  /** Notes how far the stream is now. */
   look(state: StreamState): void;
-  /** A message that was delivered. */
+  /** Notes a message that was delivered. */
   see(place: StreamPlace): void;
   /** To be called before a message is published; the function takes the stream's answer. */
   publishing(): (answer: Pick<PubAck, 'seq' | 'duplicate'>) => void;
-  /** For the operator; undefined until the stream was looked at. */
+  /** For the operator; undefined until the first look at the stream. */
   report(): StreamReport | undefined;
 }
 
@@ -35,9 +35,9 @@ export interface WitnessOptions {
 
 const NOTHING_BEYOND: StreamPlace = { sequence: 0, time: Number.NEGATIVE_INFINITY };
 
-/** Of messages that were stored within so long the lowest sequence is kept. */
+/** The lowest sequence is kept of the messages stored within each interval of this length. */
 const WHILE_MS = 1000;
-/** Of the newest of these whiles. */
+/** Number of newest intervals kept. */
 const MOST_PLACES = 120;
 
 export function createWitness({ stream, now, onLoss, logger }: WitnessOptions): Witness {
@@ -46,7 +46,7 @@ export function createWitness({ stream, now, onLoss, logger }: WitnessOptions): 
   /** Of messages that were delivered and are behind the last look: the latest time, and the highest sequence. */
   let beyond = NOTHING_BEYOND;
   let losses: readonly Loss[] = [];
-  /** By the number of the while. */
+  /** By the number of the interval. */
   const seen = new Map<number, StreamPlace>();
   /** Answers that were on their way when a loss was found prove nothing more. */
   let found = 0;

@@ -6,14 +6,14 @@ import type { StoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Witness } from '../consume/witness.ts';
 
-/** How many events nobody has got yet. */
+/** How many events have not been delivered to any process yet. */
 export interface Backlog {
-  /** As last asked; 0 where that is not known. */
+  /** As last asked; 0 where unknown. */
   pending(): number;
   refresh(manager: JetStreamManager): Promise<void>;
 }
 
-/** Asking brings along what else the answer tells: the time of NATS, and how far the stream is. */
+/** The answer also brings the time of NATS and how far the stream is. */
 export function createBacklog(
   store: Pick<StoreClock, 'notice'>,
   witness: Pick<Witness, 'look'>,

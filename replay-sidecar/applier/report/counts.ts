@@ -2,21 +2,19 @@ import type { DropReason } from '@edge-migration/contract/edge-migration/verdict
 import type { ParkReason } from '@edge-migration/contract/parked-place.ts';
 import type { ConvergeOutcome } from '@edge-migration/identity/converge.ts';
 
-/** What became of the events of one project since this process started. */
+/** Outcomes of one project's events since this process started. */
 export interface ProjectCounts {
-  /** Events applied, by what it came to for the document. */
+  /** Events applied, by outcome for the document. */
   readonly applied: Record<ConvergeOutcome, number>;
   /** Pages of wide events that were fanned out. */
   fannedOut: number;
   readonly dropped: Record<DropReason, number>;
   readonly parked: Record<ParkReason, number>;
-  /** Times that an identity was tried again because of an error. */
+  /** How often an identity was retried because of an error. */
   failed: number;
-  /**
-   * Looks at what was applied on tables of several regions: it held, was overtaken, or was not found in another region yet.
-   */
+  /** Looks at what was applied on tables of several regions: held, overtaken, or not yet found in another region. */
   readonly looks: Record<'held' | 'overtaken' | 'elsewhere', number>;
-  /** Documents that were looked at; several events may be one. */
+  /** Documents that were looked at; several events may share one. */
   converged: number;
   /** Milliseconds since the epoch; of the last event that was applied. */
   lastAppliedTime: number | undefined;
@@ -27,11 +25,11 @@ export interface Counts {
   /** Forgets all other projects. */
   keep(isKept: (projectId: number) => boolean): void;
   readonly projects: ReadonlyMap<number, ProjectCounts>;
-  /** Events that are of no project with an EdgeMigration. */
+  /** Events that belong to no project with an EdgeMigration. */
   foreign: number;
   /** Test events of sidecars, and events that cannot concern any document. */
   ignored: number;
-  /** Messages that are no events. */
+  /** Messages that are not events. */
   unreadable: number;
 }
 

@@ -13,7 +13,7 @@ export interface ApplierMetricSources {
   backlog: Pick<Backlog, 'pending'>;
   /** Events in hand. */
   inHand(): number;
-  /** Of these, the ones that wait or are being applied, by project. */
+  /** Those that wait or are being applied, by project. */
   waiting(): ReadonlyMap<number, InHand>;
   writeUnits(): { units: number; throttled: number };
   /** Of the home region. */
@@ -72,7 +72,7 @@ export function registerApplierMetrics(registry: Registry, parts: ApplierMetricS
   gauge('pending_events', 'Events in the stream that nobody has got yet', parts.backlog.pending);
 }
 
-/** What became of the events of each project. */
+/** Outcomes of each project's events. */
 function registerProjects(registry: Registry, { counts }: Pick<ApplierMetricSources, 'counts'>): void {
   const perProject = (
     name: string,
@@ -109,7 +109,7 @@ function registerProjects(registry: Registry, { counts }: Pick<ApplierMetricSour
   }));
 }
 
-/** What of each project waits: here to be applied, or aside for its EdgeMigration. */
+/** Waiting events of each project: here to be applied, or parked for its EdgeMigration. */
 function registerWaiting(
   registry: Registry,
   { waiting, parking, now }: Pick<ApplierMetricSources, 'waiting' | 'parking' | 'now'>,

@@ -20,7 +20,7 @@ import type { Counts } from './counts.ts';
 /** What is in hand of one project. */
 export interface InHand {
   readonly events: number;
-  /** Of those that were not applied before, milliseconds since the epoch. */
+  /** The oldest that was not applied before, milliseconds since the epoch. */
   readonly oldestObserved?: number | undefined;
 }
 
@@ -28,23 +28,23 @@ export interface ReporterOptions {
   connection: NatsConnection;
   process: string;
   instance: string;
-  /** Forgets what is counted of projects that have no EdgeMigration any more, and no events in hand. */
+  /** Forgets the counts of projects that have neither an EdgeMigration nor events in hand any more. */
   forgetProjects(inHand: ReadonlyMap<number, InHand>): void;
   counts: Counts;
-  /** Brought up to date before each report. */
+  /** Updated before each report. */
   backlog: Backlog;
   /** What is known of the streams. */
   streams(): StreamReport[];
   /** By project. */
   inHand(): ReadonlyMap<number, InHand>;
-  /** Makes what streams are missing: without reports nothing is replayed, as far as anyone knows. */
+  /** Creates missing streams: without reports, as far as anyone knows, nothing is replayed. */
   ensureStreams(manager: JetStreamManager): Promise<unknown>;
   isAble(): boolean;
   outage(): unknown;
-  /** Of the region that is written. */
+  /** Silence of the region that is written. */
   edgeUnreachable(): Silence | undefined;
   away(): Away | undefined;
-  /** Seconds after which it is said. */
+  /** Seconds after which it is reported. */
   edgeUnreachableSeconds: number;
   clock: Clock;
   logger: Logger;

@@ -13,17 +13,17 @@ export interface EnvironmentCache {
   load(reference: DerivedReference): Promise<EnvironmentRecord | null>;
   /** What is remembered of an environment is out of date. */
   forget(environmentId: number): void;
-  /** Notes whose a key is or was. */
+  /** Notes which environment a key belongs or belonged to. */
   learn(reference: DerivedReference, environmentId: number): void;
 }
 
 /**
- * Less than the time after which events about whole environments are handled again, so that whatever was done by an
- * old name or setting is put right.
+ * Less than the time after which events about whole environments are handled again, so that anything done by an old
+ * name or setting is put right.
  */
 const KNOWN_MS = 10_000;
 const UNKNOWN_MS = 2000;
-/** All environments of a large installation; beyond it the oldest go. */
+/** All environments of a large installation; beyond that the oldest are dropped. */
 const MAX_ENTRIES = 50_000;
 
 interface Entry {
@@ -41,8 +41,8 @@ export interface EnvironmentCacheOptions {
 export function createEnvironmentCache({ core, patience, clock, signal }: EnvironmentCacheOptions): EnvironmentCache {
   const entries = new Map<string, Entry>();
   /**
-   * The environments of keys that were met, by the key's name. A server key means its environment for ever, also when it
-   * was removed after the write; so does a client key, unless Core has given it to another since.
+   * The environments of keys seen so far, by the key's name. A server key means its environment forever, even if it was
+   * removed after the write; so does a client key, unless Core has since given it to another environment.
    */
   const met = new Map<string, number>();
 

@@ -22,13 +22,13 @@ export interface FormerKeysOptions {
 }
 
 const PAGE = 1000;
-/** Identities that Core is asked for. */
+/** How many identities Core is asked for. */
 const CANDIDATES = 100;
 
 /**
- * A renamed key may still be in thousands of events that were published before: it is looked for once for all who wait,
- * and the directory is told. Core's own history knows it. Where that has no beginning, a document in Edge may still have
- * the key, of an identity that Core has in an environment of another key; otherwise nobody can say.
+ * A renamed key may still be in thousands of earlier events: it is looked up once for all that wait, and the directory
+ * learns it. Core's own history knows it. Where that lacks its beginning, a document in Edge may still have the key,
+ * for an identity that Core has in an environment of another key; otherwise it cannot be known.
  */
 export function createFormerKeys(options: FormerKeysOptions): FormerKeys {
   const { core, edge, placeOf, migrating, patience, signal } = options;

@@ -19,49 +19,49 @@ export type Resolution =
       readonly kind: 'identity';
       readonly projectId: number;
       readonly environment: CoreEnvironment;
-      /** Core has no live environment of this key (any more); `environment` is the one that it is or was of. */
+      /** Core has no live environment of this key (any more); `environment` is the one that has or had it. */
       readonly isGone: boolean;
       readonly identifier: string;
       readonly touched: Touched;
       /**
-       * The event names its environment by a key that it had before. Flagsmith's processes remember keys for a while, so
-       * the write may be later than the new key, and concern the document under that one, too.
+       * The event names its environment by an earlier key. Flagsmith's processes remember keys for a while, so the
+       * write may be later than the new key, and concern the document under that one, too.
        */
       readonly isFormer?: boolean;
     }
-  /** All documents of an environment key, which Core may have no live environment of (any more). */
+  /** All documents of an environment key, for which Core may have no live environment (any more). */
   | {
       readonly kind: 'environment';
       readonly projectId: number;
       readonly environment: CoreEnvironment;
       readonly isGone: boolean;
-      /** As above: what it changed may be of the identities under the present key. */
+      /** As above: the change may concern the identities under the present key. */
       readonly isFormer?: boolean;
     }
   | { readonly kind: 'feature'; readonly projectId: number; readonly featureId: number }
   | { readonly kind: 'project'; readonly projectId: number }
-  /** Lies in several projects: each part becomes an event of its own. */
+  /** Spans several projects: each part becomes an event of its own. */
   | ({ readonly kind: 'spread' } & Spread)
   /** No document can be concerned. */
   | { readonly kind: 'nothing' }
-  /** Some may be, but nobody can say of which project. */
+  /** Some may be, but of an unknown project. */
   | { readonly kind: 'unknown'; readonly why: string };
 
 export interface Resolver {
   /**
-   * The project of what looks like an event, if it can be told at a glance: by a client key that was met before. Nine
-   * of ten events are of projects that nobody migrates, and nothing else about them matters.
+   * The project of what looks like an event, if it shows at a glance: by a client key seen before. Nine out of ten
+   * events belong to projects without a migration, and nothing else about them matters.
    */
   peekProjectId(data: Uint8Array): number | undefined;
-  /** Asks Core once more whose the client keys of these are, which are remembered for some seconds; then `glance` tells. */
+  /** Asks Core again for the owners of these events' client keys, remembered for some seconds; then `glance` knows. */
   reload(all: readonly Uint8Array[]): Promise<void>;
-  /** The answer where it needs no question; nearly all events are of this kind. */
+  /** The answer where it needs no request, as for nearly all events. */
   peek(event: WriteEvent): Resolution | undefined;
   /** Waits through outages. Rejects with the signal's reason, or when a store refuses the question. */
   resolve(event: WriteEvent): Promise<Resolution>;
 }
 
-/** Where `isFormer` can be. */
+/** The resolutions that can have `isFormer`. */
 type NamesEnvironment = Extract<Resolution, { kind: 'identity' | 'environment' }>;
 
 const NOTHING = { kind: 'nothing' } as const satisfies Resolution;
@@ -90,7 +90,7 @@ export function createResolver(options: ResolverOptions): Resolver {
   const formerKeys = createFormerKeys({ core, edge, placeOf, migrating, patience, signal });
 
   async function resolveIdentityId(event: WriteEvent, identityId: number): Promise<Resolution> {
-    // Gone: whoever deleted it named it in an event of its own.
+    // Gone: the process that deleted it named it in an event of its own.
     const place = await placeOf(identityId);
     if (place === undefined) return NOTHING;
     const record = await directory.load({ environmentId: place.environmentId });
@@ -107,7 +107,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     return resolveIdentityId({ ...event, touched: found.touched }, found.identityId);
   }
 
-  /** Core knows the key no more: its environment was renamed, or has gone for good. */
+  /** Core no longer knows the key: its environment was renamed, or is gone for good. */
   async function resolveOrphan(
     event: WriteEvent,
     reference: DerivedReference,
@@ -196,7 +196,7 @@ function keyOf(reference: DerivedReference): string | undefined {
   return 'apiKey' in reference ? reference.apiKey : undefined;
 }
 
-/** The environment as it is under this key: one that it had before has no identities in Core any more. */
+/** The environment as it is under this key: under an earlier one Core has no identities any more. */
 function under(record: EnvironmentRecord, apiKey: string | undefined): EnvironmentRecord {
   const { environment } = record;
   if (apiKey === undefined || apiKey === environment.apiKey) return record;
@@ -220,7 +220,7 @@ function identityOf(
   };
 }
 
-/** What the event is about, by the key or id that it names its environment by. */
+/** Resolves an event by the key or id that it names its environment by. */
 function byReference(
   event: WriteEvent,
   record: EnvironmentRecord,
@@ -238,9 +238,9 @@ function environmentOf({ projectId, environment, deleted }: EnvironmentRecord): 
 }
 
 /**
- * What the event may have changed. By its settings Core may have ignored a trait that was set, and what they were when it
- * was written nobody can tell; so such a trait follows Core where Core has it, and is left alone where it has none. The
- * same goes for all traits, of which an event that can name none speaks.
+ * What the event may have changed. Because of its settings Core may have ignored a trait that was set, and what they
+ * were at the time of the write is unknown; so such a trait follows Core where Core has it, and is left alone
+ * otherwise. The same goes for all traits, which an event that can name none covers.
  */
 function touchedBy({ touched, traitGates }: WriteEvent): Touched {
   const { traits, overrides, moved } = touched;

@@ -4,28 +4,28 @@ import type { FeaturePlace } from '@edge-migration/identity/core/spread.ts';
 import type { EventRetry } from '../patience.ts';
 import type { EnvironmentCache } from './environment-cache.ts';
 
-/** A part of what an event is about that lies in one project. */
+/** The part of an event's target that lies in one project. */
 interface Part {
   readonly projectId: number;
   readonly target: EventTarget;
   readonly touched: TouchedParts;
 }
 
-/** Where an event lies that may be about several projects. */
+/** Where an event lies that may concern several projects. */
 export interface Spread {
   readonly parts: readonly Part[];
-  /** The only project that it can be about; undefined when it may turn out to be about any. */
+  /** The only project that it can concern; undefined when it may turn out to be any. */
   readonly projectId?: number | undefined;
 }
 
 type SpreadTarget = Extract<EventTarget, { kind: 'feature' | 'features' | 'option' | 'deletedProjects' }>;
 type FeatureStateTarget = Extract<EventTarget, { kind: 'featureState' }>;
 
-/** Finds the projects of targets that may be in several, by Core's rows as they are now. */
+/** Finds the projects of targets that may span several, by Core's present rows. */
 export interface Spreader {
   /** Waits through outages. Rejects with the signal's reason, or when Core refuses the question. */
   spread(event: WriteEvent, target: SpreadTarget): Promise<Spread>;
-  /** @returns undefined when the state is no identity's, or Core has no such row */
+  /** @returns undefined when the state belongs to no identity, or Core has no such row */
   ofFeatureState(
     event: WriteEvent,
     target: FeatureStateTarget,
@@ -62,7 +62,7 @@ export function createSpreader({
     return ask(() => core.features.places(features, signal));
   }
 
-  /** Of each project that was deleted, and of those whose identities have overrides of what went with one. */
+  /** The parts of each deleted project, and of those whose identities have overrides of what went with one. */
   async function deletedParts(touched: TouchedParts): Promise<Part[]> {
     const projects = await ask(() => migrating(signal));
     const deleted = await ask(() => core.projects.deleted(projects, signal));

@@ -57,7 +57,7 @@ function createSlow(options: Partial<ApplyQueueOptions> = {}) {
   return { waiting, fill, running };
 }
 
-test('what is being applied is in hand until it is done, so that the lag shows what a store holds up', async () => {
+test('an event that is being applied is in hand until it is done, so that the lag shows what a store holds up', async () => {
   const { waiting, running } = createSlow();
   waiting.add(createWork(1));
   expect(running).toHaveLength(1);
@@ -67,7 +67,7 @@ test('what is being applied is in hand until it is done, so that the lag shows w
   expect(waiting.inHand().size).toBe(0);
 });
 
-/** Looked at, or waiting, on tables of several regions. */
+/** The same as a look, or waiting, on tables of several regions. */
 function asLook({ held, ...rest }: Work): Work {
   const fields = derivedHeaders(undefined);
   markLook(fields);
@@ -75,7 +75,7 @@ function asLook({ held, ...rest }: Work): Work {
   return { held, ...rest };
 }
 
-test('a look at what was applied long ago is in hand, and is no lag', async () => {
+test('a look at what was applied long ago is in hand, but does not count as lag', async () => {
   const { waiting, running } = createSlow();
   waiting.add(asLook(createWork(1)));
   expect(waiting.inHand()).toEqual(new Map([[1, { events: 1, oldestObserved: undefined }]]));
@@ -85,7 +85,7 @@ test('a look at what was applied long ago is in hand, and is no lag', async () =
   await waiting.stop();
 });
 
-test('the documents of an environment that wait to be listed in the home region are late, though they wait as looks do', async () => {
+test('the documents of an environment that wait to be listed in the home region count as lag, though they wait as looks do', async () => {
   const { waiting, running } = createSlow();
   const { resolution, ...rest } = asLook(createWork(1));
   waiting.add({ ...rest, resolution: { ...resolution, kind: 'environment' } as Work['resolution'] });
@@ -95,25 +95,25 @@ test('the documents of an environment that wait to be listed in the home region 
 });
 
 describe('room in hand', () => {
-  test('each of several projects that go on and on gets half of what the others leave, so there is room for one more', () => {
+  test('is shared so that each of several busy projects gets half of what the others leave, with room for one more', () => {
     const { fill, waiting } = createSlow();
     const counts = [1, 2, 3, 4].map((projectId) => fill(projectId));
     expect(counts).toEqual([501, 250, 125, 63]);
     expect(waiting.isFull(5)).toBe(false);
   });
 
-  test('large events count as several', () => {
+  test('is taken by a large event as by several', () => {
     expect(createSlow().fill(1, 40_000)).toBe(51);
     expect(createSlow().waiting.roomFor(1)).toBe(500);
   });
 
-  test('a project that is alone may have all', () => {
+  test('goes entirely to a project that is alone', () => {
     const { waiting } = createSlow({ isShared: () => false });
     for (let count = 0; count < WINDOW; count++) waiting.add(createWork(1));
     expect(waiting.isFull(1)).toBe(false);
   });
 
-  test('there is room again when something is done', async () => {
+  test('is free again when something is done', async () => {
     const { waiting, fill, running } = createSlow();
     fill(1);
     for (const { end } of running.splice(0)) end();
@@ -122,7 +122,7 @@ describe('room in hand', () => {
   });
 });
 
-test('identities of two environments that have the same key in Edge are applied each by itself', async () => {
+test('identities of two environments that have the same key in Edge are applied separately', async () => {
   const applied: (readonly [apiKey: string, identifier: string])[][] = [];
   const waiting = createApplyQueue({
     ...{ concurrency: 1, projectConcurrency: 1, window: WINDOW, clock: systemClock },
@@ -150,7 +150,7 @@ test('identities of two environments that have the same key in Edge are applied 
 });
 
 describe('write units of one project', () => {
-  test('are spent on average at its limit, and the others go on', () => {
+  test('are spent at its limit on average, while other projects go on', () => {
     let now = 0;
     const clock = { ...systemClock, monotonic: () => now };
     const allowance = createProjectRateLimiter((projectId) => (projectId === 1 ? 100 : undefined), clock);
@@ -169,7 +169,7 @@ describe('write units of one project', () => {
     expect(spent).toBe(6000);
   });
 
-  test('a limit that is lifted holds no longer', () => {
+  test('are unlimited once the limit is lifted', () => {
     let limit: number | undefined = 1;
     const allowance = createProjectRateLimiter(() => limit, systemClock);
     allowance.charge(1, 1_000_000);
@@ -178,7 +178,7 @@ describe('write units of one project', () => {
     expect(allowance.isOpen(1)).toBe(true);
   });
 
-  test('events of a project beyond its limit wait, and keep nobody else from being applied', async () => {
+  test('beyond its limit make its events wait, but not those of other projects', async () => {
     const open = new Set([2]);
     const stop = new AbortController();
     const { waiting, running } = createSlow({ rateLimiter: { isOpen: (projectId) => open.has(projectId) } });

@@ -19,14 +19,14 @@ export interface ApplyQueue extends Pick<FairQueue<Work>, 'stop'> {
   roomFor(projectId: number): number;
   /** What waits or is being applied, by project. */
   inHand(): Map<number, InHand>;
-  /** Begins what could not be begun before. Rejects with the signal's reason. */
+  /** Starts what could not be started before. Rejects with the signal's reason. */
   run(signal: AbortSignal): Promise<never>;
 }
 
 export interface ApplyQueueOptions {
   readonly concurrency: number;
   readonly projectConcurrency: number;
-  /** Events in hand at most. */
+  /** Most events in hand. */
   readonly window: number;
   readonly rateLimiter: Pick<ProjectRateLimiter, 'isOpen'>;
   /** Whether there are other projects at all. */
@@ -38,7 +38,7 @@ export interface ApplyQueueOptions {
 
 export function createApplyQueue(options: ApplyQueueOptions): ApplyQueue {
   const works = new Set<Work>();
-  /** Events in hand by project, large ones counted as several; of those that run, too. */
+  /** Events in hand by project, including running ones; large ones count as several. */
   const loads = new Map<number, number>();
   let total = 0;
   const limits = {
@@ -95,7 +95,7 @@ export function createApplyQueue(options: ApplyQueueOptions): ApplyQueue {
   };
 }
 
-/** It is looked at again, maybe hours later. What lists documents only waits as looks do. */
+/** It is looked at again, maybe hours later. An event that lists documents only waits as looks do. */
 function isApplied({ held, resolution }: Work): boolean {
   return resolution.kind === 'identity' && isLook(held.message);
 }
@@ -106,7 +106,7 @@ function weightOf({ held }: Work): number {
 }
 
 /**
- * All events of one identity are applied together; a page of a fan-out is by itself. The document's key would not do:
+ * All events of one identity are applied together; a page of a fan-out runs by itself. The document's key would not do:
  * identities of different environments may have the same one.
  */
 function keyOf({ resolution, held }: Work): string {

@@ -17,7 +17,7 @@ function createRig(limits: { overall: number; perGroup: number }) {
   return { queue, started, end };
 }
 
-test('what waits under one key runs together, and not while the key runs', async () => {
+test('items under one key run together, and wait while the key runs', async () => {
   const { queue, started, end } = createRig({ overall: 2, perGroup: 2 });
   for (const item of [1, 2, 3]) queue.add(7, 'a', item);
   expect(started).toEqual(['7/a:1']);
@@ -38,7 +38,7 @@ test('groups take turns, however much one of them has', async () => {
   expect(started).toEqual(['1/busy 1:1', '2/other:4', '1/busy 2:2', '1/busy 3:3']);
 });
 
-test('a group that is slow leaves room for the others', () => {
+test('a slow group leaves room for the others', () => {
   const { queue, started } = createRig({ overall: 3, perGroup: 2 });
   for (const item of [1, 2, 3]) queue.add(1, `slow ${item}`, item);
   queue.add(2, 'other', 4);
@@ -46,7 +46,7 @@ test('a group that is slow leaves room for the others', () => {
   expect(started).toEqual(['1/slow 1:1', '1/slow 2:2', '2/other:4']);
 });
 
-test('stopped, it waits for what runs and starts nothing more', async () => {
+test('a stopped queue waits for what runs and starts nothing more', async () => {
   const { queue, started, end } = createRig({ overall: 1, perGroup: 1 });
   queue.add(1, 'a', 1);
   queue.add(1, 'b', 2);

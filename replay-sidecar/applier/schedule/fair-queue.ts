@@ -1,12 +1,12 @@
 /** Runs work by key: fair between groups, limited per group and over all, one at a time per key. */
 export interface FairQueue<T> {
-  /** What waits under the same key is run together. */
+  /** Items that wait under the same key run together. */
   add(group: number, key: string, item: T): void;
   /** Items that wait or run. */
   readonly size: number;
-  /** Looks whether more may run, after `mayStart` has changed its mind. */
+  /** Checks whether more may run, after `mayStart` has changed its answer. */
   pump(): void;
-  /** Resolves when nothing runs. What waits is not started any more. */
+  /** Resolves when nothing runs. Waiting items are no longer started. */
   stop(): Promise<void>;
 }
 
@@ -17,7 +17,7 @@ interface Batch<T> {
 
 interface Group<T> {
   readonly id: number;
-  /** Ready to run, first come first served. */
+  /** Ready to run, first come, first served. */
   readonly ready: Map<string, Batch<T>>;
   /** Under a key that runs. */
   readonly blocked: Map<string, Batch<T>>;
@@ -26,11 +26,11 @@ interface Group<T> {
 }
 
 export interface QueueLimits {
-  /** Keys that run at once. */
+  /** Most keys that run at once. */
   readonly overall: number;
-  /** Of these, of one group. */
+  /** Most of these for one group. */
   readonly perGroup: number;
-  /** Whether anything more of a group may be begun now; yes when left out. */
+  /** Whether more of a group may be started now; yes when omitted. */
   mayStart?(group: number): boolean;
 }
 
@@ -39,7 +39,7 @@ export function createFairQueue<T>(
   limits: QueueLimits,
   run: (group: number, key: string, items: readonly T[]) => Promise<void>,
 ): FairQueue<T> {
-  /** In the order in which they are next; a group moves to the end when its turn begins, and when it ends. */
+  /** In the order of their turns; a group moves to the end when its turn begins, and when it ends. */
   const groups = new Map<number, Group<T>>();
   const runs = new Set<Promise<void>>();
   let size = 0;

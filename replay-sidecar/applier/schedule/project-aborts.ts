@@ -1,6 +1,6 @@
 import type { MigrationView } from '../admit/migrations.ts';
 
-/** The project's EdgeMigration changed: what is under way for it must not go on. */
+/** The project's EdgeMigration changed: its work under way must not go on. */
 export class MigrationStoppedError extends Error {
   override readonly name = 'MigrationStoppedError';
 }
@@ -11,7 +11,7 @@ export interface ProjectAborts {
   /** Aborts when the project's EdgeMigration says that nothing more may be applied, and when the process ends. */
   of(projectId: number): AbortSignal;
   close(): void;
-  /** Projects that are remembered. */
+  /** Number of projects remembered. */
   readonly size: number;
 }
 
@@ -23,7 +23,7 @@ export function createProjectAborts(
 
   const unsubscribe = migrations.subscribe((projectId) => {
     const controller = controllers.get(projectId);
-    // As if observed long ago: the deadline is judged by event.
+    // As if observed long ago: the deadline is judged per event.
     if (controller === undefined || migrations.judge(projectId, 0).kind === 'apply') return;
     controllers.delete(projectId);
     controller.abort(stopped());
@@ -39,7 +39,7 @@ export function createProjectAborts(
     },
     of(projectId) {
       if (signal.aborted) return signal;
-      // It has changed after the events were judged: nobody would be told of it any more.
+      // It has changed after the events were judged: a later abort would never come.
       if (migrations.judge(projectId, 0).kind !== 'apply') return AbortSignal.abort(stopped());
       let controller = controllers.get(projectId);
       if (controller === undefined) {

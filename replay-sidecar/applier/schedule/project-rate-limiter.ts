@@ -2,17 +2,17 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** Keeps single projects within their write units a second (`spec.replay.maxWriteUnitsPerSecond`). */
 export interface ProjectRateLimiter {
-  /** Notes what was spent. */
+  /** Notes units that were spent. */
   charge(projectId: number, units: number): void;
   /** Whether the project may spend more now. */
   isOpen(projectId: number): boolean;
-  /** Projects that are remembered. */
+  /** Number of projects remembered. */
   readonly size: number;
 }
 
 /**
- * What is spent is known only afterwards, so a project spends first and is then closed until time has paid for it. On
- * average that is its limit; at one moment it is at most what the project may have under way.
+ * The cost is known only afterwards, so a project spends first and is then closed until time has paid for it. Its
+ * average is the limit; at any moment it spends at most what it may have under way.
  *
  * @param limitOf write units a second; undefined: no limit
  */
@@ -20,9 +20,9 @@ export function createProjectRateLimiter(
   limitOf: (projectId: number) => number | undefined,
   clock: Clock,
 ): ProjectRateLimiter {
-  /** When (monotonic milliseconds) all that was spent is paid for. */
+  /** When (monotonic milliseconds) everything spent is paid for. */
   const paid = new Map<number, number>();
-  /** Those that were charged last are last, and most of them are paid for in that order. */
+  /** The last ones charged come last, and most of them are paid for in that order. */
   function forgetPaid(): void {
     for (const [projectId, time] of paid) {
       if (limitOf(projectId) !== undefined && time > clock.monotonic()) return;

@@ -24,7 +24,7 @@ test('a wall clock that is set forward makes no message older', async () => {
   expect(ages.lastOld()).toBe(0);
 });
 
-test('nothing is known of a stream that begins again', async () => {
+test('no age is known in a stream that begins again', async () => {
   const clock = createFakeClock();
   const ages = createAges(clock, 10_000);
   ages.notice(5);

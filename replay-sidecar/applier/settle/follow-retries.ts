@@ -1,7 +1,7 @@
 import { isDropToken } from '@edge-migration/contract/edge-migration/retry-token.ts';
 import type { MigrationView } from '../admit/migrations.ts';
 
-/** Calls back when the `spec.retry` of an EdgeMigration becomes another one that asks for a try. */
+/** Calls back when the `spec.retry` of an EdgeMigration changes to another value that asks for a try. */
 export function followRetries(
   migrations: Pick<MigrationView, 'all' | 'find' | 'subscribe'>,
   onChange: () => void,

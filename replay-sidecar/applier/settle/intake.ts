@@ -27,13 +27,13 @@ import { kibOf, type Quota } from './quota.ts';
 /** As many characters as anyone reads. */
 const MAX_REASON_CHARACTERS = 500;
 
-/** What there is to say of an event that is put aside. */
+/** Details of an event that is parked. */
 export interface ParkDetails extends Pick<ParkedSubject, 'identity' | 'due'> {
   /** Why, for people. */
   readonly detail?: string | undefined;
-  /** It is looked at again, no more. */
+  /** It is only looked at again. */
   readonly look?: true | undefined;
-  /** The region that an earlier look has found to be right, where another one was not. */
+  /** The region that an earlier look found to be right, while another one was not. */
   readonly heldIn?: string | undefined;
   /** When the event's request began, milliseconds since the epoch; undefined when the event cannot be read. */
   readonly began?: number | undefined;
@@ -43,14 +43,14 @@ export interface IntakeOptions {
   client: Pick<JetStreamClient, 'publish'>;
   migrations: MigrationView;
   quota: Pick<Quota, 'take' | 'settle'>;
-  /** Of the parking stream. */
+  /** For the parking stream. */
   witness: Pick<Witness, 'publishing'>;
   logger: Logger;
 }
 
-/** Puts events aside. */
+/** Parks events. */
 export function createIntake({ client, migrations, quota, witness, logger }: IntakeOptions) {
-  /** One mark a minute stands for all: the operator makes a gap of it. */
+  /** One mark per minute stands for all: the operator makes a gap of it. */
   async function noteExcess(projectId: number, minute: number): Promise<void> {
     logger.warn({ projectId, minute }, 'there is no room for an event to wait aside: a gap tells of it');
     const expect = { lastSubjectSequence: 0 };
@@ -84,10 +84,10 @@ export function createIntake({ client, migrations, quota, witness, logger }: Int
     const isUnreadable = began === undefined;
     if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
     const place = { projectId, reason, retry, minute, isUnreadable, kib: kibOf(message.data.length), ...more };
-    // What comes back from a try keeps its room, which the last look may still count.
+    // An event back from a try keeps its room, which the last look may still count.
     const hadRoom = isUnresolved(place) ? isTried(message) : isListing(message);
     if (!hadRoom && !quota.take(place)) return noteExcess(projectId, minute);
-    // Unique to this message of the stream and the reason: the event may come back, and be parked once more.
+    // Unique to this message of the stream and the reason: the event may come back and be parked again.
     const msgID = `parked-${message.seq}-${message.timestampNanos}-${reason}`;
     const check = witness.publishing();
     const stored = client.publish(placeSubject(place), message.data, { msgID, headers: fields });
@@ -97,7 +97,7 @@ export function createIntake({ client, migrations, quota, witness, logger }: Int
 
 const UNHANDLED: readonly ParkReason[] = ['suspended', 'undecided', 'unreadable', 'overflow'];
 
-/** What was to be looked at has not been, and goes on as a look. */
+/** Whether an event due for a look was parked before it, and so goes on as a look. */
 const isUnhandled = (reason: ParkReason): boolean => UNHANDLED.includes(reason);
 
 function printable(text: string): string {

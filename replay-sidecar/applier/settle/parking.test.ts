@@ -28,7 +28,7 @@ beforeEach(async () => {
   await ensureApplierStreams(on.manager, { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 });
 });
 
-/** Looks at once instead of every two seconds, so many times, and counts it. */
+/** Looks at once instead of every two seconds, up to `most` times, and counts the looks. */
 function createLooks(most: number): { clock: Clock; count(): number } {
   let looks = 0;
   const clock: Clock = {
@@ -70,7 +70,7 @@ function createView() {
 
 const UNWATCHED = { look() {}, publishing: () => () => {} };
 
-/** An applier that brings events back; with two KiB for those of nobody knows which project. */
+/** An applier that brings events back, with two KiB for those of an unknown project. */
 function start(
   { migrations }: Pick<ReturnType<typeof createView>, 'migrations'>,
   mostLooks = Number.POSITIVE_INFINITY,
@@ -98,7 +98,7 @@ function start(
       const before = count();
       await waitFor(() => count() > before + 2, { for: 'it to look' });
     },
-    /** Resolves when it has looked as often as it does. */
+    /** Resolves when it has made its last look. */
     lastLook: () => waitFor(() => count() === mostLooks, { for: 'the last look' }),
     async [Symbol.asyncDispose]() {
       stop.abort(new Error('the test is over'));
@@ -127,13 +127,13 @@ async function take(
   return { message, isDoubtful: () => false };
 }
 
-/** What the applier says that it has removed. */
+/** The removals that the applier reports. */
 const told = async () => {
   const message = await on.manager.direct.getMessage(REPORT_STREAM, { last_by_subj: 'replay.one~removals' });
   return message && decodeRemovals(message);
 };
 
-test('all that leaves the parking stream is told', async () => {
+test('every removal from the parking stream is reported', async () => {
   const view = createView();
   view.set(undefined);
   for (const event of ['one', 'two', 'three'])
@@ -144,7 +144,7 @@ test('all that leaves the parking stream is told', async () => {
   expect(await told()).toMatchObject({ process: 'one', removed: 3, pending: 0 });
 });
 
-test('nothing leaves the parking stream that cannot be told', async () => {
+test('nothing is removed from the parking stream that cannot be reported', async () => {
   const view = createView();
   view.set(undefined);
   await using applier = start(view);
@@ -155,7 +155,7 @@ test('nothing leaves the parking stream that cannot be told', async () => {
   expect(await messages(PARKING_STREAM)).toBe(1);
 });
 
-test('an event leaves its place only once the stream of events has it', async () => {
+test('a parked event leaves its place only once the stream of events has it', async () => {
   const view = createView();
   view.set(undefined);
   await jetstream(on.connection).publish('identity.parked.7.overflow', '{}');
@@ -173,13 +173,13 @@ const began = MINUTE * 60_000 + 1;
 const PLACE = `identity.parked.0.poison._${MINUTE}.1.-`;
 const at = (minute: number) => new Date(minute * 60_000).toISOString();
 
-test('an event of which nobody can tell the project waits under its minute, and is tried at once with a new spec.retry', async () => {
+test('an event of an unknown project waits under its minute, and is tried at once with a new spec.retry', async () => {
   const view = createView();
   view.set('first');
   await using applier = start(view);
   await applier.parking.park(await take(), 0, 'poison', { began, detail: 'nobody knows' });
   await applier.looks();
-  // The operator is to see it first, and to make a gap of it.
+  // The operator is to see it first, and make a gap of it.
   view.set('drop-1');
   await applier.looks();
   expect(await parked()).toEqual({ [PLACE]: 1 });
@@ -188,7 +188,7 @@ test('an event of which nobody can tell the project waits under its minute, and 
   expect(await messages(STREAM)).toBe(1);
 });
 
-test('it is dropped by a token once the status has a gap for it, and when nobody migrates anything', async () => {
+test('an event of an unknown project is dropped by a token once the status has a gap, and when no project migrates', async () => {
   const view = createView();
   view.set('drop-1', {
     observedRetry: 'drop-1',
@@ -208,7 +208,7 @@ test('it is dropped by a token once the status has a gap for it, and when nobody
   await waitFor(async () => (await messages(PARKING_STREAM)) === 0, { for: 'it to be dropped' });
 });
 
-test('beyond the quota no event is kept: one mark a minute stands for all of them', async () => {
+test('an event beyond the quota is not kept: one mark per minute stands for all of them', async () => {
   const view = createView();
   view.set(undefined);
   await using applier = start(view);
@@ -216,17 +216,17 @@ test('beyond the quota no event is kept: one mark a minute stands for all of the
   await applier.looks();
   const waiting = { [PLACE]: 2, [`identity.parked.0.excess.${MINUTE}`]: 1 };
   expect(await parked()).toEqual(waiting);
-  // What was tried again has its room still, although nothing was looked at since.
+  // An event that was retried still has its room, although there was no look since.
   const tried = headers();
   markTried(tried);
   await applier.parking.park(await take(tried, derivedSubject(0)), 0, 'poison', { began });
   expect(await parked()).toEqual({ ...waiting, [PLACE]: 3 });
-  // What NATS had lost sight of comes the same way, and has waited nowhere.
+  // An event that NATS had lost track of comes the same way, but was never parked.
   await applier.parking.park(await take(undefined, derivedSubject(0)), 0, 'poison', { began });
   expect(await parked()).toEqual({ ...waiting, [PLACE]: 3 });
 });
 
-test('an event that is tried once more says so, and has its room when it comes back', async () => {
+test('an event that is retried is marked as such, and has its room when it comes back', async () => {
   const view = createView();
   view.set('first');
   await using applier = start(view);
@@ -238,7 +238,7 @@ test('an event that is tried once more says so, and has its room when it comes b
   expect(isTried({ subject: derivedSubject(0), headers: stored?.header })).toBe(true);
 });
 
-test('what is dropped leaves its room at once, before anything is looked at again', async () => {
+test('a dropped event frees its room at once, before the next look', async () => {
   const view = createView();
   const gaps = [{ from: at(MINUTE), until: at(MINUTE + 1), reason: 'eventsDropped' }];
   view.set('drop-1', { observedRetry: 'drop-1', gaps });
@@ -250,7 +250,7 @@ test('what is dropped leaves its room at once, before anything is looked at agai
   expect(await parked()).toEqual({ [PLACE]: 2, [`identity.parked.0.excess.${MINUTE}`]: 1 });
 });
 
-test('what cannot be read waits under the minute in which it came first, however often it has come', async () => {
+test('an unreadable event waits under the minute in which it first came, however often it has come', async () => {
   const view = createView();
   view.set(undefined);
   const fields = headers();
@@ -260,7 +260,7 @@ test('what cannot be read waits under the minute in which it came first, however
   expect(Object.keys(await parked())).toEqual([`identity.parked.0.poison._u${MINUTE}.1.-`]);
 });
 
-test('a look that goes on still tells in which region all was right before', async () => {
+test('a look that goes on still says in which region all was right before', async () => {
   const view = createView();
   view.set(undefined);
   await using applier = start(view);

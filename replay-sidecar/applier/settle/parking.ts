@@ -20,12 +20,12 @@ import { Release } from './release.ts';
 import type { Removals } from './removals.ts';
 import { createRetries } from './unstorable.ts';
 
-/** Events of which nobody can tell the project, or which cannot be read. */
+/** Events that are unreadable or whose project is unknown. */
 const UNRESOLVED = 'identity.parked.0.poison.>';
 const UNRESOLVED_BATCH = 256;
-/** Identities that Edge cannot hold and that one look tries again: what waits for other reasons must not wait for them. */
+/** Identities that Edge cannot hold and one look retries: events parked for other reasons must not wait for them. */
 const MOST_RETRIES = 64;
-/** As many go on at once when somebody asks for it. */
+/** As many go on at once on request. */
 const MOST_WANTED = 10_000;
 
 export interface ParkingOptions extends QuotaLimits {
@@ -35,13 +35,13 @@ export interface ParkingOptions extends QuotaLimits {
   pending(): number;
   /** How many more events of a project may be in hand. */
   roomFor(projectId: number): number;
-  /** After so long what Edge could not hold is tried again. */
+  /** Interval for retrying what Edge could not hold. */
   unstorableRetrySeconds: number;
-  /** After so long, or with a new `spec.retry` of any project, it is asked again which project an event is of. */
+  /** Interval for resolving unknown projects again, which a new `spec.retry` of any project also triggers. */
   unknownRetrySeconds: number;
-  /** What is `late` is handled once more after so long. */
+  /** Seconds after which an event parked as `late` is handled again. */
   lateWriteSeconds: number;
-  /** Of the stream of events, and of the parking stream. */
+  /** For the stream of events, and for the parking stream. */
   witnesses: { readonly events: Pick<Witness, 'publishing'>; readonly parked: Pick<Witness, 'look' | 'publishing'> };
   removals: Removals;
   /** By the stream's clock, milliseconds since the epoch. */
@@ -50,10 +50,10 @@ export interface ParkingOptions extends QuotaLimits {
   logger: Logger;
 }
 
-/** Keeps events aside until they may go on. */
+/** Keeps events parked until they may go on. */
 export class Parking {
   /**
-   * Puts an event aside; once this resolves it is stored, and the stream of events may forget it.
+   * Parks an event; once this resolves it is stored, and the stream of events may forget it.
    *
    * @throws when the parking stream refuses it or does not answer
    */
@@ -81,17 +81,17 @@ export class Parking {
     });
   }
 
-  /** Number of events by place, as last seen. */
+  /** Number of events by place, at the last look. */
   get parked(): ReadonlyMap<string, number> {
     return this.places;
   }
 
-  /** Whether events of this identity wait because Edge cannot hold it, as last seen. */
+  /** Whether events of this identity wait because Edge cannot hold it, at the last look. */
   isListed(projectId: number, identity: Omit<UnstorableIdentity, 'cause'>): boolean {
     return this.unstorable.subjectsOf(projectId, identity).length > 0;
   }
 
-  /** Edge can hold the identity now: what waits of it is tried again at once. */
+  /** Edge can hold the identity now: its waiting events are retried at once. */
   wake(projectId: number, identity: Omit<UnstorableIdentity, 'cause'>): void {
     this.unstorable.wake(projectId, identity);
   }
@@ -123,7 +123,7 @@ export class Parking {
     }
   }
 
-  /** Number of events that went on; those that are only tried again do not count. */
+  /** Number of events that went on; those that are only retried do not count. */
   private async look(manager: JetStreamManager, signal: AbortSignal): Promise<number> {
     const { witnesses, removals, clock } = this.options;
     this.quota.begin();
@@ -161,11 +161,11 @@ export class Parking {
     const { release, unstorable } = this;
     const due = release.isOpen() ? unstorable.findDue(MOST_RETRIES) : [];
     await Promise.all(due.map((subject) => release.releaseAll(manager, subject, parsePlace(subject)!, signal)));
-    // Also those that may not go on now, such as a suspended project's: it is the turn of others.
+    // Also those that may not go on now, such as a suspended project's: others have their turn.
     for (const subject of due) unstorable.tried(subject);
   }
 
-  /** Core may have another answer later, and another release may read what this one cannot. */
+  /** Core may answer differently later, and another release may read what this one cannot. */
   private async retryUnresolved(manager: JetStreamManager): Promise<void> {
     const { now, unknownRetrySeconds } = this.options;
     if (!this.release.isOpen()) return;
@@ -177,7 +177,7 @@ export class Parking {
     this.isWanted = false;
   }
 
-  /** What no EdgeMigration waits for any more goes: on a view that was listed after it was put aside. */
+  /** Drops what no EdgeMigration waits for any more, by a view that was listed after it was parked. */
   private async dropGivenUp(manager: JetStreamManager, lastSequence: number, signal: AbortSignal): Promise<void> {
     const { migrations, removals, logger } = this.options;
     const { places } = this;
@@ -190,7 +190,7 @@ export class Parking {
       logger.info({ projectId, reason, events }, 'events that wait aside are given up');
       places.delete(subject);
     }
-    // Their room is there for others at once.
+    // Their room is free for others at once.
     this.quota.notice(places);
   }
 }

@@ -31,12 +31,12 @@ test.each<[ParkReason, AdmissionDecision, boolean]>([
   ['poison', APPLY, false],
   ['poison', SUSPENDED, false],
   ['poison', NONE, true],
-])('parked as %s, and now %o: goes on? %s', (reason, verdict, expected) => {
+])('whether a place parked as %s goes on when the verdict is %o: %s', (reason, verdict, expected) => {
   const migrations = { judge: () => verdict, find: () => undefined };
   expect(isReleasable({ projectId: 42, reason, retry: '-' }, migrations, NOW)).toBe(expected);
 });
 
-test('poison goes on with another spec.retry, an unknown project never', () => {
+test('poison goes on with another spec.retry, an event of an unknown project never', () => {
   const migrations = { judge: () => APPLY, find: () => ({ spec: { retry: 'v2' } }) as EdgeMigration };
   const release = (projectId: number, reason: ParkReason, retry: string) =>
     isReleasable({ projectId, reason, retry }, migrations, NOW);
@@ -45,14 +45,14 @@ test('poison goes on with another spec.retry, an unknown project never', () => {
   expect(release(0, 'poison', 'v1')).toBe(false);
 });
 
-test('poison that is to be given up is not tried before: the operator would not see it', () => {
+test('poison that is to be given up is not retried before: the operator would not see it', () => {
   const migrations = { judge: () => APPLY, find: () => ({ spec: { retry: 'drop-1' } }) as EdgeMigration };
   const place = { projectId: 42, reason: 'poison', retry: 'v1' } as const;
   expect(isReleasable({ ...place, minute: 29_671_200 }, migrations, NOW)).toBe(false);
   expect(isReleasable(place, migrations, NOW)).toBe(true);
 });
 
-test('what Edge cannot hold is not tried any more once the window has closed, although the event came before that', () => {
+test('an event that Edge cannot hold is not retried once the window has closed, although it came before that', () => {
   const closed = (began: number): AdmissionDecision => (began < NOW ? APPLY : { kind: 'drop', reason: 'windowClosed' });
   const migrations = { judge: (_: number, began: number) => closed(began), find: () => undefined };
   const place = { projectId: 42, reason: 'unstorable', retry: '' } as const;
@@ -80,7 +80,7 @@ test('a place is read back from its subject, whatever characters spec.retry has'
   }
 });
 
-test('what is to be handled again goes on at its time, not before it, whatever has become of its migration', () => {
+test('an event to be handled again goes on at its time and not before, regardless of its migration', () => {
   for (const verdict of [APPLY, SUSPENDED, NONE]) {
     const migrations = { judge: () => verdict, find: () => undefined };
     for (const projectId of [42, 0]) {
@@ -96,6 +96,6 @@ test.each([
   [1, 256],
   [64, 16],
   [5000, 1],
-])('of events that are counted as %o KiB each, %i come back at once', (kib, events) => {
+])('events that count as %o KiB each come back %i at once', (kib, events) => {
   expect(batchOf({ ...(kib !== undefined && { kib }) })).toBe(events);
 });

@@ -3,10 +3,10 @@ import { NO_RETRY, type ParkedSubject } from '@edge-migration/contract/parked-pl
 import type { MigrationView } from '../admit/migrations.ts';
 
 /**
- * Whether all that is parked at a place may go on, to be judged again: applied, dropped or parked for another reason. Events
- * of an unknown project go on one batch after the other instead.
+ * Whether everything parked at a place may go on, to be judged again: applied, dropped or parked for another reason.
+ * Events of an unknown project go on batch by batch instead.
  *
- * @param now what Edge cannot hold is not tried any more once the replay window has closed: Edge is the master then
+ * @param now what Edge cannot hold is no longer retried once the replay window has closed: Edge is the master then
  */
 export function isReleasable(
   place: ParkedSubject,
@@ -14,10 +14,10 @@ export function isReleasable(
   now: number,
 ): boolean {
   const { projectId, reason, due } = place;
-  // Whatever has become of its migration: what it is about is asked once more.
+  // Regardless of its migration: the project is resolved again.
   if (due !== undefined) return now >= due * 1000;
   if (projectId === 0 || reason === 'excess') return false;
-  // As if begun long ago: whether an event came before the deadline is told by itself alone.
+  // As if begun long ago: only an event itself shows whether it came before the deadline.
   const verdict = migrations.judge(projectId, 0);
   if (verdict.kind === 'drop') return true;
   if (reason === 'overflow' || reason === 'late') return true;
@@ -31,16 +31,16 @@ const MOST_EVENTS = 256;
 const MOST_KIB = 1024;
 
 /**
- * How many events of a place are brought back at once: events of up to 64 identities that Edge cannot hold are, at the same
- * time, and a client decides how large each is.
+ * How many events of a place are brought back at once: events of up to 64 identities that Edge cannot hold come at the
+ * same time, and a client decides how large each is.
  */
 export function batchOf({ kib = 1 }: Pick<ParkedSubject, 'kib'>): number {
   return Math.max(1, Math.min(MOST_EVENTS, Math.floor(MOST_KIB / kib)));
 }
 
 /**
- * What is to be given up stays where the operator can see it, which makes a gap of it. An older release did not write down
- * when it began: that is known once it has been put aside again.
+ * An event to be given up stays where the operator can see it and make a gap of it. An older release did not record
+ * when it began: that is known once it has been parked again.
  */
 function isTriedAgain({ retry, minute }: ParkedSubject, wanted: string): boolean {
   return wanted !== retry && (minute === undefined || !isDropToken(wanted));
@@ -51,6 +51,6 @@ export function retryOf(migrations: Pick<MigrationView, 'find'>, projectId: numb
   return migrations.find(projectId)?.spec?.retry ?? NO_RETRY;
 }
 
-/** Of an event of which nobody can tell the project, or which cannot be read. */
+/** An event that is unreadable or whose project is unknown. */
 export const isUnresolved = ({ projectId, reason }: Pick<ParkedSubject, 'projectId' | 'reason'>): boolean =>
   projectId === 0 && reason === 'poison';

@@ -9,13 +9,13 @@ const unstorable = (projectId: number, kib: number): ParkedSubject => {
   return { projectId, reason: 'unstorable', retry: '', identity, kib };
 };
 
-test('events of which nobody can tell the project have room up to the limit, counting what waits already', () => {
+test('events of an unknown project have room up to the limit, counting those that wait already', () => {
   const quota = createQuota(limits);
   quota.notice(new Map([[placeSubject(unresolved(3)), 2]]));
   expect([3, 2, 1, 1].map((kib) => quota.take(unresolved(kib)))).toEqual([true, false, true, false]);
 });
 
-test('what Edge cannot hold has room for each project by itself', () => {
+test('events that Edge cannot hold have their own room for each project', () => {
   const quota = createQuota(limits);
   quota.notice(new Map([[placeSubject(unstorable(1, 5)), 1]]));
   expect([1, 2].map((projectId) => quota.take(unstorable(projectId, 4)))).toEqual([false, true]);
@@ -23,17 +23,17 @@ test('what Edge cannot hold has room for each project by itself', () => {
   expect(quota.take(unstorable(1, 5))).toBe(true);
 });
 
-test('what a project’s own state keeps aside has no quota: nothing of it may be lost', () => {
+test('events parked for a project’s own state have no quota: none may be lost', () => {
   const quota = createQuota({ unresolvedMaxBytes: 1, unstorableMaxBytes: 1 });
   for (const reason of ['suspended', 'copying', 'overflow', 'poison', 'repeat'] as const)
     expect(quota.take({ projectId: 7, reason, retry: '-', kib: 64 })).toBe(true);
 });
 
-test('an event counts as whole KiB, and as one at least', () => {
+test('an event counts in whole KiB, and as at least one', () => {
   expect([0, 1, 1024, 1025].map(kibOf)).toEqual([1, 1, 1, 2]);
 });
 
-test('what is on its way while it is looked up counts until it is known to be stored', () => {
+test('an event on its way during a look counts until it is known to be stored', () => {
   const quota = createQuota(limits);
   expect(quota.take(unresolved(10))).toBe(true);
   quota.begin();

@@ -3,28 +3,28 @@ import { type ParkedSubject, parsePlace } from '@edge-migration/contract/parked-
 const BYTES = 1024;
 
 export interface QuotaLimits {
-  /** Of all events whose project nobody can tell: who needs no key may cause them. */
+  /** For all events of unknown projects: clients without any key may cause them. */
   readonly unresolvedMaxBytes: number;
-  /** Of the events of one project that Edge cannot hold. */
+  /** For the events of one project that Edge cannot hold. */
   readonly unstorableMaxBytes: number;
 }
 
-/** KiB that an event of so many bytes is counted as. */
+/** The KiB that an event of this many bytes counts as. */
 export const kibOf = (bytes: number): number => Math.max(1, Math.ceil(bytes / BYTES));
 
 /**
- * Bounds what events may take of the parking stream that nobody can get rid of by resuming or suspending a project, so that
- * they leave room for the others. Several appliers may each add to what the last look showed, and what goes on to be tried
- * once more leaves room that others take before it comes back: it comes back all the same, for an event that waited is never
- * refused. So the limits may be exceeded by what each applier parks between two looks, and by what is being tried: a batch of
- * unresolved events (parking.ts), or all of them, up to ten thousand, when `spec.retry` asks for it. That is bounded,
- * and only an earlier refusal, which is a gap, would avoid it.
+ * Limits how much of the parking stream is taken by events that resuming or suspending a project cannot clear, so that
+ * they leave room for the others. Several appliers may each add to what the last look showed, and retried events leave
+ * room that others take before they come back: they are taken back all the same, because an event that waited is never
+ * refused. So the limits may be exceeded by what each applier parks between two looks, and by what is being retried: a
+ * batch of unresolved events (parking.ts), or all of them, up to ten thousand, when `spec.retry` asks for it. That is
+ * bounded, and only an earlier refusal, which is a gap, would avoid it.
  */
 export function createQuota({ unresolvedMaxBytes, unstorableMaxBytes }: QuotaLimits) {
   let taken = new Map<string, number>();
   /** Not known to be stored. */
   const underWay = new Map<string, number>();
-  /** Under way since the look at hand began: it may show them, or not yet. */
+  /** Under way since the present look began: it may or may not show them. */
   let recent = new Map<string, number>();
 
   return {
@@ -40,7 +40,7 @@ export function createQuota({ unresolvedMaxBytes, unstorableMaxBytes }: QuotaLim
         if (place !== undefined) add(taken, place, events);
       }
     },
-    /** Whether there is room for an event at this place; if so, it is counted, and under way until it is settled. */
+    /** Whether there is room for an event at this place; if so, it counts, and is under way until it is settled. */
     take(place: ParkedSubject): boolean {
       const name = nameOf(place);
       const most = name === UNRESOLVED ? unresolvedMaxBytes : unstorableMaxBytes;

@@ -19,7 +19,7 @@ import type { Ages } from './ages.ts';
 import { batchOf, isReleasable, isUnresolved } from './place.ts';
 import type { Removals } from './removals.ts';
 
-/** Which places of a released event matter. */
+/** The parts of a released event's place that matter. */
 type Released = Pick<ParkedSubject, 'projectId' | 'reason' | 'identity'>;
 
 /** Parked events come back only while the stream is short, so that others need not wait behind them. */
@@ -56,7 +56,7 @@ export class Release {
     return pending() < SHORT_STREAM && migrations.isConfirmed();
   }
 
-  /** All that may go on of one place. @returns how many did */
+  /** Releases everything of one place that may go on. @returns how many events went on */
   async releaseAll(
     manager: JetStreamManager,
     subject: string,
@@ -64,7 +64,7 @@ export class Release {
     signal: AbortSignal,
   ): Promise<number> {
     const { migrations, roomFor, now, logger } = this.options;
-    // What comes back to find no room would go aside once more.
+    // An event that comes back and finds no room would be parked again.
     const most = place.reason === 'overflow' ? Math.floor(roomFor(place.projectId)) : Number.POSITIVE_INFINITY;
     let released = 0;
     while (released < most && this.isOpen() && isReleasable(place, migrations, now())) {
@@ -80,7 +80,7 @@ export class Release {
     return released;
   }
 
-  /** The oldest of a place. @returns how many went on */
+  /** Releases the oldest of a place. @returns how many went on */
   async releaseBatch(manager: JetStreamManager, subject: string, place: Released, size: number): Promise<number> {
     const { ages, removals } = this.options;
     const stored = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject, most: size }));
@@ -94,7 +94,7 @@ export class Release {
     return messages.length;
   }
 
-  /** The id of the event itself would be taken for a duplicate of its first coming. */
+  /** With the event's own id it would pass for a duplicate of its first coming. */
   private async publish(message: StoredMsg, { projectId, reason, identity }: Released): Promise<void> {
     const { client, witness } = this.options;
     const msgID = `released-${message.seq}-${message.timestamp}`;
@@ -103,7 +103,7 @@ export class Release {
     if (isUnresolved({ projectId, reason })) markTried(fields);
     const carrier = { subject: message.subject, headers: message.header };
     if (isLook(carrier)) markLook(fields, findHeldIn(carrier));
-    // Whatever was sent for it has arrived by now.
+    // Any write sent for it has arrived by now.
     if (reason !== 'late' && isDoubted(carrier)) markDoubted(fields);
     const check = witness.publishing();
     check(await client.publish(derivedSubject(projectId), message.data, { msgID, headers: fields }));

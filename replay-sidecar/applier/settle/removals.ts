@@ -6,11 +6,11 @@ import type { NatsConnection } from '@nats-io/transport-node';
 
 /** The only way in which events leave the parking stream. */
 export interface Removals {
-  /** Tells what was removed from the stream that was made then. @throws what the NATS client throws */
+  /** Reports what was removed from the stream that was made then. @throws what the NATS client throws */
   tell(created: string): Promise<void>;
   /**
-   * Removes what a filter matches up to a sequence. It is said before it is done, so that a process that is killed
-   * in between has said too much, never too little.
+   * Removes what a filter matches up to a sequence. This is reported first, so that a process killed in between has
+   * reported too much, never too little.
    *
    * @param most how many events that can be
    * @throws what the NATS client throws
@@ -18,7 +18,7 @@ export interface Removals {
   remove(manager: JetStreamManager, filter: string, until: number, most: number): Promise<void>;
 }
 
-/** A removal that was not answered is carried out within this time, or never. */
+/** A removal without an answer is carried out within this time, or never. */
 const DOUBT_MS = 60_000;
 
 export function createRemovals(connection: NatsConnection, process: string, clock: Clock): Removals {
@@ -33,7 +33,7 @@ export function createRemovals(connection: NatsConnection, process: string, cloc
     await client.publish(removalSubject(process), JSON.stringify(report));
   }
 
-  /** Too much is corrected by the operator, once nothing is pending. */
+  /** The operator corrects an excess once nothing is pending. */
   function settleDoubts(): void {
     const isOver = ({ since }: { since: Moment }) => leastSince(clock, since) >= DOUBT_MS;
     for (const { count } of doubts.filter(isOver)) {

@@ -7,13 +7,13 @@ const touched = (...traits: string[]): Touched => ({ traits: new Set(traits), ov
 const pending = (...traits: string[]): Pending => ({ traits: new Set(traits), overrides: new Set() });
 
 describe('of events of one identity that Edge cannot hold', () => {
-  test('those wait that touched what is pending', () => {
+  test('those that touched what is pending wait', () => {
     const events = [touched('plan'), touched('age'), touched('age', 'plan', 'note')];
     expect([...chooseWaiting(events, pending('age'), true)]).toEqual([2]);
     expect([...chooseWaiting(events, pending('other'), true)]).toEqual([]);
   });
 
-  test('of many that touched the same, one waits', () => {
+  test('one of many that touched the same waits', () => {
     const events = Array.from({ length: 1000 }, (_, index) => touched('plan', String(index % 3)));
     expect(chooseWaiting(events, pending('plan'), true).size).toBe(3);
     expect(chooseWaiting([...events, { ...touched(), traits: 'all' }], pending('plan'), true).size).toBe(1);
@@ -23,16 +23,16 @@ describe('of events of one identity that Edge cannot hold', () => {
     expect([...chooseWaiting([touched('age'), touched()], pending('plan'), false)]).toEqual([0]);
   });
 
-  test('all wait where nothing of it can be stored, also those that only tell that it exists', () => {
+  test('all wait where nothing of it can be stored, even those that only say that it exists', () => {
     expect(chooseWaiting([touched()], { traits: 'all', overrides: 'all' }, true).size).toBe(1);
   });
 
-  test('what a rename has brought waits for what it lacks', () => {
+  test('those of a rename wait for what the identity lacks', () => {
     expect(chooseWaiting([{ ...touched(), moved: true }], pending('plan'), true).size).toBe(1);
   });
 });
 
-describe('what Edge could not hold', () => {
+describe('an event that Edge could not hold', () => {
   const identity = { environmentId: 3, identityId: 4 };
   const place = { projectId: 7, reason: 'unstorable', retry: '', identity: { ...identity, cause: 'NumberNotFinite' } };
   const subject = placeSubject(place as Parameters<typeof placeSubject>[0]);
@@ -41,7 +41,7 @@ describe('what Edge could not hold', () => {
     return { clock, retries: createRetries(60_000, clock) };
   };
 
-  test('is tried again after the interval, and then after another one, however long it waits', () => {
+  test('is retried after each interval, however long it waits', () => {
     const { clock, retries } = create();
     const due: number[] = [];
     for (; clock.now <= 180_000; clock.now += 1000) {
@@ -53,7 +53,7 @@ describe('what Edge could not hold', () => {
     expect(due).toEqual([60_000, 120_000, 180_000]);
   });
 
-  test('is tried again at once when its identity was found to be storable', () => {
+  test('is retried at once when its identity was found to be storable', () => {
     const { retries } = create();
     retries.notice([subject, 'identity.parked.7.suspended']);
     expect(retries.findDue(10)).toEqual([]);
@@ -61,7 +61,7 @@ describe('what Edge could not hold', () => {
     expect(retries.findDue(10)).toEqual([subject]);
   });
 
-  test('is tried in turns, however many identities there are', () => {
+  test('is retried in turn, however many identities there are', () => {
     const { clock, retries } = create();
     const all = Array.from({ length: 100 }, (_, id) => subject.replace('.4.', `.${id + 1}.`));
     const tried = new Map<string, number>();

@@ -5,13 +5,13 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 type Identity = Omit<UnstorableIdentity, 'cause'>;
 
 /**
- * When events that Edge could not hold are tried again: now and then, since what is in the way may go without an event,
- * and at once when their identity was found to be storable.
+ * When events that Edge could not hold are retried: now and then, since the obstacle may go without an event, and at
+ * once when their identity was found to be storable.
  *
  * @param interval milliseconds
  */
 export function createRetries(intervalMs: number, clock: Pick<Clock, 'monotonic'>) {
-  /** When each place was first seen, or last tried, by this process. */
+  /** When this process first saw or last retried each place. */
   const since = new Map<string, number>();
   let subjects = new Map<string, string[]>();
 
@@ -32,10 +32,10 @@ export function createRetries(intervalMs: number, clock: Pick<Clock, 'monotonic'
         if (!since.has(subject)) since.set(subject, now);
       }
       const present = new Set([...subjects.values()].flat());
-      // One that was just let go comes back if it still cannot be held.
+      // One that was just released comes back if it still cannot be held.
       for (const [subject, time] of since) if (!present.has(subject) && now - time > intervalMs) since.delete(subject);
     },
-    /** Those that are to be tried now, the one that has waited longest first; `most` at most. */
+    /** Those due for a retry now, the one that has waited longest first; at most `most`. */
     findDue(most: number): string[] {
       const now = clock.monotonic();
       const due = [...subjects.values()].flat().filter((subject) => now - (since.get(subject) ?? now) >= intervalMs);
@@ -52,7 +52,7 @@ export function createRetries(intervalMs: number, clock: Pick<Clock, 'monotonic'
 
 /**
  * Of events of one identity that Edge cannot hold, those that have to wait: they touched what is pending, and no other
- * one that waits touched as much. One waits in any case while the identity is not listed: what waits is the list.
+ * waiting event touched as much. One always waits while the identity is not listed: the waiting events are the list.
  */
 export function chooseWaiting(events: readonly Touched[], pending: Pending, isListed: boolean): ReadonlySet<number> {
   const kept: { readonly index: number; readonly touched: Touched }[] = [];

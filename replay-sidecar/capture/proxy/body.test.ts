@@ -4,7 +4,7 @@ import { createBody } from './body.ts';
 import type { Framing } from './framing.ts';
 import { FramingError } from './framing-error.ts';
 
-/** Scans the bytes piece by piece as they might arrive; returns the data and how many bytes belong to the body. */
+/** Scans the bytes in pieces as they might arrive; returns the data and how many bytes belong to the body. */
 function scanAll(
   framing: Framing,
   bytes: Buffer,
@@ -78,7 +78,7 @@ test('a body of known length ends where it ends', () => {
   );
 });
 
-test('no body is complete at once, and one until the end never is', () => {
+test('no body is complete at once, and one that lasts until the end never is', () => {
   expect(createBody({ kind: 'none' }).done).toBe(true);
   expect(scanAll({ kind: 'untilClose' }, Buffer.from('hello'), [2])).toEqual({ data: 'hello', length: 5, done: false });
 });

@@ -7,14 +7,14 @@ export interface BodyFraming {
   /** The whole body was seen. */
   readonly done: boolean;
   /**
-   * How many of these bytes belong to the body. `sink` gets the data among them, transfer coding removed, as views.
+   * How many of these bytes belong to the body. `sink` gets their data, without transfer coding, as views.
    *
    * @throws FramingError
    */
   scan(bytes: Buffer, sink?: (data: Buffer) => void): number;
 }
 
-/** `refusesTrailer`: fields (by their names in lower case) that must not be passed on in trailers either. */
+/** `refusesTrailer`: fields (by lower-case name) that must not be passed on in trailers either. */
 export function createBody(framing: Framing, refusesTrailer?: (lower: string) => boolean): BodyFraming {
   if (framing.kind === 'none') return NO_BODY;
   if (framing.kind === 'length') return new SizedBody(framing.length);
@@ -58,7 +58,7 @@ const LONGEST_TRAILER_SECTION = 64 * 1024;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const SIZE_LINE = /^[0-9A-Fa-f]{1,13}(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?\r?$/;
 const BARE_CR = /\r(?!$)/;
-/** Fields that would change how the message is framed or routed, were a reader to merge trailers into the header. */
+/** Fields that would change how the message is framed or routed if a reader merged trailers into the header. */
 const NOT_IN_TRAILERS = new Set([
   'connection',
   'content-length',
@@ -72,8 +72,8 @@ const NOT_IN_TRAILERS = new Set([
 ]);
 
 /**
- * `Transfer-Encoding: chunked`, strictly (RFC 9112, section 7.1): what a lenient reader could take for a line end, a
- * size or the end of the body is refused on sight, before it is passed on.
+ * `Transfer-Encoding: chunked`, strictly (RFC 9112, section 7.1): anything that a lenient reader could take for a line
+ * end, a size or the end of the body is refused on sight, before it is passed on.
  */
 class ChunkedBody implements BodyFraming {
   private state: 'size' | 'data' | 'dataEnd' | 'trailer' | 'done' = 'size';
@@ -120,7 +120,7 @@ class ChunkedBody implements BodyFraming {
     return lf + 1;
   }
 
-  /** Looks at a line before its end is there, so that no part of a bad one is passed on. */
+  /** Checks a line before its end has arrived, so that no part of a bad one is passed on. */
   private checkLine(): void {
     const { line, state } = this;
     if (state === 'size') {

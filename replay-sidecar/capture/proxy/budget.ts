@@ -1,4 +1,4 @@
-/** Memory that all clients of one proxy share: what they send and it has to hold, and what is made of that. */
+/** Memory shared by all clients of one proxy: for what they send and it has to hold, and for what is made of that. */
 export class Budget {
   private used = 0;
   private readonly limit: number;
@@ -8,14 +8,14 @@ export class Budget {
     this.limit = limit;
   }
 
-  /** False: there is no room for so many bytes more. */
+  /** False: there is no room for this many bytes more. */
   reserve(bytes: number): boolean {
     if (this.used + bytes > this.limit) return false;
     this.used += bytes;
     return true;
   }
 
-  /** For what cannot do without: beyond the limit, too. */
+  /** For uses that cannot do without: beyond the limit, too. */
   take(bytes: number): void {
     this.used += bytes;
   }

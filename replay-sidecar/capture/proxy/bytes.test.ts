@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Bytes } from './bytes.ts';
 
-test('what was appended and not consumed is there, in order, however it came and went', () => {
+test('bytes that were appended and not consumed are there, in order, however they came and went', () => {
   const step = fc.oneof(
     fc.record({ append: fc.uint8Array({ maxLength: 6_000 }) }),
     fc.record({ consume: fc.double({ min: 0, max: 1, noNaN: true }) }),
@@ -38,7 +38,7 @@ test('one piece is not copied', () => {
   expect(bytes.view()).toBe(piece);
 });
 
-test('what was taken stays as it was when more is appended', () => {
+test('bytes that were taken stay the same when more are appended', () => {
   const bytes = new Bytes();
   bytes.append(Buffer.from('ab'));
   bytes.append(Buffer.from('cd'));

@@ -21,7 +21,7 @@ export class Bytes {
     this.expected = length;
   }
 
-  /** Memory that is kept, with the spare room. */
+  /** Memory in use, including the spare room. */
   get capacity(): number {
     return this.buffer.length;
   }

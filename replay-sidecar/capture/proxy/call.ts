@@ -9,14 +9,14 @@ import type { CallUpstream, UpstreamRequest, UpstreamResponse } from './hook.ts'
 import type { ProxyLimits } from './limits.ts';
 import type { UpstreamConnection, UpstreamHandler, UpstreamPool } from './upstream.ts';
 
-/** A request of our own got no usable answer from the API. */
+/** The API gave no usable answer to one of our own requests. */
 class UpstreamCallError extends Error {
   override readonly name = 'UpstreamCallError';
 }
 
 /**
- * Own requests to the API over the proxy's connections, so that it sees one peer. They are sent once more when a
- * connection that was idle turns out to be closed, and fail with an {@link UpstreamCallError} in all other cases.
+ * Our own requests to the API over the proxy's connections, so that it sees one peer. They are sent again when an idle
+ * connection turns out to be closed, and fail with an {@link UpstreamCallError} in all other cases.
  */
 export function createCall(pool: UpstreamPool, deadlines: Timers, limits: ProxyLimits): CallUpstream {
   return (request, signal) =>

@@ -22,7 +22,7 @@ export interface CaptureContext {
   readonly budget: Budget;
 }
 
-/** What a byte of a captured body takes: the spare room of its buffer, and what the capture makes of it. */
+/** Memory per byte of a captured body: the spare room of its buffer, and what the capture makes of it. */
 const BYTES_PER_BYTE = 3;
 
 /** A stage of the capture took longer than its bound, and the request went on without it. */
@@ -30,7 +30,7 @@ export class CaptureTimeoutError extends Error {
   override readonly name = 'CaptureTimeoutError';
 }
 
-/** Asks the hook; an error there is the hook's loss, never the request's. */
+/** Asks the hook; an error there affects only the hook, never the request. */
 export function beginCapture(context: CaptureContext, head: RequestHead): CapturedRequest | undefined {
   try {
     const capture = context.hook.begin(head, context.call);
@@ -60,7 +60,7 @@ export class CapturedRequest {
   private readonly capture: Capture;
   private readonly requestBody: CapturedBody;
   private readonly responseBody: CapturedBody;
-  /** What the capture still does with the request's body. */
+  /** The capture's work in progress on the request's body. */
   private reading: Promise<void> | void = undefined;
 
   constructor(context: CaptureContext, head: RequestHead, capture: Capture) {
@@ -122,7 +122,7 @@ export class CapturedRequest {
     }
     this.responseBody.release();
     const release = () => this.requestBody.release();
-    // The capture may go on reading when its time is over.
+    // The capture may go on reading after its time is up.
     if (this.reading === undefined) release();
     else this.reading.then(release, release);
   }
@@ -167,7 +167,7 @@ export class CapturedRequest {
   }
 }
 
-/** A body as far as the limits let it be kept. It counts until its request is over, because the capture keeps it as long. */
+/** The part of a body that the limits allow. It counts until its request is over: the capture keeps it that long. */
 class CapturedBody {
   tooLarge = false;
   private readonly bytes = new Bytes();
@@ -179,7 +179,7 @@ class CapturedBody {
     this.context = context;
   }
 
-  /** Not even the beginning of a body is kept whose end will not fit. */
+  /** Keeps not even the beginning of a body whose end will not fit. */
   expect(length: number): void {
     if (length > this.context.limits.capturedBodyBytes) this.giveUp();
     else this.bytes.expect(length);

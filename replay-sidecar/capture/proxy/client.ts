@@ -10,7 +10,7 @@ import { findHeadEnd, parseRequest } from './head.ts';
 import { answerOf, type RefusalStatus } from './refusal.ts';
 import { writeMessage } from './write.ts';
 
-/** Whoever answers the client at the moment. */
+/** The part of the proxy that answers the client at the moment. */
 export interface ClientHandler {
   /** The client's bytes cannot be taken now. */
   readonly stalled: boolean;
@@ -32,8 +32,8 @@ const CR = 0x0d;
 const LF = 0x0a;
 
 /**
- * One client's connection: one request after the other, in order. The next head is looked at when the response before
- * it is complete, so whatever a message may hide behind its end is only ever read as the next request.
+ * One client's connection: one request after the other, in order. The next head is read when the response before it is
+ * complete, so anything that a message hides behind its end is only ever read as the next request.
  */
 export class ClientConnection implements Client {
   readonly input = new Bytes();
@@ -42,9 +42,9 @@ export class ClientConnection implements Client {
   ended = false;
   /** The connection is gone. */
   gone = false;
-  /** No further request is taken. */
+  /** No further request is accepted. */
   stopping = false;
-  /** Since when it waits for a request, reads one or has one answered; monotonic. */
+  /** Since when it has been waiting for a request, reading one or having one answered; monotonic. */
   since = 0;
   private readonly context: ProxyContext;
   private readonly socket: Socket;
@@ -122,7 +122,7 @@ export class ClientConnection implements Client {
     this.handler = handler;
   }
 
-  /** Stops reading while nobody can take what the client sends. */
+  /** Stops reading while the client's bytes cannot be used. */
   adjustFlow(): void {
     const { socket, handler } = this;
     const waits = handler !== undefined || socket.writableNeedDrain;
@@ -159,7 +159,7 @@ export class ClientConnection implements Client {
     this.input.clear();
     this.context.clients.holdHead(this, 0);
     this.adjustFlow();
-    // For as long as a client may be idle it may also take to read what was sent.
+    // A client may take as long to read what was sent as it may be idle.
     this.expect(this.context.limits.idleClientMs, () => this.destroy());
     this.socket.end(() => {
       if (!this.gone) this.expect(this.context.limits.lingerMs, () => this.destroy());
@@ -177,7 +177,7 @@ export class ClientConnection implements Client {
     this.socket.destroy();
   }
 
-  /** Takes no further request; `now`: does not wait for the current one either. */
+  /** Accepts no further request; `now`: does not wait for the current one either. */
   stop(now: boolean): void {
     this.stopping = true;
     if (now) {
@@ -235,7 +235,7 @@ export class ClientConnection implements Client {
   }
 
   private readHead(): void {
-    // Requests of a client that does not read wait for it, so that their answers do not pile up here.
+    // Requests of a client that does not read wait until it does, so that their answers do not pile up here.
     if (this.socket.writableNeedDrain) return;
     this.skipEmptyLines();
     try {
@@ -254,7 +254,7 @@ export class ClientConnection implements Client {
       this.deadline?.cancel();
       this.served = true;
       this.since = clock.monotonic();
-      // As text it is kept twice, as it came and as it is sent.
+      // As text it is kept twice: as it came and as it is sent.
       if (!clients.holdHead(this, 2 * end)) {
         this.refuseLargeHeads();
         return;

@@ -90,7 +90,7 @@ describe('room for one more connection comes from', () => {
     expect(cut).toEqual(victims);
   });
 
-  test('nobody while all wait for the API, up to a higher limit', () => {
+  test('no connection while all wait for the API, up to a higher limit', () => {
     const { clients, counters } = clientsOf([
       ['busy', 1],
       ['busy', 2],
@@ -110,7 +110,7 @@ describe('heads', () => {
     expect(all.every((client) => clients.holdHead(client, LIMITS.smallHeadBytes))).toBe(true);
   });
 
-  test('take from the oldest that is not complete, which may be the one that grows', () => {
+  test('take room from the oldest that is not complete, which may be the one that grows', () => {
     const { clients, all } = clientsOf([
       ['asking', 1],
       ['busy', 0],
@@ -126,7 +126,7 @@ describe('heads', () => {
     expect(clients.holdHead(youngest, 61_000)).toBe(false);
   });
 
-  test('find room whatever bodies hold, which then take no more', () => {
+  test('find room regardless of what bodies hold, after which bodies get no more', () => {
     const { clients, budget, all } = clientsOf([['asking', 1]], 90_000);
     expect(budget.reserve(90_000)).toBe(true);
     expect(clients.holdHead(all[0] as FakeClient, 40_000)).toBe(true);

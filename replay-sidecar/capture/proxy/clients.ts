@@ -3,25 +3,25 @@ import type { ProxyLimits } from './limits.ts';
 import type { Counters } from './metrics.ts';
 
 /**
- * What a client's connection is at, in the order in which connections are cut. `leaving`: it got its last response.
+ * The state of a client's connection, in the order in which connections are cut. `leaving`: it got its last response.
  * `asking`: no request is complete yet, neither the first nor the one that has begun. `idle`: between two requests.
  * `slow`: its request waits for the client to send or to read.
  */
 export const EXPENDABLE = ['leaving', 'asking', 'idle', 'slow'] as const;
 export type Expendable = (typeof EXPENDABLE)[number];
 
-/** What has to be known of a connection to decide which one is cut. */
+/** The properties of a connection that decide which one is cut. */
 export interface Client {
   /** `busy`: its request waits for the API. */
   readonly standing: Expendable | 'busy';
-  /** Since when it has been at that, monotonic. */
+  /** Since when it has been in that state, monotonic. */
   readonly since: number;
   cut(): void;
 }
 
 /**
- * All clients' connections: no more of them, and of what they hold in large heads, than the process can bear. What is
- * too much is taken from who waits for nothing but the client, and from who has done so for longest.
+ * All clients' connections: no more of them, and of their memory in large heads, than the process can bear. Any excess
+ * is taken from clients that wait only for themselves, those that have done so for longest first.
  */
 export class Clients<C extends Client> {
   private readonly all = new Set<C>();
@@ -57,7 +57,7 @@ export class Clients<C extends Client> {
   }
 
   /**
-   * Makes room for one more connection. While every request waits for the API there are more of them than otherwise, as
+   * Makes room for one more connection. While every request waits for the API, more are allowed than otherwise, because
    * they would wait there, too. False: even those are too many.
    */
   makeRoom(): boolean {
@@ -74,7 +74,7 @@ export class Clients<C extends Client> {
   }
 
   /**
-   * Says how much memory the client's head takes now. False: there is too much of it and no slower client to take it
+   * Reports how much memory the client's head takes now. False: there is too much of it and no slower client to take it
    * from, so this one must not go on.
    */
   holdHead(client: C, bytes: number): boolean {
@@ -93,7 +93,7 @@ export class Clients<C extends Client> {
     }
     heads.set(client, bytes);
     this.headBytes += bytes;
-    // Bodies must not have heads refused: a body that finds no room still passes.
+    // Bodies must not cause heads to be refused: a body that finds no room still passes.
     budget.take(bytes);
     return true;
   }

@@ -18,6 +18,6 @@ export interface ProxyContext {
   readonly limits: ProxyLimits;
   readonly counters: Counters;
   readonly forwarded: ForwardedPolicy;
-  /** Told at each attempt, so that changes of state can be logged. */
+  /** Called at each attempt, so that changes of state can be logged. */
   readonly onUpstream: (reachable: boolean, error?: Error) => void;
 }

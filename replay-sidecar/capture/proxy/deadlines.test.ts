@@ -2,7 +2,7 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { expect, test } from 'vitest';
 import { createDeadlines } from './deadlines.ts';
 
-/** A clock that stands still until it is told to go on. */
+/** A clock that stands still until it is advanced. */
 function createSteppedClock() {
   let now = 0;
   let sleepers: { readonly until: number; readonly wake: () => void }[] = [];
@@ -16,7 +16,7 @@ function createSteppedClock() {
     get sleeping() {
       return sleepers.length;
     },
-    /** Time goes on, and nobody lives through it. */
+    /** Time goes on while the process does not run. */
     freeze(milliseconds: number) {
       now += milliseconds;
     },
@@ -50,7 +50,7 @@ test('deadlines expire once, in their order, at most a tick late', async () => {
   expect(expired).toHaveLength(3);
 });
 
-test('a process that was frozen has its time to see what came meanwhile', async () => {
+test('a process that was frozen has time to see what came meanwhile', async () => {
   const stepped = createSteppedClock();
   const deadlines = createDeadlines(stepped.clock);
   const expired: string[] = [];
@@ -88,7 +88,7 @@ test('a deadline may set the next', async () => {
   expect(count).toBe(3);
 });
 
-test('nothing ticks while nothing is waited for, nor after the end', async () => {
+test('nothing ticks while there is no deadline, nor after the end', async () => {
   const stepped = createSteppedClock();
   const deadlines = createDeadlines(stepped.clock);
   expect(stepped.sleeping).toBe(0);
@@ -105,7 +105,7 @@ test('nothing ticks while nothing is waited for, nor after the end', async () =>
   expect(stepped.sleeping).toBe(0);
 });
 
-test('one whose handler throws takes no other with it', async () => {
+test('a deadline whose handler throws takes no other with it', async () => {
   const stepped = createSteppedClock();
   const errors: unknown[] = [];
   const deadlines = createDeadlines(stepped.clock, (error) => errors.push(error));

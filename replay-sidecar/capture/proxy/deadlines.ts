@@ -7,11 +7,11 @@ export interface Timer {
 
 export interface Timers {
   /**
-   * Calls `expire` once, `milliseconds` from now or up to one tick later, unless cancelled before. While the process
-   * is frozen, or too busy, time stands still: what it waits for may have come, and it has not had a chance to look.
+   * Calls `expire` once, `milliseconds` from now or up to one tick later, unless cancelled before. While the process is
+   * frozen, or too busy, time stands still: the awaited event may have come without a chance to be noticed.
    */
   set(milliseconds: number, expire: () => void): Timer;
-  /** Forgets all, and whatever is set from now on. */
+  /** Forgets all deadlines, including any set from now on. */
   stop(): void;
 }
 
@@ -19,16 +19,17 @@ export interface Timers {
 const LONGEST_TICK_MS = 4 * DEADLINES_TICK_MS;
 
 /**
- * Deadlines that nearly never expire, at a cost of a fraction of a microsecond each: all of one length stand in one
- * queue in order of expiry, and one tick looks at the heads of the queues.
+ * Deadlines that almost never expire, at a fraction of a microsecond each: all of one length stand in one queue in
+ * order of expiry, and one tick checks the heads of the queues.
  *
- * @param onError told what an expiry throws, which concerns that one alone; thrown where nobody catches it by default
+ * @param onError receives an expiry's exception, which concerns that one alone; by default thrown where nothing catches
+ * it
  */
 export function createDeadlines(clock: Clock, onError: (error: unknown) => void = throwLater): Timers {
   const queues = new Map<number, Set<Entry>>();
   const stopping = new AbortController();
   let ticking = false;
-  /** Time that was lived through at the last tick, and when that was. */
+  /** Time that the process had run for by the last tick, and when that was. */
   let lived = 0;
   let lastTick = 0;
 

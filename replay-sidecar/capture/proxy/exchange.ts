@@ -21,13 +21,13 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 /**
  * One request and its response.
  *
- * A connection that the API has used before may be closed by it at any moment, and then nobody can tell whether it saw
- * the request. Requests that may be sent twice (safe method, no body) go over any such connection, and are sent again,
- * over a new one, when it breaks before the first byte of a response. All others go over the connection that the same
- * client's last request used, or over a new one: that is where a client without us would have sent it, so what happens
- * to it there would have happened without us, too. (The API's keep-alive never ends such a connection under a request:
- * it is used only while it is younger than that, by the clock, and not known to be closed.) It is shown to the client as
- * the API showed it: closed or reset. Only an API that cannot be reached at all is answered for, with 502.
+ * A connection that the API has used before may be closed by it at any moment, and then there is no telling whether it
+ * saw the request. Requests that may be sent twice (safe method, no body) go over any such connection, and are sent
+ * again, over a new one, when it breaks before the first byte of a response. All others go over the connection that the
+ * same client's last request used, or over a new one: a client without us would have sent it there, so anything that
+ * happens to it there would have happened without us, too. (The API's keep-alive never ends such a connection under a
+ * request: it is used only while it is younger than that, by the clock, and not known to be closed.) The client sees
+ * the end as the API showed it: closed or reset. Only an unreachable API is answered for, with 502.
  */
 export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, ResponseOwner {
   private readonly context: ProxyContext;
@@ -191,7 +191,7 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
     this.settle(false);
   }
 
-  /** A request that cannot be sent again goes when all is read that has arrived, the end of a kept connection too. */
+  /** A request that cannot be resent goes out once all input is read, including the end of a kept connection. */
   private connectSoon(): void {
     if (this.repeatable) this.connect(true);
     else setImmediate(() => !this.over && this.connect(true));
@@ -235,7 +235,7 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
     }
   }
 
-  /** The client gets what the API sent, and then the end that the API made. */
+  /** The client gets what the API sent, and then the same end. */
   private breakOff(end: () => void): void {
     const { response, client } = this;
     if (!response.breakOff() && response.unread.length > 0) client.write('', response.unread);

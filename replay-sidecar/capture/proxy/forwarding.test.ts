@@ -8,7 +8,7 @@ const request = (lines: readonly string[], version = '1.1') => parseRequest(head
 const response = (lines: readonly string[], version = '1.1') => parseResponse(head(`HTTP/${version} 200 OK`, lines));
 const linesOf = (text: string) => text.split('\r\n').slice(1, -2);
 
-describe('of a request the API gets', () => {
+describe('from a request the API gets', () => {
   test.each([
     ['a plain head as it is', ['Host: a', 'X:  1 '], ['Host: a', 'X:  1 ']],
     ['a connection to be kept as it is', ['Connection: keep-alive', 'A: 1'], ['Connection: keep-alive', 'A: 1']],
@@ -52,7 +52,7 @@ describe('of a request the API gets', () => {
   });
 
   test.each(['off', 'append', 'replace'] as const)(
-    'no aliased name, whatever becomes of forwarded fields: %s',
+    'no aliased name, whatever happens to forwarded fields: %s',
     (policy) => {
       const sent = ['Host: a', 'X_Forwarded_For: 6.6.6.6', 'X_FORWARDED_PROTO: https', 'Script_Name: /x'];
       const { text, fields, aliases } = forwardRequest(request(sent), policy, '1.2.3.4');
@@ -87,7 +87,7 @@ test.each([
   expect(keepsAlive(response(lines, version))).toBe(kept);
 });
 
-describe('of a response the client gets', () => {
+describe('from a response the client gets', () => {
   test.each([
     ['a plain head as it is', true, ['A: 1'], ['A: 1']],
     [

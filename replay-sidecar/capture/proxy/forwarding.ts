@@ -2,7 +2,7 @@ import { elementsOf, type Head, type HeadLine, type ParsedRequest, type ParsedRe
 import type { Field } from './hook.ts';
 
 /**
- * What the proxy does to `X-Forwarded-For`, `-Proto` and `-Host`. `off`: nothing, the API sees what the client sent.
+ * How the proxy treats `X-Forwarded-For`, `-Proto` and `-Host`. `off`: not at all, the API sees what the client sent.
  * `append`: for a proxy behind trusted ones. `replace`: for a proxy that faces the clients itself; everything that only
  * a proxy could know is removed.
  */
@@ -21,7 +21,7 @@ export interface ForwardedRequest {
   readonly aliases: number;
 }
 
-/** A piece of a head's text and what comes instead; in the order of the text. */
+/** A piece of a head's text and its replacement; in the order of the text. */
 interface Edit {
   readonly line: Pick<HeadLine, 'start' | 'end'>;
   readonly replacement: string;
@@ -31,9 +31,9 @@ interface Edit {
 const HOP_BY_HOP = new Set(['http2-settings', 'keep-alive', 'proxy-connection', 'te', 'upgrade']);
 /** Naming these in `Connection` must not remove them: they say where the message ends and whom it is for. */
 const NEVER_NOMINATED = new Set(['content-length', 'transfer-encoding', 'host', 'connection']);
-/** What gunicorn takes a request's scheme from; it refuses a request in which they contradict each other. */
+/** The fields that gunicorn takes a request's scheme from; it refuses a request in which they contradict each other. */
 const SCHEME = ['x-forwarded-proto', 'x-forwarded-ssl', 'x-forwarded-protocol'];
-/** What the common proxies say about the client, its scheme and the host that it asked for. */
+/** Fields in which common proxies pass on the client, its scheme and the requested host. */
 const SAID_BY_PROXIES =
   /^(?:forwarded|x-forwarded(?:-.*)?|x-original-(?:forwarded-for|host)|x-real-ip|(?:x-)?(?:cluster-|true-)?client-ip|cf-connecting-ip|x-(?:url-)?scheme|front-end-https)$/;
 
@@ -47,13 +47,13 @@ export function isAliasedName(lower: string): boolean {
 }
 
 /**
- * The request as the API gets it: every line as the client sent it, without the fields that are about a connection and
- * those with an aliased name. An option that we would send ourselves (`keep-alive`, an upgrade, `TE: trailers`) leaves
- * its line as it is.
+ * The request as the API gets it: every line as the client sent it, without connection-related fields and those with an
+ * aliased name. An option that we would send ourselves (`keep-alive`, an upgrade, `TE: trailers`) leaves its line
+ * unchanged.
  *
  * Other fields that `Connection` names stay, against RFC 9110, section 7.6.1: gunicorn hands them to the API all the
- * same, and a client must not be able to take away what a proxy in front of us has said, or make us see less than the
- * API would.
+ * same, and a client must not be able to remove what a proxy in front of us has said, or make us see less than the API
+ * would.
  *
  * @throws FramingError when `Connection` or `Upgrade` is too long a list
  */
@@ -102,7 +102,7 @@ export function forwardResponse(
   if (options.has('upgrade')) kept.add('upgrade');
   return edited(response, hopByHopEdits(response, options, kept, isForThisHop(options)), '');
 
-  /** Says what both sides would not conclude from the versions and the framing alone. */
+  /** States what both sides would not conclude from the versions and the framing alone. */
   function impliedOption(): string {
     const persistsByDefault = request.version === '1.1' && response.version === '1.1';
     if (persist) return persistsByDefault ? '' : 'Connection: keep-alive\r\n';
@@ -116,7 +116,7 @@ export function keepsAlive(response: ParsedResponse): boolean {
   return response.version === '1.1' ? !options.has('close') : options.has('keep-alive');
 }
 
-/** Names in the response's `Connection` field that are no options of ours. */
+/** Names in the response's `Connection` field that are not options of ours. */
 export function nominatedFields(response: ParsedResponse): ReadonlySet<string> | undefined {
   const options = connectionOptions(response);
   if (options === NO_OPTIONS || options === KEEP_ALIVE || options === CLOSE) return undefined;
@@ -133,7 +133,7 @@ function connectionOptions(head: Head): ReadonlySet<string> {
   const lines = head.fields.filter(({ lower }) => lower === 'connection');
   const [first] = lines;
   if (first === undefined) return NO_OPTIONS;
-  // Nearly every message says just one of these.
+  // Nearly every message has just one of these.
   if (lines.length === 1 && first.value === 'keep-alive') return KEEP_ALIVE;
   if (lines.length === 1 && first.value === 'close') return CLOSE;
   return new Set(elementsOf(lines, 'connection').filter((option) => option !== ''));
@@ -162,7 +162,7 @@ function speaksTrailersOnly(request: ParsedRequest): boolean {
   return request.fields.every((field) => field.lower !== 'te' || field.value.toLowerCase() === 'trailers');
 }
 
-/** `kept`: the options of the next hop; a `Connection` line that says just these stays as it is. */
+/** `kept`: the options of the next hop; a `Connection` line with exactly these stays unchanged. */
 function hopByHopEdits(
   head: Head,
   options: ReadonlySet<string>,
@@ -185,12 +185,12 @@ function hopByHopEdits(
   return edits;
 }
 
-/** `Upgrade` and `TE` belong to the option of their name; `Keep-Alive` only describes a connection, never the next one. */
+/** `Upgrade` and `TE` belong to the option of their name; `Keep-Alive` describes only this connection, not the next. */
 function isKept(lower: string, kept: ReadonlySet<string>): boolean {
   return lower !== 'keep-alive' && kept.has(lower);
 }
 
-/** Of a response, whose sender is trusted, what `Connection` names is for this hop, too. */
+/** In a response, whose sender is trusted, the fields that `Connection` names are for this hop, too. */
 function isForThisHop(options: ReadonlySet<string>): (lower: string) => boolean {
   return (lower) => HOP_BY_HOP.has(lower) || (options.has(lower) && !NEVER_NOMINATED.has(lower));
 }

@@ -46,7 +46,7 @@ describe('a response is as long as', () => {
     ['a length and chunks', ['Content-Length: 5', 'Transfer-Encoding: chunked']],
     ['chunks that only some would see', ['Transfer-Encoding: \x0bchunked']],
     ['chunks below another coding', ['Transfer-Encoding: chunked, gzip']],
-  ])('nobody can tell with %s', (_name, lines) => {
+  ])('no one can tell with %s', (_name, lines) => {
     expect(() => responseFraming('GET', response(200, ...lines))).toThrow(FramingError);
   });
 });

@@ -32,8 +32,8 @@ export function requestFraming(request: ParsedRequest): Framing {
 }
 
 /**
- * The length of the response to a request with this method. A repeated `Content-Length` is taken when all agree, as
- * clients do.
+ * The length of the response to a request with this method. A repeated `Content-Length` is accepted when all values
+ * agree, as clients do.
  *
  * @throws FramingError
  */

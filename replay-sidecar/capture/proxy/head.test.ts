@@ -28,7 +28,7 @@ test('a line feed alone is refused at once, wherever it is cut', () => {
   );
 });
 
-test('a request keeps its bytes; values lose spaces and tabs around them, and nothing else', () => {
+test('a request keeps its bytes, and its values lose only the spaces and tabs around them', () => {
   const text = 'GET /\xff?a=%00 HTTP/1.0\r\nX-A: \t a b\xa0 \t\r\nx-a:\r\nC:\x0bd\x0b\r\n\r\n';
   const request = parseRequest(text);
   expect(request).toMatchObject({ text, method: 'GET', target: '/\xff?a=%00', version: '1.0' });
@@ -70,12 +70,12 @@ test.each([
     `GET / HTTP/1.1\r\n${'a:\r\n'.repeat(1_001)}\r\n`,
   ],
   ['64 KB of target', `GET /${'a'.repeat(65_535)} HTTP/1.1\r\n\r\n`, `GET /${'a'.repeat(65_536)} HTTP/1.1\r\n\r\n`],
-])('%s may take the time to read them, and no more', (_, taken, refused) => {
+])('%s are accepted, and no more', (_, taken, refused) => {
   expect(parseRequest(taken).text).toBe(taken);
   expect(() => parseRequest(refused)).toThrow(new FramingError('headTooLarge'));
 });
 
-test('a list has the elements of all its lines, and a hundred at most', () => {
+test('a list has the elements of all its lines, up to a hundred', () => {
   const fieldsOf = (lines: readonly string[]) => parseRequest(`GET / HTTP/1.1\r\n${lines.join('')}\r\n`).fields;
   expect(elementsOf(fieldsOf(['Connection: Close, x\r\n', 'A: b\r\n', 'connection:y\r\n']), 'connection')).toEqual([
     'close',

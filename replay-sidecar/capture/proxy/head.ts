@@ -8,7 +8,7 @@ export interface HeadLine extends Field {
   readonly end: number;
 }
 
-/** A head as text (latin1: one char a byte), from its first line to the empty line, both included. */
+/** A head as text (latin1: one char per byte), from its first line to the empty line, both included. */
 export interface Head {
   readonly text: string;
   /** Where the first header line starts. */
@@ -26,11 +26,11 @@ export interface ParsedResponse extends Head {
   readonly status: number;
 }
 
-/** What gunicorn takes by default, ten times. Each costs more than its few bytes, so that the head's size is no bound of their cost. */
+/** Ten times gunicorn's default. Each costs more than its few bytes, so the head's size does not bound their cost. */
 const MOST_FIELDS = 1_000;
 /** Elements of one list, as in `Connection`. */
 const MOST_ELEMENTS = 100;
-/** gunicorn takes 4,094 bytes by default and 8,190 at most. */
+/** gunicorn accepts 4,094 bytes by default and 8,190 at most. */
 const LONGEST_TARGET = 64 * 1024;
 
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -46,8 +46,8 @@ const LF = 0x0a;
 const CR = 0x0d;
 
 /**
- * The offset behind the empty line that ends the head, or -1 while it has not arrived. `scanned` bytes were looked at
- * before. A line feed alone is refused here already, because the end might never come behind it.
+ * The offset behind the empty line that ends the head, or -1 while it has not arrived. `scanned` bytes were checked
+ * before. A bare line feed is refused here already, because the end might never come behind it.
  *
  * @throws FramingError
  */
@@ -149,7 +149,7 @@ export function parseField(text: string, start: number, end: number): Field {
   return { name, lower: name.toLowerCase(), value };
 }
 
-/** Without surrounding spaces and tabs only: `trim()` would also take 0xa0 and vertical tabs, which belong to the value. */
+/** Trims only spaces and tabs: `trim()` also removes 0xa0 and vertical tabs, which belong to the value. */
 function trimmed(text: string, from: number, to: number): string {
   let start = from;
   let end = to;

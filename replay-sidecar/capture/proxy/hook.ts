@@ -3,7 +3,7 @@
  * The proxy calls; it never depends on what is behind these interfaces.
  */
 
-/** One header line, value trimmed of spaces and tabs, both as latin1: every char is one byte of the wire. */
+/** One header line, value trimmed of spaces and tabs, both as latin1: every char is one byte on the wire. */
 export interface Field {
   readonly name: string;
   /** `name` in lower case. */
@@ -23,9 +23,9 @@ export interface RequestHead {
 export interface CaptureHook {
   /**
    * Called with every request's head before anything of the request is forwarded. `undefined`: not of interest, pass.
-   * Must not throw; when it does, the error is counted, the request passes uncaptured and {@link missed} is called.
+   * Must not throw; if it does, the error is counted, the request passes uncaptured and {@link missed} is called.
    *
-   * @param call for questions of its own, after the answer too
+   * @param call for its own questions, even after the answer
    */
   begin(head: RequestHead, call: CallUpstream): Capture | undefined;
   /** A request passed although its capture failed (an exception of `begin`, `prepare` or `intent`, or too slow). */
@@ -50,17 +50,17 @@ export interface Capture {
   /** Whether `finish` needs the response body. It is never held back. */
   readonly needsResponseBody: boolean;
   /**
-   * Awaited, bounded in time, before anything is forwarded; for what vanishes with the request. After a failure
-   * or when too late, the request is forwarded all the same.
+   * Awaited, bounded in time, before anything is forwarded; for what vanishes with the request. After a failure or a
+   * timeout, the request is forwarded all the same.
    */
   prepare?(call: CallUpstream): Promise<void>;
   /**
    * Called at most once, before the API can see the end of the request. The end is forwarded when the promise settles
-   * or the bound is reached, whichever is first. `body` is undefined when it was not asked for or is too large, and
-   * empty when asked for and the request has none. Not called when nothing of the request reached the API.
+   * or the bound is reached, whichever is first. `body` is undefined when it was not requested or is too large, and
+   * empty when requested and the request has none. Not called when nothing of the request reached the API.
    */
   intent(body: Buffer | undefined, extent: BodyExtent): Promise<void> | void;
-  /** Called exactly once, last, whatever happened. Without a need for the response body: as soon as the status is known. */
+  /** Called exactly once, last, in every case. Without a need for the response body: as soon as the status is known. */
   finish(outcome: CaptureOutcome): void;
 }
 
@@ -69,7 +69,7 @@ export type CaptureOutcome =
       readonly kind: 'responded';
       readonly status: number;
       readonly fields: readonly Field[];
-      /** Transfer coding removed; undefined when not asked for or not kept. */
+      /** Transfer coding removed; undefined when not requested or not kept. */
       readonly body: Buffer | undefined;
       /** The body went beyond the limit or broke off. */
       readonly truncated: boolean;
@@ -82,7 +82,7 @@ export type CaptureOutcome =
 /** Asks the API over the proxy's own connections; never captured itself. */
 export type CallUpstream = (request: UpstreamRequest, signal?: AbortSignal) => Promise<UpstreamResponse>;
 
-/** A request of our own. Only safe methods: it may be sent twice. */
+/** One of our own requests. Only safe methods: it may be sent twice. */
 export interface UpstreamRequest {
   readonly method: 'GET' | 'HEAD' | 'OPTIONS';
   readonly target: string;

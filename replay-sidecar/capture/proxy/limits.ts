@@ -1,37 +1,37 @@
 /** Sizes in bytes, times in milliseconds. */
 export interface ProxyLimits {
-  /** Head of one message. Above everything gunicorn takes (4094 + 100 x 8190), so that the API decides, not we. */
+  /** Head of one message. Above everything gunicorn accepts (4094 + 100 x 8190), so that the API decides, not we. */
   readonly headBytes: number;
-  /** A head of this size is always taken; larger ones share `headsTotalBytes`, from their first byte to their answer. */
+  /** A head of this size is always accepted; larger ones share `headsTotalBytes`, from first byte to answer. */
   readonly smallHeadBytes: number;
   readonly headsTotalBytes: number;
-  /** Connections of clients; beyond it those are closed that wait for nothing but the client. */
+  /** Client connections; beyond this, those that wait only for the client are closed. */
   readonly clients: number;
-  /** Connections of clients while the requests of all others wait for the API: gunicorn's own backlog by default. */
+  /** Client connections while the requests of all others wait for the API: gunicorn's own backlog by default. */
   readonly clientsAtMost: number;
-  /** One captured body; beyond it the capture is told `tooLarge` and the bytes still pass. */
+  /** One captured body; beyond this the capture gets `tooLarge` and the bytes still pass. */
   readonly capturedBodyBytes: number;
   /**
-   * Memory for all that clients send and the proxy has to hold, and for what is made of it: a captured body counts three
-   * times, until its request is over. A body beyond it is `tooLarge`; heads find room in any case.
+   * Memory for everything that clients send and the proxy has to hold, and for what is made of it: a captured body
+   * counts three times, until its request is over. A body beyond it is `tooLarge`; heads find room in any case.
    */
   readonly heldBytes: number;
-  /** Body that an own request to the API may have in its answer. */
+  /** Longest body in the answer to one of our own requests to the API. */
   readonly callBodyBytes: number;
   readonly prepareMs: number;
   readonly intentMs: number;
   readonly callMs: number;
   readonly connectMs: number;
-  /** How long a refused connection is tried again. */
+  /** How long a refused connection is retried. */
   readonly refusedMs: number;
   /** A connection to the API idle for longer is not used again. Must be well below the API's own keep-alive. */
   readonly idleUpstreamMs: number;
   readonly idleUpstreamConnections: number;
-  /** A client that sends nothing for so long between requests is disconnected. Above the idle time of load balancers. */
+  /** A client that sends nothing for so long between requests is disconnected. Above load balancers' idle time. */
   readonly idleClientMs: number;
   /** How long a head may take from its first byte to its end. */
   readonly headMs: number;
-  /** How long a captured request whose client went away is carried on: the API's request timeout. */
+  /** How long a captured request continues after its client went away: the API's request timeout. */
   readonly carryMs: number;
   /** How long a client may go on sending after its last response before its connection is cut. */
   readonly lingerMs: number;

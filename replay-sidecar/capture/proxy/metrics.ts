@@ -22,7 +22,7 @@ export interface Counters {
   readonly refused: Record<string, number>;
   /** Header fields of requests that were not passed on because of their names. */
   readonly droppedFields: Record<'aliased', number>;
-  /** Clients' connections closed to make room, by what they were at; `refused`: new ones for which there was none. */
+  /** Client connections closed to make room, by their state; `refused`: new ones for which there was none. */
   readonly cutConnections: Record<Expendable | 'refused', number>;
   /** Requests sent again: the idle connection was already `stale`, or the API `refused` the connection. */
   readonly resends: Record<'stale' | 'refused', number>;
@@ -39,7 +39,7 @@ export interface ConnectionCounts {
 
 const PREFIX = 'edge_migration_proxy_';
 
-/** Registers the proxy's metrics; `connections` is asked at each scrape. */
+/** Registers the proxy's metrics; `connections` is called at each scrape. */
 export function createCounters(metrics: Metrics, connections: () => ConnectionCounts): Counters {
   const counters: Counters = {
     requests: { passed: 0, captured: 0, upgraded: 0, badGateway: 0, upstreamLost: 0, clientGone: 0, stopped: 0 },

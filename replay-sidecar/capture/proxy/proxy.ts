@@ -28,13 +28,13 @@ export interface ProxyOptions {
 }
 
 export interface ReverseProxy {
-  /** @returns the address bound; port 0 takes a free one */
+  /** @returns the bound address; port 0 picks a free one */
   listen(address: { readonly host: string; readonly port: number }): Promise<AddressInfo>;
   readonly callUpstream: CallUpstream;
   readonly connections: ConnectionCounts;
   /**
-   * Accepts no more, lets requests under way end for at most `graceMs`, then cuts the rest. Captures are all
-   * finished when it resolves. Further calls return the first one's promise.
+   * Accepts no more, lets requests under way end for at most `graceMs`, then cuts the rest. All captures are finished
+   * when it resolves. Further calls return the first one's promise.
    */
   stop(graceMs: number): Promise<void>;
 }
@@ -44,8 +44,8 @@ export interface ReverseProxy {
  *
  * It reads sockets itself instead of using `node:http`, because that one gives back neither the bytes of a head (folded
  * white space, the case of `chunked`, extensions of chunks) nor a half-closed connection, and costs twice the CPU and
- * memory. What it refuses is listed in framing-error.ts, what it changes in forwarding.ts, what it sends twice in
- * exchange.ts.
+ * memory. See framing-error.ts for what it refuses, forwarding.ts for what it changes, and exchange.ts for what it
+ * sends twice.
  */
 export function createProxy(options: ProxyOptions): ReverseProxy {
   const limits: ProxyLimits = { ...DEFAULT_LIMITS, ...options.limits };

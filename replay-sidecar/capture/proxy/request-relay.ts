@@ -5,7 +5,7 @@ import { FramingError } from './framing-error.ts';
 import type { BodyExtent } from './hook.ts';
 import type { UpstreamConnection } from './upstream.ts';
 
-/** What the exchange does when the request's side comes to an end. */
+/** How the exchange reacts when the request's side comes to an end. */
 export interface RequestOwner {
   /** Nothing of the request is forwarded yet. False: not over this connection; another one follows. */
   mayStart(upstream: UpstreamConnection): boolean;
@@ -26,7 +26,7 @@ export class RequestRelay {
   private upstream: UpstreamConnection | undefined;
   /** A piece of the body that was read and is not forwarded yet. */
   private outgoing: Buffer | undefined;
-  /** The capture has to say something before more may be forwarded. */
+  /** The capture has to finish its intent before more may be forwarded. */
   private holding: boolean;
   /** The API reads slower than the client sends. */
   private blocked = false;
@@ -66,7 +66,7 @@ export class RequestRelay {
     return !this.body.done && !this.stalled && !this.holding && this.upstream?.connected === true;
   }
 
-  /** The capture is prepared: asks for its intent as soon as what it needs is there. */
+  /** The capture is prepared: asks for its intent as soon as its input is there. */
   prepared(): void {
     this.holding = false;
     if (this.capture?.needsBody === false || this.body.done) this.askIntent('whole');

@@ -6,10 +6,10 @@ import { type Framing, responseFraming } from './framing.ts';
 import { FramingError } from './framing-error.ts';
 import { findHeadEnd, type ParsedRequest, type ParsedResponse, parseResponse } from './head.ts';
 
-/** What the exchange does with the pieces of a response. */
+/** How the exchange handles the pieces of a response. */
 export interface ResponseOwner {
   toClient(text: string, bytes: Buffer | undefined): void;
-  /** The API agreed to another protocol; `head` is its 101, `rest` what it sent behind it. */
+  /** The API agreed to another protocol; `head` is its 101, `rest` the bytes behind it. */
   onUpgrade(head: string, rest: Buffer): void;
   onResponseDone(): void;
   /** The client's connection may stay open as far as the client is concerned. */
@@ -27,7 +27,7 @@ export class ResponseRelay {
   response: ParsedResponse | undefined;
   private framing: Framing | undefined;
   private body: BodyFraming | undefined;
-  /** The API has sent nothing that no request asked for. */
+  /** The API has sent nothing unrequested. */
   private inStep = true;
   private scanned = 0;
   private readonly input = new Bytes();
@@ -58,7 +58,7 @@ export class ResponseRelay {
     return this.framing?.kind !== 'untilClose' && this.input.length === 0 && keepsAlive(response);
   }
 
-  /** Bytes of a head whose end has not come. */
+  /** Bytes of a head whose end has not arrived. */
   get unread(): Buffer {
     return this.input.view();
   }
@@ -82,7 +82,7 @@ export class ResponseRelay {
     return true;
   }
 
-  /** The response broke off; tells the capture as much as is known of it. */
+  /** The response broke off; passes what is known of it to the capture. */
   breakOff(): boolean {
     if (this.response === undefined) return false;
     this.capture?.responded(this.response.status, this.response.fields, false);

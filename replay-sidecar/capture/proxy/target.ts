@@ -4,9 +4,9 @@ import { isIPv6 } from 'node:net';
 const ABSOLUTE = /^https?:\/\/(?:[\w.~-]+|\[(?<ipv6>[0-9a-f:.]+)\])(?::[0-9]*)?(?:[/?#]|$)/i;
 
 /**
- * Whether there is one reading of a request target: a path, an absolute form of HTTP, or the asterisk of `OPTIONS`. All
- * releases of gunicorn, and of Python's URL parser beneath it, find the same path in these. What else there is
- * (`x:/path`, `javascript:/path`, `http:/path`, `host:80`) is a path to some of them and an error to others.
+ * Whether there is only one reading of a request target: a path, an absolute form of HTTP, or the asterisk of
+ * `OPTIONS`. All releases of gunicorn, and of Python's URL parser beneath it, find the same path in these. Anything
+ * else (`x:/path`, `javascript:/path`, `http:/path`, `host:80`) is a path to some of them and an error to others.
  */
 export function hasOneReading(method: string, target: string): boolean {
   return target.startsWith('/') || isAbsolute(target) || (target === '*' && method === 'OPTIONS');

@@ -10,14 +10,14 @@ export interface UpstreamAddress {
   readonly port: number;
 }
 
-/** Whoever uses a connection to the API at the moment. */
+/** The present user of a connection to the API. */
 export interface UpstreamHandler {
   onUpstreamConnect(): void;
   onUpstreamData(bytes: Buffer): void;
   onUpstreamDrain(): void;
   /** The API sends no more. */
   onUpstreamEnd(): void;
-  /** The connection is gone, or never came to be. Nothing follows. */
+  /** The connection is gone, or was never established. Nothing follows. */
   onUpstreamClose(error: Error | undefined): void;
 }
 
@@ -37,7 +37,7 @@ export interface UpstreamPool {
   readonly busy: number;
 }
 
-/** All connections read into this one, and copy: cheaper than a buffer of this size for each small answer. */
+/** All connections read into this one and copy: cheaper than a buffer of this size for each small answer. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** One connection to the API. Its listeners are set once; the handler changes with each request. */
@@ -48,7 +48,7 @@ export class UpstreamConnection {
   reused = false;
   /** While idle. */
   deadline: Timer | undefined;
-  /** While idle: whoever used it last. */
+  /** While idle: its last user. */
   lastClient: object | undefined;
   /** While idle: since when, monotonic. */
   idleSince = 0;
@@ -58,7 +58,7 @@ export class UpstreamConnection {
   /** When something was last sent on it: the API has not been idle on it for longer. */
   private sentAt = 0;
 
-  /** `onIdleEnd`: the API closed the connection while nobody used it. */
+  /** `onIdleEnd`: the API closed the connection while it was idle. */
   constructor(
     socket: Socket,
     handler: UpstreamHandler,
@@ -96,7 +96,7 @@ export class UpstreamConnection {
   }
 
   /**
-   * Whether the API has been idle on it for less than this, in milliseconds. Told by the clock and by what we sent last,
+   * Whether the API has been idle on it for less than this, in milliseconds. Judged by the clock and by our last send,
    * because timers fire and answers are read late on a machine that is short of CPU.
    */
   isYoungerThan(milliseconds: number): boolean {
@@ -140,12 +140,12 @@ export class UpstreamConnection {
     this.socket.resetAndDestroy();
   }
 
-  /** Gives up connecting; the handler is told. */
+  /** Gives up connecting; the handler is notified. */
   fail(error: Error): void {
     this.socket.destroy(error);
   }
 
-  /** Before it is closed for good, which takes a moment, nobody may take it any more. */
+  /** Closing it for good takes a moment, in which it must not be used any more. */
   private endIdle(): void {
     this.onIdleEnd(this);
     this.socket.destroy();

@@ -8,7 +8,7 @@ import { createAcknowledgedPublisher, NoAnswerError } from './acknowledgements.t
 
 const FORGED = JSON.stringify({ stream: 'IDENTITY_WRITES', seq: 7 });
 
-it('takes no acknowledgement from a neighbour that has heard others', async () => {
+it('the publisher takes no acknowledgement from a neighbour that has heard others', async () => {
   await using nats = await startNatsWithAccounts();
   const [sidecar, neighbour] = [await connect({ servers: nats.url }), await connect({ servers: nats.url })];
   const heard: string[] = [];
@@ -24,7 +24,7 @@ it('takes no acknowledgement from a neighbour that has heard others', async () =
 
   const unanswered = publish('never.answers').catch((error: unknown) => error);
   const inbox = heard[0]!.slice(0, heard[0]!.lastIndexOf('.'));
-  // What could come next, were tokens counted.
+  // The possible next ones, if tokens were counted.
   for (let token = 0; token < 2000; token++) neighbour.publish(`${inbox}.${token.toString(36)}`, FORGED);
   await neighbour.flush();
   await sidecar.flush();

@@ -4,7 +4,7 @@ import { inboxPrefix } from '@edge-migration/runtime/nats/connection.ts';
 import { createInbox, type Msg, MsgHdrsImpl, type NatsConnection } from '@nats-io/transport-node';
 import { z } from 'zod';
 
-/** What the server says of a stored message. */
+/** The server's answer about a stored message. */
 const answer = z.union([
   z.object({ stream: z.string(), seq: z.int().positive(), duplicate: z.boolean().optional() }),
   z.object({ error: z.object({ code: z.number(), err_code: z.number().optional(), description: z.string() }) }),
@@ -12,7 +12,7 @@ const answer = z.union([
 
 export interface Acknowledgement {
   stream: string;
-  /** Of the first one, when the stream has recognised a duplicate. */
+  /** The first message's, if the stream has recognised a duplicate. */
   sequence: number;
   duplicate: boolean;
 }
@@ -27,18 +27,18 @@ export class StreamRefusedError extends Error {
   override readonly name = 'StreamRefusedError';
   readonly disposition = 'transient';
 }
-/** Nothing came back in time; the message may be stored or not. */
+/** No answer came in time; the message may or may not be stored. */
 export class NoAnswerError extends Error {
   override readonly name = 'NoAnswerError';
   readonly disposition = 'transient';
 }
-/** The connection is gone; messages without an answer may be stored or not. */
+/** The connection is gone; messages without an answer may or may not be stored. */
 export class DisconnectedError extends Error {
   override readonly name = 'DisconnectedError';
   readonly disposition = 'transient';
 }
 
-/** Exactly one of both is called, once. */
+/** Exactly one of the two is called, once. */
 interface Settle {
   stored(acknowledgement: Acknowledgement): void;
   failed(error: Error): void;
@@ -62,8 +62,8 @@ interface Waiting extends Settle {
 }
 
 /**
- * One subscription takes all acknowledgements, and one look around finds those that are late. The client library's
- * `publish()` makes a request with a timer of its own of each, which costs twice as much.
+ * One subscription takes all acknowledgements, and one pass over them finds those that are late. The client library's
+ * `publish()` makes a request with its own timer for each, which costs twice as much.
  *
  * @throws ClosedConnectionError when the connection is closed
  */
@@ -76,7 +76,7 @@ export function createAcknowledgedPublisher(
   const waiting = new Map<string, Waiting>();
   const subscription = connection.subscribe(`${inbox}.*`, {
     callback(error, message) {
-      // An error is about the subscription; the connection's status tells it.
+      // An error concerns the subscription; the connection's status reports it.
       if (error === null) take(message);
     },
   });
@@ -92,7 +92,8 @@ export function createAcknowledgedPublisher(
 
   return {
     publish(subject, payload, fields, settle) {
-      // Not to be guessed: who shares the NATS user could have the stream acknowledge another message in its place.
+      // Not to be guessed: others with the same NATS user could have the stream acknowledge another message in its
+      // place.
       const token = randomUUID();
       waiting.set(token, { ...settle, since: clock.monotonic() });
       try {

@@ -1,10 +1,10 @@
 import type { OutboxEvent } from '../spool/outbox.ts';
 
-/** Messages under way at once. Bounds memory, and what is published twice after a reconnect. */
+/** Messages under way at once. Bounds memory, and how much is published twice after a reconnect. */
 export const MOST_UNDER_WAY = 512;
 const MOST_CHARACTERS = 1024 * 1024;
 
-/** The events that are published and not answered yet, and those that failed and go once more. */
+/** Events that are published and not answered yet, and those that failed and are to be sent again. */
 export class Flight {
   private messages = 0;
   private characters = 0;
@@ -16,7 +16,7 @@ export class Flight {
     return this.messages < mostMessages && this.characters < MOST_CHARACTERS;
   }
 
-  /** @returns to be called once it is answered; false when it was not waited for any more */
+  /** @returns to be called once it is answered; false when it was no longer waited for */
   begin({ json }: OutboxEvent): () => boolean {
     const begunIn = this.generation;
     this.messages += 1;

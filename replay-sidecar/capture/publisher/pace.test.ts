@@ -8,7 +8,7 @@ describe('the pace', () => {
     expect(createPace(manualClock()).allows(512)).toBe(512);
   });
 
-  it('pauses after a failure, then lets one through to see', () => {
+  it('pauses after a failure, then lets one message through as a test', () => {
     const clock = manualClock();
     const pace = createPace(clock);
     pace.failed();

@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { type Folder, type ManualClock, manualClock, temporaryFolder } from '../spool/testing.ts';
 import { administrate, createRig, eventsIn, makeStreams, namesOf, type Rig } from './testing.ts';
 
-// Servers are killed and start again; a busy machine takes its time for that.
+// Servers are killed and restarted, which takes a while on a busy machine.
 vi.setConfig({ testTimeout: 120_000 });
 
 const distinct = (names: readonly string[]) => [...new Set(names)].sort();
@@ -74,14 +74,14 @@ describe('the publisher', () => {
   });
 });
 
-describe('when NATS', () => {
-  /** Its data are in a folder of the test's own. */
+describe('the publisher, when NATS', () => {
+  /** Its data is in the test's own folder. */
   async function startWithData(more = ''): Promise<{ nats: Nats; data: string }> {
     const data = join(folder.path, 'jetstream');
     const nats = await startNats({ config: `jetstream { store_dir: ${JSON.stringify(data)} }\n${more}` });
     return { nats, data };
   }
-  /** Brings it back with the data that were copied earlier. */
+  /** Brings it back with the data that was copied earlier. */
   async function restore({ nats, data }: { nats: Nats; data: string }): Promise<void> {
     rmSync(data, { recursive: true });
     cpSync(`${data}-earlier`, data, { recursive: true });
@@ -89,7 +89,7 @@ describe('when NATS', () => {
   }
   const spoolFolder = () => join(folder.path, 'spool');
 
-  it('is down at the start, events wait and go out when it is up', async () => {
+  it('is down at the start, keeps events waiting and sends them when it is up', async () => {
     const { nats } = await startWithData();
     await using _ = nats;
     await makeStreams(nats.url);
@@ -102,7 +102,7 @@ describe('when NATS', () => {
     expect(namesOf(await eventsIn(nats.url))).toHaveLength(10);
   });
 
-  it('is killed and comes back, everything is published again and the stream keeps one of each', async () => {
+  it('is killed and comes back, publishes everything again and the stream keeps one of each', async () => {
     const { nats } = await startWithData();
     await using _ = nats;
     await makeStreams(nats.url);
@@ -119,7 +119,7 @@ describe('when NATS', () => {
     expect(namesOf(await eventsIn(nats.url))).toHaveLength(400);
   });
 
-  it('recognises what comes again, that is no loss: it is published again once, and leaves the spool', async () => {
+  it('recognises duplicates, sees no loss in that, and the spool drops them after one repetition', async () => {
     const { nats } = await startWithData();
     await using _ = nats;
     await makeStreams(nats.url);
@@ -139,7 +139,7 @@ describe('when NATS', () => {
     expect(rig.publisher.counts.rewinds).toBe(1);
   });
 
-  it('lost its last minutes, they come back from the spool', async () => {
+  it('lost its last minutes, restores them from the spool', async () => {
     const { nats, data } = await startWithData();
     await using _ = nats;
     await makeStreams(nats.url);
@@ -157,7 +157,7 @@ describe('when NATS', () => {
     expect(rig.spool.gaps.list()).toEqual([]);
   });
 
-  it('was away for longer than the safety time, the spool still has what NATS lost at its end', async () => {
+  it('was away for longer than the safety time, still has in the spool what NATS lost at its end', async () => {
     const { nats, data } = await startWithData();
     await using _ = nats;
     await makeStreams(nats.url);
@@ -182,7 +182,7 @@ describe('when NATS', () => {
   });
 
   describe('lost acknowledged events that the spool no longer has', () => {
-    /** NATS with its data of before the writes, which were acknowledged, and which the spool has let go of. */
+    /** NATS with its data from before the writes, which were acknowledged and which the spool has dropped. */
     async function loseSettled(
       rig: Rig,
       clock: ManualClock,
@@ -201,7 +201,7 @@ describe('when NATS', () => {
     }
     const options = (clock: ManualClock) => ({ spool: { clock, segmentMs: 1000 } });
 
-    it('the time is a gap, although nothing was written since', async () => {
+    it('reports that time as a gap, although nothing was written since', async () => {
       const started = await startWithData();
       await using _ = started.nats;
       await makeStreams(started.nats.url);
@@ -213,7 +213,7 @@ describe('when NATS', () => {
       expect(rig.spool.gaps.list()).toMatchObject([{ reason: 'streamLost' }]);
     });
 
-    it('the time is a gap, although the sidecar was down as well', async () => {
+    it('reports that time as a gap, although the sidecar was down as well', async () => {
       const started = await startWithData();
       await using _ = started.nats;
       await makeStreams(started.nats.url);
@@ -229,7 +229,7 @@ describe('when NATS', () => {
     });
   });
 
-  it('hangs, nothing is lost and nothing waits for it', async () => {
+  it('hangs, loses nothing and holds nothing up', async () => {
     const { nats } = await startWithData();
     await using _ = nats;
     await makeStreams(nats.url);
@@ -244,7 +244,7 @@ describe('when NATS', () => {
     expect(distinct(namesOf(await eventsIn(nats.url)))).toHaveLength(110);
   });
 
-  it('lets the sidecar only publish and look at the stream, that is enough', async () => {
+  it('lets the sidecar only publish and inspect the stream, needs no more than that', async () => {
     await using nats = await startNatsWithAccounts();
     await makeStreams(nats.url);
     const logger = createLogger('test', 'silent');
@@ -259,7 +259,7 @@ describe('when NATS', () => {
     expect(warn).not.toHaveBeenCalled();
   });
 
-  it('refuses the password, the publisher takes the new one from its file', async () => {
+  it('refuses the password, takes the new one from its file', async () => {
     const password = join(folder.path, 'password');
     writeFileSync(password, 'outdated\n');
     const { nats } = await startWithData('authorization { user: sidecar, password: current }');

@@ -29,7 +29,7 @@ export interface PublisherOptions {
   spool: Pick<Spool, 'outbox' | 'observeStream' | 'observeLoss' | 'observeAnswer' | 'observeDoubt'>;
   clock: Clock;
   logger: Logger;
-  /** For the messages under way; after it a message counts as unanswered. */
+  /** For the messages under way; after this time a message counts as unanswered. */
   answerTimeoutMs?: number;
   /** A rewind publishes minutes of events again; a flapping connection must not multiply them. */
   rewindIntervalMs?: number;
@@ -43,7 +43,7 @@ interface PublisherCounts {
   connects: number;
 }
 
-/** Events wait so long for each other: a write to NATS's socket costs more than an event. */
+/** How long events wait for each other: a write to NATS's socket costs more than an event. */
 const BATCH_MS = 10;
 
 interface Link {
@@ -54,9 +54,9 @@ interface Link {
 type Settle = Parameters<AcknowledgedPublisher['publish']>[3];
 
 /**
- * Publishes events with their ids as `Nats-Msg-Id`, many under way at once, each until the stream has it, and all of them
- * again where it may have lost them. The stream recognises ids within its duplicate window, and applying an event twice
- * changes nothing.
+ * Publishes events with their ids as `Nats-Msg-Id`, many under way at once, each until the stream has it, and all of
+ * them again where it may have lost them. The stream recognises ids within its duplicate window, and applying an event
+ * twice changes nothing.
  */
 export class Publisher {
   private readonly options: PublisherOptions;
@@ -83,7 +83,7 @@ export class Publisher {
     return this.totals;
   }
 
-  /** Connects and publishes what the spool hands out, until the signal is aborted. Rejects only with its reason. */
+  /** Connects and publishes what the spool hands out, until the signal aborts. Rejects only with its reason. */
   async run(signal: AbortSignal): Promise<void> {
     for (;;) await this.runConnection(signal);
   }
@@ -176,7 +176,7 @@ export class Publisher {
     if (!(error instanceof StreamRefusedError)) this.trust.doubt();
   }
 
-  /** Once the way to the stream is known to work again. */
+  /** Runs once the way to the stream is known to work again. */
   private async settleDoubt(connection: NatsConnection): Promise<void> {
     if (this.pace.isFailing()) return;
     await this.trust.settle(connection, () => {

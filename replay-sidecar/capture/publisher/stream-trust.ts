@@ -40,7 +40,7 @@ export class StreamTrust {
 
   /** @param before the highest sequence known when the message was sent: its own must be higher */
   observeAnswer({ sequence, duplicate }: Acknowledgement, before: number): void {
-    // A duplicate's sequence is that of the first one, which proves that the stream still knows it.
+    // A duplicate has the first one's sequence, which proves that the stream still knows it.
     if (!duplicate) {
       if (sequence <= before && sequence < this.lastSequence) {
         this.loseFrom(sequence);
@@ -51,13 +51,13 @@ export class StreamTrust {
     if (!this.isDoubted) this.options.spool.observeAnswer();
   }
 
-  /** What is in the spool is published again before any of it may go. */
+  /** Everything in the spool is published again before any of it may go. */
   doubt(): void {
     this.isDoubted = true;
     this.options.spool.observeDoubt();
   }
 
-  /** Where there is a doubt, and the last one was settled long enough ago, has everything published again. */
+  /** If there is a doubt, and the last one was settled long enough ago, has everything published again. */
   async settle(connection: NatsConnection, rewind: () => void): Promise<void> {
     const { clock, rewindIntervalMs } = this.options;
     if (!this.isDoubted || clock.monotonic() - this.lastRewindAt < rewindIntervalMs) return;
@@ -67,7 +67,7 @@ export class StreamTrust {
     rewind();
   }
 
-  /** Looks which stream it is, and up to where it has messages. */
+  /** Checks which stream it is, and up to where it has messages. */
   async inspect(connection: NatsConnection): Promise<void> {
     const { spool, logger, apiPrefix } = this.options;
     try {
@@ -76,7 +76,7 @@ export class StreamTrust {
       spool.observeStream(created);
       this.loseFrom(state.last_seq + 1);
     } catch (error) {
-      // Sequence numbers still tell most losses. A missing stream shows with the next publish.
+      // Sequence numbers still show most losses. A missing stream shows with the next publish.
       if (!isStreamMissing(error)) logger.warn({ err: error }, 'the stream cannot be inspected');
     }
   }

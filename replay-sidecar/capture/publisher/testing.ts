@@ -26,7 +26,7 @@ const STREAMS: StreamSettings = {
 
 export const silent = createLogger('test', 'fatal');
 
-/** An administrator's connection of its own. */
+/** A separate connection of an administrator. */
 export async function administrate<T>(
   url: string,
   work: (manager: JetStreamManager) => Promise<T>,

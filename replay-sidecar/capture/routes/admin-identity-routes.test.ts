@@ -16,7 +16,7 @@ describe('POST environments/<env>/identities/', () => {
     });
   });
 
-  it('may have created it with a 500', () => {
+  it('may have created the identity with a 500', () => {
     expect(events({ ...exchange, answer: 500 })).toEqual(['identity alice']);
   });
 
@@ -32,7 +32,7 @@ describe('POST environments/<env>/identities/', () => {
 describe('PUT and PATCH …/identities/<id>/', () => {
   const exchange = (method: string): CapturedExchange => ({ request: `${method} ${I}/`, body: { identifier: 'bob' } });
 
-  it('asks for the identity before', () => {
+  it('looks up the identity before', () => {
     expect(lookupOf(`PUT ${I}/`)).toBe('/api/v1/environments/envkey/identities/7/');
   });
 
@@ -70,7 +70,7 @@ describe('DELETE …/identities/<id>/', () => {
     ]);
   });
 
-  it.each([500, 'unknown'] as const)('may have deleted it with %s', (answer) => {
+  it.each([500, 'unknown'] as const)('may have deleted the identity with %s', (answer) => {
     expect(events({ request: `DELETE ${I}/`, found: { identifier: 'alice' }, answer })).toEqual(['identity alice']);
   });
 

@@ -118,7 +118,7 @@ describe('POST features/featurestates/', () => {
     expect(events({ request: `${request.slice(0, -1)}.json`, body: { ...body, identity: 7 } })).toHaveLength(1);
   });
 
-  it.each([400, 500, 'unknown'] as const)('may have created it with %s', (answer) => {
+  it.each([400, 500, 'unknown'] as const)('may have created the override with %s', (answer) => {
     expect(events({ request, body: { ...body, identity: 7 }, answer })).toEqual(['identity #7 overrides=31']);
   });
 
@@ -148,7 +148,7 @@ describe('PUT and PATCH features/featurestates/<id>/', () => {
     expect(events({ request, body: { enabled: true }, answer: answer(null) })).toEqual([]);
   });
 
-  it('lets the applier find out whose the state was when the body says that it has no identity', () => {
+  it('leaves the owner of the state to the applier when the body says that it has no identity', () => {
     const body = { enabled: true, identity: null };
     expect(events({ request, body, answer: answer(null) })).toEqual(['feature state 9 overrides=31']);
     expect(events({ request, body, answer: 'unknown' })).toEqual(['feature state 9']);
@@ -165,20 +165,20 @@ describe('PUT and PATCH features/featurestates/<id>/', () => {
     ]);
   });
 
-  it.each(['unknown', 500, 400] as const)('names the state alone without an answer that tells (%s)', (answer) => {
+  it.each(['unknown', 500, 400] as const)('names the state alone without an answer that decides (%s)', (answer) => {
     expect(capture({ request, body: { enabled: true }, answer })).toMatchObject({
       drafts: [{ target: { kind: 'featureState', featureStateId: 9 } }],
       uncovered: undefined,
     });
   });
 
-  it('says that it cannot name a state by digits of another script', () => {
+  it('reports that it cannot name a state by digits of another script', () => {
     const other = 'PATCH features/featurestates/%D9%A9/';
     expect(capture({ request: other, body: {}, answer: 500 }).uncovered).toEqual({ reason: 'unnamed', scope: [] });
     expect(capture({ request: 'PATCH features/featurestates/x/', body: {} }).uncovered).toBeUndefined();
   });
 
-  it('takes the values that it names by id from whosever they are', () => {
+  it('takes the values that it names by id from any owner', () => {
     const body = { feature: 31, multivariate_feature_state_values: [{ id: 15017, multivariate_feature_option: 301 }] };
     expect(events({ request, body, answer: answer(null) })).toEqual(['feature 31 overrides=31', 'option 301']);
   });
@@ -211,7 +211,7 @@ describe('PUT, PATCH and DELETE environments/<env>/featurestates/<id>/', () => {
   const path = `${E}/featurestates/9/`;
   const found = { id: 9, feature: 31, identity: 7 };
 
-  it('asks for the override before, when the query lets it reach overrides', () => {
+  it('looks up the override before, when the query lets it reach overrides', () => {
     expect(lookupOf(`DELETE ${path}?anyIdentity=x`)).toBe(
       '/api/v1/environments/envkey/featurestates/9/?anyIdentity=true',
     );

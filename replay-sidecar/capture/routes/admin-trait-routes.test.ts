@@ -16,7 +16,7 @@ describe('POST …/identities/<id>/traits/', () => {
     expect(capture({ ...exchange, answer: 201 }).drafts[0]?.traitGates).toEqual(['persistTraitData']);
   });
 
-  it('may have created it with a 500', () => {
+  it('may have created the trait with a 500', () => {
     expect(events({ ...exchange, answer: 500 })).toEqual(['identity #7 traits=plan']);
   });
 
@@ -28,7 +28,7 @@ describe('POST …/identities/<id>/traits/', () => {
     expect(events({ ...exchange, request: `POST ${E}/identities/${id}/traits/` })).toEqual([]);
   });
 
-  it.each(['%207', '%2B7', '0_7'])('takes the id %s as Python does', (id) => {
+  it.each(['%207', '%2B7', '0_7'])('accepts the id %s as Python does', (id) => {
     expect(events({ ...exchange, request: `POST ${E}/identities/${id}/traits/` })).toEqual(['identity #7 traits=plan']);
   });
 });
@@ -96,7 +96,7 @@ describe('POST environments/<env>/delete-traits/', () => {
     expect(events({ request: `POST ${path}`, body })).toEqual(['environment envkey traits=plan']);
   });
 
-  it('may have deleted some with a 500', () => {
+  it('may have deleted some traits with a 500', () => {
     expect(events({ request: `POST ${E}/delete-traits/`, body, answer: 500 })).toEqual([
       'environment envkey traits=plan',
     ]);

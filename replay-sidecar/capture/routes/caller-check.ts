@@ -6,18 +6,18 @@ import type { UnknownRoute } from './plan.ts';
 import type { MatchedRequest } from './route.ts';
 import { DJANGO_ADMIN } from './table.ts';
 
-/** Tells whether Core would have let the caller write at all, where the answer to the request did not. */
+/** Checks whether Core would have let the caller write at all, where the answer to the request did not show it. */
 export interface CallerCheck {
   /**
-   * Whether Core may have taken a write of this caller. False only when Core refuses the caller now: then it has refused
-   * the request, too. Never rejects.
+   * Whether Core may have taken a write of this caller. False only when Core refuses the caller now: then it has
+   * refused the request, too. Never rejects.
    *
    * @param bodyBytes of the request, whose events take memory until the answer
    */
   mayWrite(question: CallerQuestion, head: RequestHead, call: CallUpstream, bodyBytes: number): Promise<boolean>;
 }
 
-/** What a caller may read that can write, and the answers with which Core refuses it. */
+/** A resource that a caller with write access may read, and the answers with which Core refuses the caller. */
 export interface CallerQuestion {
   readonly target: string;
   readonly refusals: readonly number[];
@@ -25,24 +25,24 @@ export interface CallerQuestion {
   readonly credentials: readonly string[];
 }
 
-/** Bytes of memory for questions that wait; beyond it a caller is believed to have written. */
+/** Bytes of memory for waiting questions; beyond this a caller is believed to have written. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
-/** What the events of a body take for each of its bytes. */
+/** Memory per byte of a body for its events. */
 const BYTES_PER_BYTE = 3;
-/** What a question takes besides its credentials, with what a request line may name. */
+/** Memory of a question besides its credentials, including what a request line may name. */
 const QUESTION_BYTES = 16 * 1024;
-/** Meanwhile nothing says that all is sent. After it a caller is believed to have written, as when Core does not answer. */
+/** Until then no report says that all is sent. Then a caller is believed to have written, as without Core's answer. */
 const LONGEST_WAIT_MS = 10_000;
-/** No feature has this name: with a good key the answer is 404, and creates nothing. */
+/** No feature has this name: with a valid key the answer is 404, and creates nothing. */
 const FLAGS = '/api/v1/flags/?feature=edge-migration-caller-check';
 /** The path of an environment's own settings, its key among them. */
 const ITSELF = 'environments/<environment>/';
-/** A list that is empty for everyone whom Core knows, master API keys included, which not all releases let list organisations. */
+/** Empty for every caller that Core knows, even for master API keys, which not all releases let list organisations. */
 const PROJECTS = '/api/v1/projects/?organisation=0';
 
 /**
- * With a made-up key, a body that cannot be read and a connection that is closed before the answer, anyone could open a gap
- * in the name of an environment that Core does not know, and such a gap concerns every project. The questions are asked one
+ * With a made-up key, an unreadable body and a connection that is closed before the answer, anyone could open a gap in
+ * the name of an environment that Core does not know, and such a gap concerns every project. Questions are asked one
  * after the other.
  */
 export function createCallerCheck(clock: Clock): CallerCheck {
@@ -72,29 +72,29 @@ export function createCallerCheck(clock: Clock): CallerCheck {
 async function refuses(target: string, credentials: Passed, refusals: readonly number[], call: CallUpstream) {
   const isRefusal = (status: number | undefined) => status !== undefined && refusals.includes(status);
   const status = await askStatus(target, credentials, call);
-  // Credentials that are malformed, which the server minds before Core looks at them, were as malformed in the request.
+  // Malformed credentials, which the server rejects before Core looks at them, were as malformed in the request.
   return isRefusal(status) || (status === 400 && isRefusal(await askStatus(target, [], call)));
 }
 
-/** Of whom Core redirects to HTTPS, and lets into the Django admin by address, only a proxy in front of us can tell. */
+/** Only a proxy in front of us can say whom Core redirects to HTTPS, and lets into the Django admin by address. */
 const BY_KEY: readonly string[] = ['x-environment-key', 'x-forwarded-proto'];
 const BY_SESSION: readonly string[] = ['authorization', 'cookie', 'x-forwarded-for', 'x-forwarded-proto'];
 
 /**
- * What Core knows a caller by, and nothing else: a field that the server or Django takes offence at before it asks who is
- * calling (a long one, an `X-Forwarded-Host` that is none) would make every caller look like one whom Core knows. Copies,
- * because parts of a head keep all of it in memory.
+ * The fields by which Core knows a caller, and nothing else: a field that the server or Django rejects before checking
+ * the caller (a long one, an invalid `X-Forwarded-Host`) would make every caller look like one that Core knows. Copies,
+ * because substrings of a head keep all of it in memory.
  */
 function credentialsIn(names: readonly string[], head: RequestHead): Passed {
   const sent = head.fields.filter(({ lower }) => names.includes(lower));
   return structuredClone(sent.map(({ name, value }) => ({ name, value })));
 }
 
-/** Of the caller of a request that the route table knows. */
+/** For the caller of a request that the route table knows. */
 export function questionFor({ route, parameter }: MatchedRequest): CallerQuestion {
   if (route === DJANGO_ADMIN) return { target: '/admin/', refusals: [302, 401, 403], credentials: BY_SESSION };
   if (route.environment === 'header') return BY_ITS_KEY;
-  // A request that may have given it another key may be why there is none of this one.
+  // The key may be missing because the request itself gave the environment another one.
   if (route.environment === 'path') return aboutEnvironment(parameter('environment'), route.path === ITSELF);
   const project = parameter('project');
   if (project === '') return ABOUT_PROJECTS;
@@ -102,7 +102,7 @@ export function questionFor({ route, parameter }: MatchedRequest): CallerQuestio
   return { target, refusals: [401, 403, 404], credentials: BY_SESSION };
 }
 
-/** Of the caller of a request that it does not know. */
+/** For the caller of a request that the table does not know. */
 export function questionForUnknown({ isKeyed, environmentKey }: UnknownRoute): CallerQuestion {
   if (isKeyed) return BY_ITS_KEY;
   return environmentKey === undefined ? ABOUT_PROJECTS : aboutEnvironment(environmentKey, true);
@@ -111,7 +111,7 @@ export function questionForUnknown({ isKeyed, environmentKey }: UnknownRoute): C
 const BY_ITS_KEY: CallerQuestion = { target: FLAGS, refusals: [401, 403], credentials: BY_KEY };
 const ABOUT_PROJECTS: CallerQuestion = { target: PROJECTS, refusals: [401, 403], credentials: BY_SESSION };
 
-/** Only its administrators may read an environment, and others may write in it: 403 says nothing. */
+/** Only its administrators may read an environment, and others may write in it: 403 proves nothing. */
 function aboutEnvironment(key: string, mayBeGone: boolean): CallerQuestion {
   const target = `/api/v1/environments/${encodeURIComponent(key)}/`;
   return { target, refusals: mayBeGone ? [401] : [401, 404], credentials: BY_SESSION };

@@ -35,7 +35,7 @@ describe('draftsOf', () => {
     );
   });
 
-  it('joins what is of one target', () => {
+  it('joins the effects on one target', () => {
     const [draft, ...others] = draftsOf([touching('alice', ['a', 'b']), touching('alice', ['b', 'c'])], 'x');
     expect(others).toEqual([]);
     expect(draft?.touched).toEqual({ traits: ['a', 'b', 'c'], overrides: [1] });
@@ -47,7 +47,7 @@ describe('draftsOf', () => {
     expect(drafts).toMatchObject([{ touched: { traits: 'all', overrides: 'all' } }]);
   });
 
-  it('keeps what Core may have ignored by its settings apart from what it has not', () => {
+  it('keeps what Core may have ignored because of its settings apart from the rest', () => {
     const removed: Effect = { ...touching('alice', ['b']), traitGates: [] };
     const [set, other] = draftsOf([touching('alice', ['a']), removed], 'x');
     expect(set).toMatchObject({ touched: { traits: ['a'] }, traitGates: ['clientTraits', 'persistTraitData'] });

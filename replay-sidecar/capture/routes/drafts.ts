@@ -7,17 +7,17 @@ import type { Effect } from './route.ts';
  */
 const MAX_KEY_BYTES = 44 * 1024;
 
-/** One draft for each target; several where it has more trait keys than one event takes. */
+/** One draft for each target; several if it has more trait keys than one event can hold. */
 export function draftsOf(effects: readonly Effect[], route: string): readonly DraftEvent[] {
   return merged(effects).flatMap((effect) => split({ ...effect, route }));
 }
 
-/** Routes name one target twice, as in a rename to the same name. */
+/** Routes name the same target twice, as in a rename to the same name. */
 function merged(effects: readonly Effect[]): readonly Effect[] {
   if (effects.length < 2) return effects;
   const byTarget = new Map<string, Effect>();
   for (const effect of effects) {
-    // What Core may have ignored is a claim of its own.
+    // A trait that Core may have ignored is a separate claim.
     const key = JSON.stringify([effect.target, effect.traitGates]);
     const other = byTarget.get(key);
     byTarget.set(key, other === undefined ? effect : join(other, effect));

@@ -19,7 +19,7 @@ function isTooLong(key: string): boolean {
   return key.length > MAX_KEY_LENGTH && (key.length > 2 * MAX_KEY_LENGTH || [...key].length > MAX_KEY_LENGTH);
 }
 
-/** What decides, for Core too, whether `allow_client_traits` applies. */
+/** Decides, for Core too, whether `allow_client_traits` applies. */
 function isServerKey(key: string): boolean {
   return key.startsWith('ser.');
 }

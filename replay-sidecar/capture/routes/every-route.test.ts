@@ -1,4 +1,4 @@
-/** Each row of the route table with one request that leaves an event and one that is near it and leaves none. */
+/** Each row of the route table with one request that leaves an event and a similar one that leaves none. */
 import { describe, expect, it } from 'vitest';
 
 import { ROUTES } from './table.ts';
@@ -7,7 +7,7 @@ import { type CapturedExchange, capture, events } from './testing.ts';
 interface Sample {
   readonly writes: CapturedExchange;
   readonly event: string;
-  /** Differs in what Core decides by. */
+  /** Differs in the part that Core decides by. */
   readonly leavesNone: CapturedExchange;
 }
 
@@ -264,7 +264,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
 };
 
 describe('every row of the route table', () => {
-  it('is here', () => {
+  it('has a sample here', () => {
     expect(Object.keys(SAMPLES).sort()).toEqual(ROUTES.map(({ name }) => name).sort());
   });
 
@@ -273,12 +273,12 @@ describe('every row of the route table', () => {
     expect(new Set(capture(writes).drafts.map(({ route }) => route))).toEqual(new Set([name]));
   });
 
-  it.each(Object.entries(SAMPLES))('%s leaves none for what is only near it', (_, { leavesNone }) => {
+  it.each(Object.entries(SAMPLES))('%s leaves no event for a similar request', (_, { leavesNone }) => {
     expect(events(leavesNone)).toEqual([]);
   });
 
   it.each(Object.entries(SAMPLES))(
-    '%s leaves none for who may not do it, nor when the API never got it',
+    '%s leaves no event for a caller without permission, nor if the API never got the request',
     (_, sample) => {
       expect(events({ ...sample.writes, answer: 403 })).toEqual([]);
       expect(events({ ...sample.writes, answer: 'notSent' })).toEqual([]);

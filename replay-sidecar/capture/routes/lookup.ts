@@ -1,16 +1,16 @@
 import type { CallUpstream, Field, RequestHead } from '../proxy/hook.ts';
 import { type Lookup, parseJsonBody } from './plan.ts';
 
-/** Fields of a request of ours. */
+/** Fields of one of our own requests. */
 export type Passed = readonly Pick<Field, 'name' | 'value'>[];
 
-/** Fields of the caller's request that are about its body, its conditions or the answer's form. */
+/** Fields of the caller's request that concern its body, its conditions or the answer's form. */
 const NOT_PASSED_ON =
   /^(?:content-.*|transfer-encoding|expect|accept|accept-encoding|range|if-.*|te|trailer|connection|upgrade|origin)$/;
 
 /**
  * Asks the API as the caller, over the same host name. Undefined when it does not answer 200 with JSON, or not at all:
- * whoever asked then goes without.
+ * the request then does without.
  */
 export async function askCore(lookup: Lookup, head: RequestHead, call: CallUpstream): Promise<unknown> {
   try {
@@ -22,8 +22,8 @@ export async function askCore(lookup: Lookup, head: RequestHead, call: CallUpstr
 }
 
 /**
- * The status with which the API answers to these fields alone, by a host name that it cannot take offence at. Undefined when
- * it does not answer.
+ * The status with which the API answers to these fields alone, for a host name that it accepts. Undefined when it does
+ * not answer.
  */
 export async function askStatus(target: string, fields: Passed, call: CallUpstream): Promise<number | undefined> {
   try {

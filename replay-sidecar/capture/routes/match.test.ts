@@ -28,7 +28,7 @@ describe('matchRoute', () => {
     ['GET https://[::1]?/api/v1/flags/', undefined],
     ['POST HTTP://a/api/v1/identities/#?', 'sdk.identify'],
     ['GET /api/v1/identities#/?identifier=a', undefined],
-  ])('%s is %s', (request, name) => {
+  ])('recognises %s as %s', (request, name) => {
     expect(routeOf(request)).toBe(name);
   });
 
@@ -49,7 +49,7 @@ describe('matchRoute', () => {
     'OPTIONS *',
     'POST /api/v1/environments/key/edge-identities/x/edge-featurestates/',
     'PUT /api/v1/environments/environments/key/edge-identities-featurestates',
-  ])('%s is none', (request) => {
+  ])('%s matches no route', (request) => {
     expect(routeOf(request)).toBeUndefined();
   });
 
@@ -69,7 +69,7 @@ describe('matchRoute', () => {
     ['POST /api/v1/x/api/v1/identities/', 'POST */api/v1/identities/'],
     ['POST /api/v1/projects/7/api/v1/%69dentities/', 'POST */api/v1/identities/'],
     ['POST /x/api/v1/y/api/v1/traits/', 'POST */api/v1/traits/'],
-  ])('%s is a write near identities that is not known: %s', (request, shape) => {
+  ])('%s is an unknown write near identities: %s', (request, shape) => {
     expect(matchRoute(...(request.split(' ') as [string, string]))).toMatchObject({ kind: 'unknown', shape });
   });
 
@@ -77,7 +77,7 @@ describe('matchRoute', () => {
     expect(routeOf(`POST /api/v1/traits${'/'.repeat(60_000)}`)).toBe(`POST traits${'/'.repeat(31)}`);
   });
 
-  it('takes any bytes for a target', () => {
+  it('accepts any bytes as a target', () => {
     const latin1 = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((byte) => String.fromCharCode(byte)) });
     const prefix = fc.constantFrom(
       '',
@@ -98,7 +98,7 @@ describe('matchRoute', () => {
     );
   });
 
-  it('takes a format suffix wherever a route ends in a slash', () => {
+  it('accepts a format suffix wherever a route ends in a slash', () => {
     for (const { methods, path, end } of ROUTES) {
       if (end !== 'format') continue;
       const target = `/api/v1/${path.replace(/<\w+>/g, '7')}`;

@@ -6,8 +6,8 @@ const API = '/api/v1/';
 const ADMIN = '/admin/';
 
 /**
- * Characters of a path parameter; every other takes what has neither slash nor dot. `\w` of Python is any letter or
- * number of Unicode and the underscore.
+ * Characters of a path parameter; any other parameter takes everything but slashes and dots. Python's `\w` is any
+ * letter or number of Unicode and the underscore.
  */
 const PARAMETERS: Record<string, string> = {
   identifier: '[-\\p{L}\\p{N}_@%.]+',
@@ -34,7 +34,7 @@ function compile(route: Route): CompiledRoute {
   return { route, pattern: new RegExp(`^${source}${ENDS[route.end]}`, 'u') };
 }
 
-/** Routes by the first segment of their path: most requests are none of these, and are done after one look-up. */
+/** Routes by the first segment of their path: most requests match none, and are done after one look-up. */
 const SEGMENTS = new Map<string, CompiledRoute[]>();
 for (const compiled of ROUTES.map(compile)) {
   const segment = compiled.route.path.slice(0, compiled.route.path.indexOf('/'));
@@ -47,18 +47,18 @@ function acceptsGet({ route }: CompiledRoute): boolean {
   return route.methods.includes('GET');
 }
 
-/** Writes below these are of identities, or sound like it, whatever a later release calls them. */
+/** Writes below these concern identities, or sound like it, under any name that a later release may use. */
 const OF_IDENTITIES =
   /^(?:identities|traits|flags)\/|^features\/featurestates|^environments\/[^/]+\/(?!edge-)[^/]*(?:identit|trait|featurestate|cohort)/;
-/** What SDKs call. Elsewhere the header is whatever the caller likes. */
+/** Paths that SDKs call. Elsewhere the header can be anything the caller likes. */
 const KEYED = /^(?:identities|traits|flags)\//;
 const WRITES = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 
 export type Match =
   | { kind: 'route'; route: Route; parameters: Record<string, string>; query: string }
   /**
-   * What looks like a write of identities and is none that the table knows; `shape` names no one.
-   * `environmentKey`: of its path, if it has one. `isKeyed`: Core knows the caller by `X-Environment-Key` there.
+   * Looks like an identity write but matches no route of the table; `shape` contains no names. `environmentKey`: from
+   * its path, if it has one. `isKeyed`: Core knows the caller by `X-Environment-Key` there.
    */
   | { kind: 'unknown'; shape: string; environmentKey: string | undefined; isKeyed: boolean };
 
@@ -84,7 +84,7 @@ export function matchRoute(method: string, target: string): Match | undefined {
   return matchBelow(verb, path);
 }
 
-/** Core serves no API below another path, unless it was told to, or believes a client who says so. */
+/** Core serves no API below another path, unless configured to, or if it believes a client that says so. */
 function matchBelow(verb: string, path: string): Match | undefined {
   for (const start of new Set([path.indexOf(API), path.lastIndexOf(API)])) {
     const below = start === -1 ? '' : path.slice(start + API.length);
@@ -130,7 +130,7 @@ function unknown(verb: string, below: string, prefix: string): Match {
   return { kind: 'unknown', shape: `${verb} ${prefix}${shapeOf(below)}`, environmentKey, isKeyed: KEYED.test(below) };
 }
 
-/** Forms of what leads to projects by its id; an identity's may have moved it to another environment. */
+/** Forms of objects that lead to projects by their id; an identity's may have moved it to another environment. */
 const ADMIN_OBJECT =
   /^admin\/(?:\w+\/project\/(?<project>\d+)|\w+\/environment\/(?<environmentId>\d+)|\w+\/organisation\/(?<organisation>\d+)|\w+\/feature\/(?<feature>\d+))\/(?:change|delete)\//;
 
@@ -152,7 +152,7 @@ function shapeOf(path: string): string {
   return [first, ...shown].join('/').slice(0, 200);
 }
 
-/** Segments that are shown of a path, which may be one slash after the other. */
+/** How many segments of a path are shown: it may be one slash after the other. */
 const MOST_SHOWN = 32;
 
 /** Which segments behind the first are names that a client chose. */

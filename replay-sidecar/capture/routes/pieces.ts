@@ -1,12 +1,12 @@
 import type { Data } from './http/data.ts';
 import type { WriteRequest } from './route.ts';
 
-/** Elements of lists in one piece: what their events take is a few milliseconds. */
+/** List elements in one piece: their events take a few milliseconds. */
 const PIECE = 250;
 
 /**
- * A request with long lists as several, each with a part of every list: together they change what the whole one does, and
- * none of them holds up the process.
+ * Splits a request with long lists into several, each with a part of every list: together they change the same as the
+ * whole, and none of them holds up the process.
  *
  * @param longest elements of the longest list in the request's data
  */

@@ -23,15 +23,15 @@ export type CapturePlan =
       request: MatchedRequest;
       contentType: string | undefined;
       lookup: Lookup | undefined;
-      /** Whether its query string, where that decides, is read here as Core reads it. */
+      /** Whether its query string, if that decides, is read here as Core reads it. */
       readable: boolean;
     }
-  /** What looks like a write of identities and is none that is known; `shape` holds no key, id or identifier. */
+  /** Looks like an identity write but is unknown; `shape` holds no key, id or identifier. */
   | {
       kind: 'unknownRoute';
       shape: string;
       scope: readonly WriteScope[];
-      /** By what Core knows its caller: see {@link matchRoute}. */
+      /** How Core knows its caller: see {@link matchRoute}. */
       isKeyed: boolean;
       environmentKey: string | undefined;
     };
@@ -39,13 +39,13 @@ export type CapturePlan =
 export type UnknownRoute = Extract<CapturePlan, { kind: 'unknownRoute' }>;
 export type WritePlan = Extract<CapturePlan, { kind: 'write' }>;
 
-/** What to ask Core, with the caller's credentials, before the request is forwarded. */
+/** The question to Core, with the caller's credentials, before the request is forwarded. */
 export interface Lookup {
   method: 'GET';
   target: string;
 }
 
-/** `bodyTooLarge`, `bodyUnreadable`: the body or query that names identities is not known; `unnamed`: no event can name them. */
+/** `bodyTooLarge`, `bodyUnreadable`: the input that names identities is unknown; `unnamed`: no event can name them. */
 export type UncoveredReason = 'bodyTooLarge' | 'bodyUnreadable' | 'unnamed';
 
 /** Writes that no event covers; an empty scope: they may be anyone's. */
@@ -89,14 +89,14 @@ export function planCapture(head: RequestHead): CapturePlan | undefined {
     query: queryReader(match.query, type),
   };
   const concerned = unlessUnreadable(() => ({ yes: route.concerns(request), path: route.lookup?.(request) }));
-  // Core may read in the query what we cannot: then the request may concern anything.
+  // Core may read something in the query that we cannot: then the request may concern anything.
   const { yes, path } = concerned ?? { yes: true, path: undefined };
   if (!yes) return undefined;
   const lookup: Lookup | undefined = path === undefined ? undefined : { method: 'GET', target: `/api/v1/${path}` };
   return { kind: 'write', request, contentType: type, lookup, readable: concerned !== undefined };
 }
 
-/** Undefined when what is asked turns out to be unreadable. */
+/** Undefined when the input turns out to be unreadable. */
 function unlessUnreadable<T extends object>(ask: () => T): T | undefined {
   try {
     return ask();
@@ -106,7 +106,7 @@ function unlessUnreadable<T extends object>(ask: () => T): T | undefined {
   }
 }
 
-/** Reads the query string when it is asked for; throws UnreadableError then. */
+/** Reads the query string on first use; throws UnreadableError then. */
 function queryReader(query: string, type: string | undefined): MatchedRequest['query'] {
   let fields: FormFields | undefined;
   return (name) => {
@@ -124,8 +124,8 @@ function queryCharset(type: string | undefined): Charset {
 }
 
 /**
- * The request as Core reads it. `refused`: Core cannot have taken it. `captured`: as it was planned before the answer,
- * where that has no say.
+ * The request as Core reads it. `refused`: Core cannot have taken it. `captured`: as planned before the answer, where
+ * the answer does not matter.
  */
 export type ReadRequest =
   | { kind: 'read'; request: WriteRequest; captured?: Captured }
@@ -133,8 +133,8 @@ export type ReadRequest =
   | { kind: 'uncovered'; reason: UncoveredReason };
 
 /**
- * Reads the body of a planned request, once. A long one is read in slices, and makes several requests of which each does
- * a part of the whole.
+ * Reads the body of a planned request, once. A long one is read in slices, and makes several requests that each do a
+ * part of the whole.
  *
  * @param body undefined when the route does not need it or it was too large
  * @param found parsed JSON of the lookup's answer; undefined when there was none
@@ -153,7 +153,7 @@ export function readRequest(
   return parsed instanceof Promise ? parsed.then((late) => piecesWithBody(bare, late)) : withBody(bare, parsed);
 }
 
-/** What Core may understand and we do not. */
+/** A request that Core may understand and we do not. */
 export const UNREADABLE: ReadRequest = { kind: 'uncovered', reason: 'bodyUnreadable' };
 
 function piecesWithBody(bare: WriteRequest, body: ParsedBody): readonly ReadRequest[] {
@@ -176,17 +176,14 @@ function withBody(bare: WriteRequest, body: ParsedBody): ReadRequest {
   }
 }
 
-/**
- * What the request changed at most, as far as the outcome tells. Called with {@link UNANSWERED} it is what may
- * still become true.
- */
+/** What the request changed at most, as far as the outcome shows. With {@link UNANSWERED}: what may still come true. */
 export function planEvents(plan: WritePlan, read: ReadRequest, outcome: CaptureOutcome): Captured {
   const { route } = plan.request;
   if (outcome.kind === 'notSent') return NONE;
   if (provesNothingChanged(route, outcome)) return NONE;
   const status = outcome.kind === 'responded' ? outcome.status : undefined;
   if (read.kind === 'refused') {
-    // Core took what we hold to be no body: we are wrong about it.
+    // Core took something that we consider not a body: we are wrong about it.
     return status !== undefined && status < 400
       ? { drafts: [], uncovered: { reason: 'bodyUnreadable', scope: scopeOf(plan.request) } }
       : NONE;
@@ -199,8 +196,8 @@ export function planEvents(plan: WritePlan, read: ReadRequest, outcome: CaptureO
 }
 
 /**
- * What there is left to know of a request whose events are noted down: where the answer has no say, no more than whether
- * there are any, and how many identities they are about. What was read of its body takes many times the body's memory.
+ * What remains known of a request whose events are noted down: where the answer does not matter, only whether there
+ * are any, and how many identities they concern. The content of its body takes many times the body's memory.
  */
 export function withoutContent(plan: WritePlan, read: ReadRequest): ReadRequest {
   if (read.kind !== 'read' || read.captured === undefined || plan.request.route.readsAnswer) return read;
@@ -209,7 +206,7 @@ export function withoutContent(plan: WritePlan, read: ReadRequest): ReadRequest 
   return { kind: 'read', request, captured: { drafts: drafts.slice(0, 1), uncovered, marks: marksOf(drafts) } };
 }
 
-/** Of the identities that a request wrote, each once. */
+/** For the identities that a request wrote, each once. */
 export function marksOf(drafts: readonly DraftEvent[]): Uint16Array {
   const names = drafts.flatMap(({ target }) => (target.kind === 'identity' ? [target.identifier] : []));
   return Uint16Array.from(new Set(names), markOf);
@@ -225,7 +222,7 @@ function planOne({ request: { route } }: WritePlan, request: WriteRequest, outco
   };
 }
 
-/** Which scope each parameter of a path is, the narrowest first. */
+/** The scope of each parameter of a path, the narrowest first. */
 const SCOPES = [
   ['featureState', 'featureStateId'],
   ['feature', 'featureId'],
@@ -234,7 +231,7 @@ const SCOPES = [
   ['environmentId', 'environmentId'],
 ] as const;
 
-/** What the head of a request says of whose writes it is about. */
+/** Whose writes a request concerns, according to its head. */
 export function scopeOf({ route, environment, parameter }: MatchedRequest): readonly WriteScope[] {
   if (route.reaches === 'anything') return [];
   if (environment !== undefined) return [environment];
@@ -245,7 +242,7 @@ export function scopeOf({ route, environment, parameter }: MatchedRequest): read
   return [];
 }
 
-/** The API has not answered, and may do whatever the request asks for. */
+/** The API has not answered, and may do anything that the request asks for. */
 export const UNANSWERED: CaptureOutcome = { kind: 'unknown', why: 'stopped' };
 
 function provesNothingChanged(route: Route, outcome: CaptureOutcome): boolean {
@@ -255,7 +252,7 @@ function provesNothingChanged(route: Route, outcome: CaptureOutcome): boolean {
   return !route.changed.includes(status) && (UNCHANGED.includes(status) || route.unchanged.includes(status));
 }
 
-/** Django's admin sends whoever is not logged in to its login; what else is in the place, a client may choose. */
+/** Django's admin redirects clients without a session to its login; a client may choose the rest of the location. */
 function isLoginRedirect({ status, fields }: Extract<CaptureOutcome, { kind: 'responded' }>): boolean {
   const location = status === 302 ? fields.find(({ lower }) => lower === 'location')?.value : undefined;
   return location !== undefined && /^[^?#]*\/admin\/login\/(?:[?#]|$)/.test(location);
@@ -272,7 +269,7 @@ function answerOf(outcome: CaptureOutcome): ApiAnswer {
   return { status, json: readable ? parseJsonBody(body) : undefined };
 }
 
-/** Undefined when it is none, as with a content coding: then nothing is known of the answer but its status. */
+/** Undefined if it is not JSON, as with a content coding: then only the answer's status is known. */
 export function parseJsonBody(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString('utf8')) as unknown;

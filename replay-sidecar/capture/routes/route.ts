@@ -9,36 +9,36 @@ import type { Data } from './http/data.ts';
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-/** One way of Core to change identities: a row of the route table. */
+/** One way in which Core changes identities: a row of the route table. */
 export interface Route {
   /** Goes into every event of the route. */
   readonly name: string;
   readonly methods: readonly Method[];
-  /** Below `/api/v1/`, with `<parameters>`; see `match.ts` for which characters each takes. */
+  /** Below `/api/v1/`, with `<parameters>`; see `match.ts` for the characters of each. */
   readonly path: string;
   /**
-   * How the path ends: `exact` as written; `format` also with a format suffix instead of the slash (`.json`, `.json/`), which
-   * most of Core's routers take; `prefix` with anything behind it.
+   * How the path ends: `exact` as written; `format` also with a format suffix instead of the slash (`.json`, `.json/`),
+   * which most of Core's routers accept; `prefix` with anything behind it.
    */
   readonly end: 'exact' | 'format' | 'prefix';
   /** Where the environment is named: in `X-Environment-Key`, in the path, or nowhere. */
   readonly environment: 'header' | 'path' | 'none';
-  /** The shape of body without which nothing can be said; `none`: the body does not decide what is touched. */
+  /** The shape of body that is required to determine effects; `none`: they do not depend on the body. */
   readonly body: 'object' | 'list' | 'none';
-  /** Whether the answer narrows or widens what was touched; `effects` is not asked again after it otherwise. */
+  /** Whether the answer narrows or widens what was touched; otherwise `effects` is not asked again after it. */
   readonly readsAnswer: boolean;
   /** Statuses that prove that nothing changed, besides {@link UNCHANGED}. */
   readonly unchanged: readonly number[];
   /** Statuses of {@link UNCHANGED} that prove nothing on this route. */
   readonly changed: readonly number[];
   readonly outcome: 'known' | 'background';
-  /** Whether a body that is not known may name `anything` of Core's, beyond what the head is about. */
+  /** Whether an unknown body may name `anything` of Core's, beyond the scope of the head. */
   readonly reaches: 'scope' | 'anything';
-  /** Reads that create an identity: one event per identity and while is enough. */
+  /** Reads that create an identity: one event per identity and window is enough. */
   readonly rateLimited: boolean;
   /**
-   * What Core is asked, as the caller, before the request is forwarded, because the answer goes with it. A path below
-   * `/api/v1/`; undefined when this request needs none.
+   * The question to Core, as the caller, before the request is forwarded, because its answer vanishes with it. A path
+   * below `/api/v1/`; undefined when this request needs none.
    */
   readonly lookup: ((request: MatchedRequest) => string | undefined) | undefined;
   /** Whether this request can change anything at all, by its head. */
@@ -56,17 +56,17 @@ export interface MatchedRequest {
   query(name: string): string | undefined;
 }
 
-/** The request as far as it is known before the answer. */
+/** The parts of the request that are known before the answer. */
 export interface WriteRequest extends MatchedRequest {
-  /** Without fields when the route does not read the body or it is no object. */
+  /** Without fields when the route does not read the body or it is not an object. */
   readonly data: Data;
   /** Elements of a JSON array. */
   readonly items: readonly Data[];
-  /** What the lookup found: parsed JSON; undefined when there was none or it failed. */
+  /** The lookup's result: parsed JSON; undefined when there was none or it failed. */
   readonly found: unknown;
 }
 
-/** What the API answered; `status` is undefined when that is unknown, `json` when it is none or was not read. */
+/** The API's answer; `status` is undefined when unknown, `json` when it is not JSON or was not read. */
 export interface ApiAnswer {
   readonly status: number | undefined;
   readonly json: unknown;
@@ -79,7 +79,7 @@ export interface Effect {
   readonly traitGates: WriteEvent['traitGates'];
 }
 
-/** `unnamed`: something else may have changed that no event can name, in the environment of the request if it has one. */
+/** `unnamed`: something else may have changed that no event can name, in the request's environment if it has one. */
 export interface Effects {
   readonly effects: readonly Effect[];
   readonly unnamed?: true;

@@ -35,7 +35,7 @@ describe('POST identities/', () => {
     expect(events({ request, body: { identifier: 'alice', transient, traits: TRAITS } })).toEqual([]);
   });
 
-  it.each([false, 'false', 0, '0', null, '', 'off', 2])('takes %j for not transient', (transient) => {
+  it.each([false, 'false', 0, '0', null, '', 'off', 2])('treats %j as not transient', (transient) => {
     expect(events({ request, body: { identifier: 'alice', transient } })).toEqual(['identity alice']);
   });
 
@@ -107,7 +107,7 @@ describe('POST identities/', () => {
     expect(events({ request, body: { identifier: 'alice', traits }, answer: 500 })).toEqual(['identity alice']);
   });
 
-  it('says under which settings Core ignores the traits', () => {
+  it('reports under which settings Core ignores the traits', () => {
     const body = { identifier: 'alice', traits: TRAITS };
     expect(capture({ request, body }).drafts[0]?.traitGates).toEqual(['clientTraits', 'persistTraitData']);
     expect(capture({ request, body, key: 'ser.secret' }).drafts[0]?.traitGates).toEqual(['persistTraitData']);
@@ -172,7 +172,7 @@ describe('GET identities/', () => {
     expect(events({ request: `GET identities/?identifier=alice&transient=${transient}` })).toEqual([]);
   });
 
-  it('takes an empty transient for none', () => {
+  it('treats an empty transient as none', () => {
     expect(events({ request: 'GET identities/?identifier=alice&transient=' })).toEqual(['identity alice']);
   });
 
@@ -192,7 +192,7 @@ describe('GET identities/', () => {
     expect(events({ request })).toEqual([`identity ${'x'.repeat(2000)}`]);
   });
 
-  it.each([400, 500, 'unknown'] as const)('may have created it with %s', (answer) => {
+  it.each([400, 500, 'unknown'] as const)('may have created the identity with %s', (answer) => {
     expect(events({ request: 'GET identities/?identifier=alice', answer })).toEqual(['identity alice']);
   });
 });
@@ -204,13 +204,13 @@ describe('the deprecated routes', () => {
     expect(events({ request: `${method} identities/alice/traits/plan/` })).toEqual(['identity alice']);
   });
 
-  it('takes letters and digits of every script, and broken bytes as escapes', () => {
+  it('accept letters and digits of every script, and broken bytes as escapes', () => {
     expect(events({ request: 'GET identities/caf%C3%A9%E4%BA%BA/' })).toEqual(['identity café人']);
     expect(events({ request: 'GET identities/a%FF/' })).toEqual(['identity a%FF']);
     expect(events({ request: 'GET identities/a%2525/' })).toEqual(['identity a%25']);
   });
 
-  it('changes nothing when a stored trait shows that the identity was there', () => {
+  it('change nothing when a stored trait shows that the identity was there', () => {
     const answer = { status: 200, json: { flags: [], traits: [{ id: 1, trait_key: 'a' }], segments: [] } };
     expect(events({ request: 'GET identities/alice/', answer })).toEqual([]);
   });
@@ -221,7 +221,7 @@ describe('the deprecated routes', () => {
     'GET identities/a+b/',
     'GET identities//',
     'POST identities/alice/',
-  ])('%s is no such route', (request) => {
+  ])('do not include %s', (request) => {
     expect(events({ request })).toEqual([]);
   });
 
@@ -249,7 +249,7 @@ describe('the deprecated routes', () => {
     expect(events({ request: 'POST identities/alice/traits/plan/' })).toEqual([]);
   });
 
-  it('sets the trait although clients may not', () => {
+  it('set the trait although clients may not', () => {
     const [draft] = capture({ request: 'POST identities/alice/traits/plan' }).drafts;
     expect(draft?.traitGates).toEqual(['persistTraitData']);
   });

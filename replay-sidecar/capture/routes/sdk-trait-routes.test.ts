@@ -55,18 +55,18 @@ describe('PUT traits/bulk/', () => {
     ]);
   });
 
-  it('deletes by the text that Python makes of what is no text', () => {
+  it('deletes by the text that Python makes of a non-text value', () => {
     const body =
       '[{"identity": {"identifier": 1.50}, "trait_key": [1, "a", null]}, {"identity": {"identifier": true}, "trait_key": 1e16}]';
     expect(events({ request, body })).toEqual(["identity 1.5 traits=[1, 'a', None]", 'identity True traits=1e+16']);
   });
 
-  it.each([200, 400, 500, 'unknown'] as const)('may have deleted and set with %s', (answer) => {
+  it.each([200, 400, 500, 'unknown'] as const)('may have deleted and set traits with %s', (answer) => {
     const body = [item('alice', 'plan', null), item('alice', '', 1)];
     expect(events({ request, body, answer })).toEqual(['identity alice traits=plan']);
   });
 
-  it.each([403, 405, 415] as const)('changed nothing with %i', (answer) => {
+  it.each([403, 405, 415] as const)('changes nothing with %i', (answer) => {
     expect(events({ request, body: [item('alice', 'plan', null)], answer })).toEqual([]);
   });
 
@@ -80,7 +80,7 @@ describe('PUT traits/bulk/', () => {
     expect(events({ request, body, answer: 'unknown' })).toEqual([]);
   });
 
-  it('takes JSON only', () => {
+  it('accepts only JSON', () => {
     const form = '[0]identity.identifier=alice&[0]trait_key=plan';
     expect(events({ request, type: 'application/x-www-form-urlencoded', body: form, answer: 'unknown' })).toEqual([]);
   });

@@ -24,7 +24,7 @@ describe('features and their options', () => {
     [`PUT ${F}/mv-options/7/`, undefined, [override, 'option 7']],
     [`PATCH ${F}/mv-options/7/`, undefined, [override, 'option 7']],
     [`DELETE ${F}/mv-options/7/`, undefined, [override, 'features of projectId 42']],
-  ])('%s, of %j, touches every override of the feature, and those that hold its options', (request, found, all) => {
+  ])('%s, for %j, touches every override of the feature, and those that hold its options', (request, found, all) => {
     expect(events({ request, body: {}, found, answer: 204 })).toEqual(all);
     expect(events({ request, body: {}, found, answer: 500 })).toEqual(all);
     expect(events({ request, body: {}, found, answer: 403 })).toEqual([]);
@@ -36,11 +36,11 @@ describe('features and their options', () => {
     `DELETE ${F}`,
     `POST ${F}/add-owners/`,
     'DELETE projects/x/features/y/',
-  ])('%s touches none', (request) => {
+  ])('%s touches no override', (request) => {
     expect(events({ request, body: {} })).toEqual([]);
   });
 
-  it('an option may be put on the feature that the body names, of whatever project', () => {
+  it('an option may be put on the feature that the body names, in any project', () => {
     const other = 'feature 109 overrides=109';
     expect(events({ request: `POST ${F}/mv-options/`, body: { feature: 109 }, answer: 201 })).toEqual([
       override,
@@ -55,7 +55,7 @@ describe('features and their options', () => {
     expect(events({ request: `POST ${F}/mv-options/`, body: {}, answer })).toEqual([override, other]);
   });
 
-  it('an update touches them when what they embed is not as before', () => {
+  it('an update of a feature touches its overrides when what they embed has changed', () => {
     const request = `PUT ${F}/`;
     const body = { name: 'button', multivariate_options: [] };
     const answer = (after: object) => ({ status: 200, json: { ...plain, ...after } });
@@ -66,7 +66,7 @@ describe('features and their options', () => {
     expect(events({ request, body: { name: 'b' }, answer: answer({}) })).toEqual([override]);
   });
 
-  it('an update takes the options that it names, and deletes those that it does not', () => {
+  it('an update of a feature takes the options that it names, and deletes the others', () => {
     const request = `PATCH ${F}/`;
     const body = { multivariate_options: [{ id: 7 }, { pk: '301' }, { string_value: 'new' }] };
     expect(events({ request, body, found: multivariate })).toEqual([
@@ -202,7 +202,7 @@ describe('accounts', () => {
     },
   );
 
-  it.each(['PATCH auth/users/me/', 'DELETE auth/token/', 'POST auth/users/'])('%s takes none', (request) => {
+  it.each(['PATCH auth/users/me/', 'DELETE auth/token/', 'POST auth/users/'])('%s takes no organisation', (request) => {
     expect(events({ request })).toEqual([]);
   });
 });
@@ -216,7 +216,7 @@ describe('the Django admin', () => {
     },
   );
 
-  it('a form that Core cannot have read was saved all the same when it redirects', () => {
+  it('a form that Core cannot have read was still saved if it redirects', () => {
     const exchange = { request: 'POST /admin/features/feature/add/', type: 'text/plain', body: 'x' };
     expect(capture({ ...exchange, answer: 302 }).uncovered).toBeDefined();
     expect(capture({ ...exchange, answer: { status: 302, location: '/admin/login/' } }).uncovered).toBeUndefined();
@@ -237,7 +237,7 @@ describe('the Django admin', () => {
     ['/admin/environments/environment/41/delete/', { environmentId: 41 }],
     ['/admin/organisations/organisation/11/change/', { organisationId: 11 }],
     ['/admin/features/feature/101/change/', { featureId: 101 }],
-  ])('a saved form at %s names whose it is', (path, scope) => {
+  ])('a saved form at %s names its scope', (path, scope) => {
     expect(capture({ request: `POST ${path}`, answer: 302 }).uncovered).toEqual({ reason: 'unnamed', scope: [scope] });
   });
 
@@ -261,13 +261,13 @@ describe('the Django admin', () => {
 });
 
 describe('the route table', () => {
-  it('has a name of its own for each row, short enough for an event', () => {
+  it('has a unique name for each row, short enough for an event', () => {
     const names = ROUTES.map((route) => route.name);
     expect(new Set(names).size).toBe(names.length);
     expect(names.filter((name) => name.length > 64)).toEqual([]);
   });
 
-  it('never takes a refusal or a missing permission for a change', () => {
+  it('never treats a refusal or a missing permission as a change', () => {
     for (const route of ROUTES) {
       expect(route.changed.filter((status) => [401, 403, 405].includes(status))).toEqual([]);
     }

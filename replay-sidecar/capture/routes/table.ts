@@ -13,8 +13,8 @@ export const ROUTES: readonly Route[] = [
 ];
 
 /**
- * Forms of the Django admin (`/admin/…`), outside the API, which has no API to ask what they were about. A saved one
- * redirects; whatever else it answers changed nothing, unless it was in a pop-up.
+ * Forms of the Django admin (`/admin/…`), outside the API, which cannot be asked what they changed. A saved one
+ * redirects; with any other answer nothing was changed, unless the form was in a pop-up.
  */
 export const DJANGO_ADMIN: Route = toRoute({
   name: 'django.admin',

@@ -13,9 +13,9 @@ export interface CapturedExchange {
   type?: string;
   key?: string;
   fields?: readonly Field[];
-  /** A status, a status with JSON or a redirect's place, or how it failed; 200 when left out. */
+  /** A status, a status with JSON or a redirect's location, or how it failed; 200 when omitted. */
   answer?: number | { status: number; json?: unknown; location?: string } | 'unknown' | 'notSent';
-  /** What the lookup found. */
+  /** The lookup's result. */
   found?: unknown;
 }
 
@@ -103,16 +103,16 @@ function targetText(target: EventTarget): string {
   }
 }
 
-/** Whoever has no right to it changes nothing, on every route of the dashboard. */
+/** Without permission a request changes nothing, on every route of the dashboard. */
 export const REFUSED = [301, 401, 403, 404, 405, 415, 429] as const;
 
-/** What is asked of the API before the request is forwarded, if anything is. */
+/** The question to the API before the request is forwarded, if there is one. */
 export function lookupOf(request: string): string | undefined {
   const plan = planCapture(headOf({ request }));
   return plan?.kind === 'write' ? plan.lookup?.target : undefined;
 }
 
-/** Text with everything that parsers stumble over. */
+/** Text with everything that trips up parsers. */
 export const wildText = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 8 }),
   fc.constantFrom('alice', ' bob ', '\u00a0x\u3000', '\u200bz', '\ufeffq', '\u0085w\x1c', '', ' ', '\ud800', 'a\0b'),

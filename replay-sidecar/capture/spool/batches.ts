@@ -14,10 +14,10 @@ export interface Batch {
   readonly waiting: ((durable: boolean) => void)[];
 }
 
-/** What is to be written, a batch for each segment. */
+/** Records to be written, a batch for each segment. */
 export class BatchQueue {
   private batches: Batch[] = [];
-  /** Set while all that is queued is to be written, not only what requests wait for. */
+  /** Set while everything queued is to be written, not only records that requests wait for. */
   private isAllDue = false;
   /** The last batch's buffer, for the next one. */
   private spare: Buffer | undefined;
@@ -48,7 +48,7 @@ export class BatchQueue {
     this.isAllDue = true;
   }
 
-  /** The next one that is due: intents first, because requests wait for them. */
+  /** The next batch that is due: intents first, because requests wait for them. */
   takeDue(): Batch | undefined {
     const first = this.batches.findIndex(({ segment }) => segment.kind === 'intents');
     const index = first < 0 && this.isAllDue ? 0 : first;
@@ -56,7 +56,7 @@ export class BatchQueue {
     return index < 0 ? undefined : this.batches.splice(index, 1)[0];
   }
 
-  /** Takes out what was to go into this segment. */
+  /** Removes the batches for this segment. */
   takeOf(segment: SpoolSegment): Batch[] {
     const taken = this.batches.filter((batch) => batch.segment === segment);
     this.batches = this.batches.filter((batch) => batch.segment !== segment);
@@ -82,7 +82,7 @@ export class BatchQueue {
 /** When the oldest request of a record in any of them began. */
 export const oldest = (batches: readonly Batch[]): number => Math.min(...batches.map(({ since }) => since));
 
-/** Tells those who wait for them. */
+/** Resolves the promises that wait for them. */
 export function answer(batches: readonly Batch[], durable: boolean): void {
   for (const batch of batches) for (const resolve of batch.waiting.splice(0)) resolve(durable);
 }

@@ -20,7 +20,7 @@ import {
   turn,
 } from './testing.ts';
 
-/** Two segments of events and more of intents, of five requests: `finished-0` to `finished-2` with events, `silent` that changed nothing, `open`. */
+/** Two segments of events, more of intents, of five requests: `finished-0` to `-2`, `silent` without events, `open`. */
 async function writeSample(path: string): Promise<void> {
   await using opened = await openSpool(path, { segmentBytes: 600 });
   const { spool, clock } = opened;
@@ -54,7 +54,7 @@ describe('a spool whose process was killed', () => {
   });
   afterAll(() => sample[Symbol.dispose]());
 
-  it('loses nothing of what was left to requests that begin and end while it is read', async () => {
+  it('loses no leftovers to requests that begin and end while they are read', async () => {
     using copy = temporaryFolder(sample.path);
     const spool = createSpool({
       ...{ directory: copy.path, clock: manualClock(Date.parse('2026-06-01T00:01:00Z')), instance: 'api-1/uid-1' },
@@ -63,7 +63,7 @@ describe('a spool whose process was killed', () => {
     });
     await spool.open();
     const recovering = spool.recover();
-    // Enough of them to fill files of intents, which go as soon as the requests in them have ended.
+    // Enough to fill files of intents, which go as soon as the requests in them have ended.
     for (let index = 0; index < 20; index++) {
       (await spool.begin([draft('silent')])).finish({ outcome: 'known', drafts: [] });
     }
@@ -76,7 +76,7 @@ describe('a spool whose process was killed', () => {
     await spool.close();
   });
 
-  it('hands out all that was finished as known, the rest as unknown, and not what changed nothing', async () => {
+  it('hands out finished requests as known, the others as unknown, and omits those that changed nothing', async () => {
     using copy = temporaryFolder(sample.path);
     const { events, gaps } = await recover(copy.path);
     expect(events.map((one) => `${identifierOf(one)} ${eventOf(one).outcome}`).sort()).toEqual([
@@ -88,7 +88,7 @@ describe('a spool whose process was killed', () => {
     expect(gaps).toEqual([]);
   });
 
-  it('at any byte of a write loses at most the record that was being written, and knows of no gap', async () => {
+  it('loses at most the record that was being written, at any byte of a write, and knows of no gap', async () => {
     const last = ['.spool', '.intents'].map((kind) => segmentsOf(sample.path).findLast((name) => name.endsWith(kind))!);
     const size = (name: string) => readFileSync(join(sample.path, name)).length;
     const whole = (await recoverCut(last[0]!, size(last[0]!))).names;
@@ -112,7 +112,7 @@ describe('a spool whose process was killed', () => {
     return { names: events.map((one) => `${identifierOf(one)} ${eventOf(one).outcome}`), gaps };
   }
 
-  it('and whose disk then flips bits hands out the rest, and what it lost lies in a gap', async () => {
+  it('hands out the rest if its disk then flips bits, and reports what it lost as a gap', async () => {
     const names = segmentsOf(sample.path);
     await fc.assert(
       fc.asyncProperty(
@@ -147,7 +147,7 @@ describe('a spool whose process was killed', () => {
   ] as const;
 });
 
-/** What the test knows of one request. */
+/** The test's knowledge of one request. */
 interface Expected {
   name: string;
   intent: Intent;
@@ -188,7 +188,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const) }) },
 );
 
-/** The spool beside a list of what was asked of it. */
+/** The spool beside a list of the calls made to it. */
 class Model {
   private readonly clock: ManualClock = manualClock();
   private readonly requests: Expected[] = [];
@@ -263,7 +263,7 @@ class Model {
     return request;
   }
 
-  /** What the kernel has of the files at this moment is what the next process finds. */
+  /** The next process finds the files as the kernel has them at this moment. */
   private async crash(): Promise<void> {
     const next = temporaryFolder(this.path);
     await this.opened.spool.close();
@@ -272,7 +272,7 @@ class Model {
     await this.open();
   }
 
-  /** Everything not yet with the stream, or only there for less than the safety time, must come (again). */
+  /** Everything not yet in the stream, or there for less than the safety time, must come (again). */
   async check(): Promise<void> {
     const { spool } = this.opened;
     for (const request of this.requests) if (request.state === 'open') this.finish(0, false);

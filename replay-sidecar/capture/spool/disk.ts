@@ -5,9 +5,9 @@ import type { SerialQueue } from './lane.ts';
 import type { SpoolSegment } from './segment.ts';
 
 /**
- * How often written records are forced to the disk. A process that is killed loses nothing in any case: the kernel has
- * the bytes. Only a node that goes down takes what was not forced; an emptyDir outlives a reboot, and the next process
- * then reports a gap.
+ * How often written records are forced to the disk. A killed process loses nothing in any case: the kernel has the
+ * bytes. Only a node that goes down loses what was not forced; an emptyDir outlives a reboot, and the next process then
+ * reports a gap.
  */
 export type SyncPolicy = 'none' | 'interval' | 'commit';
 
@@ -19,7 +19,7 @@ export interface Disk {
   /** Closes the file in the background; nothing more is written to it. */
   release(segment: SpoolSegment): void;
   remove(segment: SpoolSegment): Promise<void>;
-  /** Waits for what is in the background. */
+  /** Waits for work in the background. */
   close(): Promise<void>;
 }
 
@@ -33,8 +33,8 @@ export interface DiskOptions {
 }
 
 /**
- * The segments' files. Every call goes through a thread, also a write into the kernel's cache, which takes microseconds
- * as a rule: on a disk that hangs it does not come back, and it would be the event loop, with all requests, that waits.
+ * The segments' files. Every call goes through a thread, even a write into the kernel's cache, which usually takes
+ * microseconds: on a disk that hangs it does not come back, and would block the event loop with all requests.
  */
 export function createDisk({ directory, policy, chores, onUnsynced }: DiskOptions): Disk {
   const unsynced = new Set<SpoolSegment>();

@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 const doubt = z.object({ reason: gapReason, scope: z.array(writeScope).readonly() });
 
-/** What a request may change that no event can tell: a gap, unless its end is seen and says otherwise. */
+/** A possible change by a request that no event can report: a gap, unless its end is seen and says otherwise. */
 export type Doubt = z.infer<typeof doubt>;
 
 /** No event's id begins like this. */

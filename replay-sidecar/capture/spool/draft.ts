@@ -1,15 +1,15 @@
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 
-/** What the route table knows about one write before the API answers; the spool adds the rest. */
+/** The route table's knowledge of one write before the API answers; the spool adds the rest. */
 export type DraftEvent = Pick<WriteEvent, 'target' | 'touched' | 'traitGates' | 'route'>;
 
 /** Far below NATS's default limit of 1 MiB a message, and small enough that an applier's batch stays small. */
 export const MAX_EVENT_BYTES = 64 * 1024;
 
-/** Room that outcome and times take when the event is completed. */
+/** Room for outcome and times when the event is completed. */
 const COMPLETION_BYTES = 128;
 
-/** The draft names too much for one event; whoever makes drafts splits them or widens what they touch. */
+/** The draft names too much for one event; its creator splits it or widens what it touches. */
 export class EventTooLargeError extends Error {
   override readonly name = 'EventTooLargeError';
   readonly bytes: number;
@@ -45,7 +45,7 @@ export interface EncodedEvent {
   json: string;
 }
 
-/** What the lines of a record have in common; times in milliseconds since the epoch. */
+/** The shared parts of a record's lines; times in milliseconds since the epoch. */
 export interface Completion {
   outcome: WriteEvent['outcome'];
   beganTime: number;

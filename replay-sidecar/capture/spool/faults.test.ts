@@ -36,7 +36,7 @@ describe('a stream', () => {
     ]);
   });
 
-  it('that was created again leaves none when the spool still has everything', async () => {
+  it('that was created again leaves no gap when the spool still has everything', async () => {
     await using opened = await openSpool(folder.path);
     opened.spool.observeStream('2026-01-01T00:00:00Z');
     (await opened.spool.begin([draft('ann')])).finish({ outcome: 'known' });
@@ -45,7 +45,7 @@ describe('a stream', () => {
     expect(opened.spool.gaps.list()).toEqual([]);
   });
 
-  it('that lost its tail leaves a gap only when the loss reaches what the spool no longer has', async () => {
+  it('that lost its tail leaves a gap only when the loss includes what the spool no longer has', async () => {
     await using opened = await openSpool(folder.path);
     opened.spool.observeStream('2026-01-01T00:00:00Z');
     await settle(opened);
@@ -85,7 +85,7 @@ describe('a disk', () => {
     expect((await drain(spool)).map(identifierOf)).toContain('bob');
   });
 
-  it('that is full is not written to any more, and memory takes only so much', async () => {
+  it('that is full is no longer written to, and memory use is limited', async () => {
     await using opened = await openSpool(folder.path, { limitBytes: 1000 });
     const { spool } = opened;
     while (spool.facts().bytes < 1000) (await spool.begin([draft('early')])).finish({ outcome: 'known' });
@@ -108,7 +108,7 @@ describe('a disk', () => {
     expect(spool.gaps.list()).toMatchObject([{ reason: 'spoolFull', until: '2026-06-01T00:00:30.000Z' }]);
   });
 
-  it('that is not usable at the start is tried again, and serves once it is', async () => {
+  it('that is not usable at the start is retried, and serves once it is', async () => {
     const path = join(folder.path, 'spool');
     writeFileSync(path, 'not a directory');
     await using opened = await openSpool(path);
@@ -127,7 +127,7 @@ describe('a disk', () => {
     expect((await drain(spool)).map(identifierOf)).toEqual(['ann', 'bob']);
   });
 
-  it('that fails under way opens a gap and recovers by itself', async () => {
+  it('that fails while in use opens a gap and recovers by itself', async () => {
     await using opened = await openSpool(folder.path, { segmentBytes: 1 });
     const { spool, clock } = opened;
     (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
@@ -148,7 +148,7 @@ describe('a disk', () => {
     expect(spool.facts().bytes).toBe(0);
   });
 
-  it('that failed is written to again a second later, also when the clock was set back by an hour', async () => {
+  it('that failed is written to again a second later, even when the clock was set back by an hour', async () => {
     await using opened = await openSpool(folder.path, { segmentBytes: 1 });
     const { spool, clock } = opened;
     renameSync(folder.path, `${folder.path}-gone`);
@@ -161,7 +161,7 @@ describe('a disk', () => {
     expect(segments(folder.path)).toHaveLength(1);
   });
 
-  it('that hangs holds no request up', async () => {
+  it('that hangs holds up no request', async () => {
     await using opened = await openSpool(folder.path, { writeTimeoutMs: 20, sync: 'interval' });
     const { spool } = opened;
     (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
@@ -192,7 +192,7 @@ describe('a disk', () => {
     expect(opened.spool.gaps.list()).toMatchObject([{ reason: 'spoolLost', from: '2026-05-31T23:59:55.000Z' }]);
   });
 
-  it('that kept nothing but the state when the node went down may have lost all since the process began', async () => {
+  it('that kept only the state when the node went down may have lost everything since the process began', async () => {
     {
       await using _ = await openSpool(folder.path, { bootId: 'first', sync: 'interval' });
     }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import type { SpoolSegment } from './segment.ts';
 
-/** Identifiers are personal data: what is in the directory is for this user alone. */
+/** Identifiers are personal data: only this user may read the directory's content. */
 export const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 
@@ -18,10 +18,10 @@ export function segmentPath(directory: string, { number, kind }: SegmentName): s
   return join(directory, `${String(number).padStart(8, '0')}.${EXTENSIONS[kind]}`);
 }
 
-/** The segments in the directory, oldest first; the directory is made when it is missing. */
+/** The segments in the directory, oldest first; the directory is created when it is missing. */
 export async function listSegmentFiles(directory: string): Promise<SegmentName[]> {
   await fs.mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
-  // A volume's own root belongs to another user as a rule; the files are closed to others all the same.
+  // A volume's own root usually belongs to another user; the files are closed to others all the same.
   await fs.chmod(directory, DIRECTORY_MODE).catch(ignoreForeign);
   const names = (await fs.readdir(directory)).map((name) => SEGMENT_NAME.exec(name));
   return names
@@ -52,7 +52,7 @@ export function writeFully(fd: number, buffer: Buffer, position: number): Promis
 }
 
 /**
- * Identifies this boot of the node; `unknown` where the system does not tell (only Linux does), which then never
+ * Identifies this boot of the node; `unknown` where the system does not report it (only Linux does), which then never
  * counts as a reboot.
  */
 export async function readBootId(): Promise<string> {

@@ -29,7 +29,7 @@ describe('the gap ledger', () => {
     ]);
   });
 
-  it('claims all while one gap does not know whose it is, and only then', () => {
+  it('claims everything while one gap has an unknown scope, and only then', () => {
     const gaps = createGapRecorder(() => undefined);
     gaps.mark('unnamedWrite', 0, 0);
     for (const minute of [0.5, 1, 1.5]) gaps.mark('unnamedWrite', minute * MINUTE, minute * MINUTE, [{ projectId: 7 }]);
@@ -39,7 +39,7 @@ describe('the gap ledger', () => {
     ]);
   });
 
-  it('ends all that is open of a reason, whether it names whose it is or not', () => {
+  it('ends everything that is open of a reason, whether or not it names a scope', () => {
     const gaps = createGapRecorder(() => undefined);
     gaps.open('spoolFull', 0, [{ clientKey: 'a' }]);
     gaps.open('spoolFull', 5);
@@ -47,7 +47,7 @@ describe('the gap ledger', () => {
     expect(gaps.list()).toMatchObject([{ until: at(1) }, { until: at(1) }]);
   });
 
-  it('names as many environments as fit, and claims all beyond', () => {
+  it('names as many environments as fit, and claims everything beyond', () => {
     const gaps = createGapRecorder(() => undefined);
     const name = (from: number, until: number) => {
       for (let index = from; index < until; index++) gaps.mark('bodyTooLarge', 0, 0, [{ clientKey: `key-${index}` }]);
@@ -58,7 +58,7 @@ describe('the gap ledger', () => {
     expect(coverageGap.parse(gaps.list()[0]).scope).toBeNull();
   });
 
-  it('names of all gaps together no more than fits', () => {
+  it('names no more for all gaps together than fits', () => {
     const gaps = createGapRecorder(() => undefined);
     for (let index = 0; index < 500; index++) {
       const time = Math.floor(index / 20) * 10 * MINUTE;
@@ -68,7 +68,7 @@ describe('the gap ledger', () => {
     expect(gaps.list().map(({ scope }) => scope)).toContain(null);
   });
 
-  it('tells when a gap begins and ends, but not urgently when it only grows', () => {
+  it('reports urgently when a gap begins or ends, but not when it only grows', () => {
     const told: boolean[] = [];
     const gaps = createGapRecorder((urgent) => told.push(urgent));
     gaps.open('spoolFull', 0);

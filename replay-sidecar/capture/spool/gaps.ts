@@ -3,7 +3,7 @@ import { scopeName, type WriteScope, writeScope } from '@edge-migration/contract
 
 /** More gaps than this are joined, oldest first: a report stays small, and a joined gap only claims more. */
 export const MAX_GAPS = 32;
-/** Of what all gaps together may name, as JSON; beyond it the gap that names most claims all. */
+/** Limit of the names in all gaps together, as JSON; beyond it the gap that names most claims all. */
 const MAX_SCOPE_BYTES = 20 * 1024;
 /** Gaps of one reason closer than this are one gap. */
 const JOIN_MS = 60_000;
@@ -13,14 +13,14 @@ export interface GapRecorder {
    * A gap that lasts until {@link close}; naming the reason again widens it.
    *
    * @param from milliseconds since the epoch
-   * @param scope whose writes may be missing; all when left out
+   * @param scope whose writes may be missing; all when omitted
    */
   open(reason: GapReason, from: number, scope?: readonly WriteScope[]): void;
-  /** Ends what is open of this reason, if anything is. */
+  /** Ends the open gap of this reason, if there is one. */
   close(reason: GapReason, until: number): void;
   /** A gap that is over already. */
   mark(reason: GapReason, from: number, until: number, scope?: readonly WriteScope[]): void;
-  /** Takes over what an earlier process noted down; its open gaps ended with it, at the latest by `now`. */
+  /** Takes over an earlier process's notes; its open gaps ended with it, at the latest by `now`. */
   restore(gaps: readonly CoverageGap[], now: number): void;
   list(): CoverageGap[];
 }
@@ -39,7 +39,7 @@ interface Gap {
 /**
  * The time ranges in which writes may be missing. Every operation may only widen what is claimed.
  *
- * @param onChange told after every change; `urgent` when a gap began or ended, not when it only grew
+ * @param onChange called after every change; `urgent` when a gap began or ended, not when it only grew
  */
 export function createGapRecorder(onChange: (urgent: boolean) => void): GapRecorder {
   const gaps: Gap[] = [];
@@ -86,8 +86,8 @@ export function createGapRecorder(onChange: (urgent: boolean) => void): GapRecor
 }
 
 /**
- * A gap that is over and claims all does not take in those that name whose they are: it would claim all for as long as
- * they go on.
+ * A gap that is over and claims all does not absorb those that name a scope: it would claim all for as long as they go
+ * on.
  */
 function belongsTo(known: Gap, gap: Gap): boolean {
   const claimsAllNow = known.scope === null && known.until === Infinity;
@@ -111,7 +111,7 @@ function joinOldest(gaps: Gap[]): void {
   }
 }
 
-/** What the gaps name must fit a report and the spool's state, so the one that names most claims all. */
+/** The names in the gaps must fit a report and the spool's state, so the one that names most claims all. */
 function widen(gaps: readonly Gap[]): void {
   for (const gap of gaps) if ((gap.scope?.size ?? 0) > MOST_SCOPES) gap.scope = null;
   const sizes = gaps.map((gap) => ({ gap, bytes: scopeBytes(gap) })).sort((a, b) => b.bytes - a.bytes);
@@ -135,10 +135,10 @@ function join(into: Gap, other: Gap): void {
   else for (const [name, scope] of other.scope) into.scope.set(name, scope);
 }
 
-/** What readers of the report would refuse is nothing that could be named. */
+/** A scope that readers of the report would refuse cannot be named. */
 function byName(scope: readonly WriteScope[] | null | undefined): Gap['scope'] {
   if (scope == null || scope.length === 0 || !scope.every((one) => writeScope.safeParse(one).success)) return null;
-  // A copy: V8's parts of a text keep the whole of it, here the head of a request.
+  // A copy: a substring in V8 keeps the whole string alive, here the head of a request.
   return new Map(structuredClone(scope).map((one) => [scopeName(one), one]));
 }
 

@@ -14,9 +14,9 @@ import type { Shares } from './shares.ts';
 /** How a request ended. */
 interface Result {
   outcome: WriteEvent['outcome'];
-  /** What the request touched after all; as begun when left out, `[]` when it provably changed nothing. */
+  /** What the request actually touched; as begun when omitted, `[]` when it provably changed nothing. */
   drafts?: readonly DraftEvent[];
-  /** When its end was seen, epoch milliseconds; now when left out. */
+  /** When its end was seen, epoch milliseconds; now when omitted. */
   observedTime?: number;
 }
 
@@ -28,17 +28,17 @@ export interface Intent {
 
 export interface Intents {
   /**
-   * @param beganTime when the request began, epoch milliseconds; now when left out
-   * @param doubt what no event will tell of: a gap, should this process end before the request
+   * @param beganTime when the request began, epoch milliseconds; now when omitted
+   * @param doubt a change that no event will report: a gap if this process ends before the request
    */
   begin(drafts: readonly DraftEvent[], beganTime?: number, doubt?: Doubt): Promise<Intent>;
-  /** What was in doubt when an earlier process ended is a gap. */
+  /** Records a gap for every doubt that was open when an earlier process ended. */
   markDoubts(unfinished: readonly UnfinishedIntent[]): void;
-  /** Publishes what an earlier process began and did not finish, as of unknown outcome. */
+  /** Publishes requests that an earlier process began and did not finish, with an unknown outcome. */
   adopt(unfinished: readonly UnfinishedIntent[]): void;
   /**
-   * Intents with a doubt that were finished; the function ends them. They stay until gaps are on the disk, which they may have
-   * become: should the process end before, nothing else would tell.
+   * Intents with a doubt that were finished; the function ends them. They stay until the gaps that they may have become
+   * are on the disk: if the process ended before, nothing else would report them.
    */
   takeFinished(): () => void;
   /** When the oldest unfinished request began, epoch milliseconds; undefined when there is none. */
@@ -51,9 +51,9 @@ export interface IntentsOptions {
   instance: string;
   /** Unique start of this process's event ids. */
   eventIdPrefix: string;
-  /** A segment of intents is of no use any more. */
+  /** A segment of intents is no longer needed. */
   onEnded(): void;
-  /** Who has how much of the spool. */
+  /** Each owner's share of the spool. */
   shares: Pick<Shares, 'mayTake' | 'take' | 'giveBack'>;
   /** All gaps are on the disk. */
   areGapsSaved(): boolean;
@@ -63,16 +63,16 @@ export interface IntentsOptions {
 /** A record stays below this, so that reading one back never needs much memory. */
 const RECORD_CHARACTERS = 128 * 1024;
 
-/** What is known of a request from its beginning on. */
+/** What is known of a request from its beginning. */
 interface Request {
   beganTime: number;
   scope: readonly WriteScope[];
-  /** Whose share of the spool it takes, and how much of it until its end. */
+  /** The owner whose share of the spool it takes until its end. */
   owner: string;
   intentBytes: number;
 }
 
-/** Of requests that do not tell whom they are about. */
+/** Owner of requests that do not show whom they concern. */
 const NO_OWNER = '';
 
 export function createIntents(options: IntentsOptions, journal: Journal, outbox: Outbox): Intents {
@@ -109,13 +109,13 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
     return parts;
   }
 
-  /** What has an intent on disk may always join it there: requests under way are few. Others need room. */
+  /** Events of a request with an intent on disk may always follow it there: such requests are few. Others need room. */
   function publish(record: EventsRecord, { beganTime, owner, scope }: Request): void {
     const place = record.intent !== 0 || shares.mayTake(owner) ? journal.append(record) : undefined;
     if (place !== undefined) note(place.segment, record, owner);
     if (record.lines === '') return;
     outbox.push(place, record);
-    // At best memory has the events, and the intent goes: should the process end, nothing would tell of them.
+    // At best memory has the events, and the intent goes: if the process ended, nothing would report them.
     if (place !== undefined) return;
     options.onGap(shares.mayTake(owner) ? 'spoolFailing' : 'spoolFull', beganTime, scope, false);
   }
@@ -201,7 +201,7 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
   };
 }
 
-/** Lines as the texts of records. */
+/** Joins lines into the texts of records. */
 function joined(lines: readonly string[]): string[] {
   const texts: string[] = [];
   for (const line of lines) {
@@ -212,7 +212,7 @@ function joined(lines: readonly string[]): string[] {
   return texts;
 }
 
-/** What the drafts are about, for a gap in their place; empty when one of them may be about anyone. */
+/** The drafts' scope, for a gap in their place; empty when one of them may concern anyone. */
 function scopeOf(drafts: readonly DraftEvent[]): WriteScope[] {
   const scopes = drafts.map(({ target }) => scopeOfTarget(target));
   return scopes.includes(undefined) ? [] : (scopes as WriteScope[]);

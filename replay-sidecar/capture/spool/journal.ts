@@ -10,7 +10,7 @@ import { Segments } from './segments.ts';
 export interface JournalOptions {
   directory: string;
   clock: Clock;
-  /** The node's boot, which goes into each segment; known from the start on. */
+  /** The node's boot, which goes into each segment; known from the start. */
   bootId(): string;
   /** A segment of events is sealed at this size, one of intents at a quarter of it, */
   segmentBytes: number;
@@ -19,7 +19,7 @@ export interface JournalOptions {
   /** A request waits no longer than this for its intent. */
   writeTimeoutMs: number;
   sync: SyncPolicy;
-  /** For what is not to be waited for: closing, forcing, removing. */
+  /** For work that nothing waits for: closing, forcing, removing. */
   chores: SerialQueue;
   /** Records appended since `from` (epoch milliseconds) may not be on the disk, nor those until recovery. */
   onFailure(error: unknown, from: number): void;
@@ -29,13 +29,13 @@ export interface JournalOptions {
 
 /** Records that no request waits for are written after this. */
 const LAZY_MS = 10;
-/** A write takes a thread's turn. When the one before the last is no older than this, the next ones share one. */
+/** A write takes a thread's turn. When the last but one is no older than this, the next ones share one. */
 const BUSY_MS = 1;
 
 /**
- * Appends records to segment files, one write at a time: what arrives during an event-loop turn, or while the last
- * write is under way, goes out together. Intents and events have files of their own, because a request's intent is of no
- * use any more as soon as the request has ended, and its events are for minutes.
+ * Appends records to segment files, one write at a time: records that arrive during an event-loop turn, or while the
+ * last write is under way, go out together. Intents and events have separate files, because a request's intent is
+ * useless as soon as the request has ended, while its events are needed for minutes.
  */
 export class Journal {
   private readonly options: JournalOptions;
@@ -73,9 +73,9 @@ export class Journal {
   }
 
   /**
-   * Begins; until then nothing is taken.
+   * Begins; until then nothing is accepted.
    *
-   * @param existing what earlier processes left in the directory, sealed, oldest first
+   * @param existing segments that earlier processes left in the directory, sealed, oldest first
    */
   start(existing: readonly SpoolSegment[]): void {
     this.files.adopt(existing);
@@ -120,7 +120,7 @@ export class Journal {
     return new Promise((resolve) => this.onSettled.push(resolve));
   }
 
-  /** Seals an old segment, forces bytes to the disk, tries a failed disk again. To be called every second or so. */
+  /** Seals an old segment, forces bytes to the disk, retries a failed disk. To be called every second or so. */
   async tick(): Promise<void> {
     const { clock, segmentMs } = this.options;
     const now = clock.now();
@@ -220,8 +220,8 @@ export class Journal {
   }
 
   /**
-   * One look at every half of the time limit, for all writes: a timer for each would cost as much as a write. Of a write
-   * that is seen twice it is told; a process that was frozen hears of the end of a half and of the write at once.
+   * One check per half of the time limit, for all writes: a timer for each would cost as much as a write. A write that
+   * is seen twice is reported; a process that was frozen learns of the end of a half and of the write at once.
    */
   private watch(): void {
     this.watchTimer ??= setTimeout((seen) => this.look(seen), this.options.writeTimeoutMs / 2, this.inFlight).unref();
@@ -242,7 +242,7 @@ export class Journal {
     this.options.onRecovery();
   }
 
-  /** The write may still succeed; until then nobody waits and nothing more is taken. */
+  /** The write may still succeed; until then nothing waits and nothing more is accepted. */
   private stall(): void {
     const { directory, onFailure } = this.options;
     this.trouble = { retryAt: Infinity };
@@ -251,7 +251,7 @@ export class Journal {
     onFailure(new SpoolTimeoutError(directory), oldest(waiting));
   }
 
-  /** Whatever is in the file behind `written` is unknown: the segment ends there, and the next record opens another. */
+  /** The file's content behind `written` is unknown: the segment ends there, and the next record opens another. */
   private fail(batch: Batch, error: unknown): void {
     const { clock, onFailure } = this.options;
     const { segment } = batch;

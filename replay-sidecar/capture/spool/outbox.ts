@@ -12,27 +12,27 @@ import type { Trust } from './trust.ts';
 export interface OutboxEvent extends EncodedEvent {
   /** When its request began, epoch milliseconds. */
   readonly beganTime: number;
-  /** Where it is on disk; undefined for an event that is nowhere but in memory. */
+  /** Where it is on disk; undefined for an event that is only in memory. */
   readonly segment: SpoolSegment | undefined;
 }
 
 export interface Outbox {
   /**
-   * Gives out the events of a record that was just appended at `place`. Of one that could not be appended memory keeps
-   * them, as far as it has room; whoever appends reports the gap.
+   * Gives out the events of a record that was just appended at `place`. If it could not be appended, memory keeps them
+   * as far as it has room; the caller reports the gap.
    */
   push(place: SegmentPosition | undefined, record: EventsRecord): void;
-  /** The next event, in the order of the journal; undefined when there is none at hand (see `onReady`). */
+  /** The next event, in the order of the journal; undefined when none is at hand (see `onReady`). */
   next(): OutboxEvent | undefined;
   /** The stream has it, under this sequence number. */
   acknowledge(delivery: OutboxEvent, sequence: number): void;
-  /** Gives out everything again that is still on disk. What was given out before may still be acknowledged, to no effect. */
+  /** Gives out everything still on disk again. Earlier deliveries may still be acknowledged, to no effect. */
   rewind(): void;
   /** All events of the segment were given out and acknowledged. */
   isSettled(segment: SpoolSegment): boolean;
-  /** Events that are not acknowledged. */
+  /** Number of events that are not acknowledged. */
   depth(): number;
-  /** When the oldest request began whose events are not all acknowledged; undefined when there is none. */
+  /** When the oldest request with unacknowledged events began; undefined when there is none. */
   oldestTime(): number | undefined;
 }
 
@@ -40,7 +40,7 @@ export interface OutboxOptions {
   directory: string;
   clock: Clock;
   trust: Pick<Trust, 'total'>;
-  /** Characters of events kept in memory; what comes beyond is read back from disk, or lost if it is not there. */
+  /** Characters of events kept in memory; any excess is read back from disk, or lost if it is not there. */
   capacity: number;
   /** For reading. */
   chores: SerialQueue;
@@ -67,7 +67,7 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
   let queued = 0;
 
   function enqueue(segment: SpoolSegment | undefined, record: EventsRecord): void {
-    // As earlier releases marked what changed nothing among the events.
+    // Earlier releases marked requests that changed nothing like this among the events.
     if (record.lines === '') return;
     for (const line of record.lines.split('\n')) {
       const event = completeLine(line, record);
@@ -85,7 +85,7 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
     while (cursor !== undefined && queue.length() < LOW_WATER) {
       const place = cursor;
       const entries = await readAt(place);
-      // A rewind meanwhile moved the cursor: what was read will be read again.
+      // A rewind meanwhile moved the cursor: the same records will be read again.
       if (cursor !== place) continue;
       cursor = placeAfter(place, entries);
       if (entries !== 'unreadable') take(place.segment, entries);
@@ -93,7 +93,7 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
     reading = false;
   }
 
-  /** What can be read there now, or `unreadable`: then the segment's rest is given up. */
+  /** The entries that can be read there now, or `unreadable`: then the segment's rest is given up. */
   async function readAt({ segment, offset }: SegmentPosition): Promise<Entry[] | 'unreadable'> {
     try {
       if (offset < segment.written) return await readWhole(segment, offset);
@@ -111,7 +111,7 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
     return entries;
   }
 
-  /** Where to read on; nowhere when memory has caught up with the journal. */
+  /** Where to continue reading; undefined when memory has caught up with the journal. */
   function placeAfter(
     { segment, offset }: SegmentPosition,
     entries: Entry[] | 'unreadable',
@@ -198,7 +198,7 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
   };
 }
 
-/** Bytes in a segment are no records (any more). */
+/** Bytes in a segment are not records (any more). */
 class SpoolDamagedError extends Error {
   override readonly name = 'SpoolDamagedError';
   constructor(segment: number) {

@@ -14,9 +14,9 @@ export interface Entry {
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * The complete records of a segment between `offset` and the chunk's end, and damage among them. `end` of the last one
- * is where to read on; an empty answer means that nothing readable follows: what a process had not finished writing
- * when it was killed is passed over.
+ * The complete records of a segment between `offset` and the chunk's end, and damage among them. Reading continues at
+ * the `end` of the last one; an empty answer means that nothing readable follows: a record that a killed process had
+ * not finished writing is skipped.
  *
  * @throws when the file cannot be read
  */

@@ -50,7 +50,7 @@ describe('records', () => {
     );
   });
 
-  it('next to any damaged bytes are found, and the damage is told', () => {
+  it('next to any damaged bytes are found, and the damage is reported', () => {
     fc.assert(
       fc.property(records, fc.nat(), fc.integer({ min: 1, max: 255 }), (all, place, change) => {
         const { bytes, ends } = encode(all);

@@ -7,8 +7,8 @@ import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
  *
  *     u16 magic | u8 kind | u8 0 | u32 payload bytes | u32 CRC32 of the payload | u32 CRC32 of these 12 bytes | payload
  *
- * The header has a checksum of its own, so that a damaged length is told from a record that a killed process had not
- * finished writing: the first leaves a gap, the second was never promised to anybody.
+ * The header has its own checksum, to distinguish a damaged length from a record that a killed process had not finished
+ * writing: the first leaves a gap, the second was never promised to anyone.
  */
 const MAGIC = 0x5ea1;
 const HEADER_BYTES = 16;
@@ -20,7 +20,7 @@ interface SegmentRecord {
   kind: 'segment';
   /** Milliseconds since the epoch. */
   createdTime: number;
-  /** Changes when the node boots: what was not synced by then may be lost without a trace. */
+  /** Changes when the node boots: anything not synced by then may be lost without a trace. */
   bootId: string;
 }
 
@@ -31,7 +31,7 @@ interface IntentRecord {
   lines: string;
 }
 
-/** What is to be published of an intent; `lines` is empty when the request changed nothing. */
+/** The events to be published for an intent; `lines` is empty when the request changed nothing. */
 export interface EventsRecord {
   kind: 'events';
   /** The {@link placeId} of the intent that this finishes; 0 for none. */
@@ -52,7 +52,7 @@ export function placeId(segment: number, offset: number): number {
   return segment * PLACE_RADIX + offset;
 }
 
-/** How many events (or drafts) the lines of a record are. */
+/** How many events (or drafts) the lines of a record hold. */
 export function countLines(lines: string): number {
   if (lines === '') return 0;
   let count = 1;
@@ -117,8 +117,8 @@ function decodePayload(kind: SpoolRecord['kind'], payload: Buffer): SpoolRecord 
 }
 
 /**
- * What {@link scanRecords} finds: a record, bytes that are none (`damage`, to skip), or the beginning of a record whose
- * rest is not in the buffer (`partial`, always last: read on from `offset`, or at the end of a file: never finished).
+ * What {@link scanRecords} finds: a record, other bytes (`damage`, to skip), or the start of a record whose rest
+ * is not in the buffer (`partial`, always last: read on from `offset`; at the end of a file: never finished).
  */
 export type ScannedRecord =
   | { found: 'record'; offset: number; end: number; record: SpoolRecord }

@@ -5,7 +5,7 @@ import { type Entry, readEntries } from './reader.ts';
 import { countLines, placeId } from './record.ts';
 import type { SpoolSegment } from './segment.ts';
 
-/** An intent without events: nobody knows how its request ended. */
+/** An intent without events: the end of its request is unknown. */
 export interface UnfinishedIntent {
   /** Its {@link placeId}. */
   id: number;
@@ -24,11 +24,11 @@ export interface Recovered {
 }
 
 /**
- * Reads all records of these sealed segments and fills in what they hold. A record that a killed process did not finish
- * writing is passed over: its request was not forwarded, or its intent is there. A segment that cannot be read at all
- * is damaged as a whole.
+ * Reads all records of these sealed segments and fills in their contents. A record that a killed process did not finish
+ * writing is skipped: its request was not forwarded, or its intent is there. A segment that cannot be read at all is
+ * damaged as a whole.
  *
- * @param now epoch milliseconds; the end of damage that nothing readable follows
+ * @param now epoch milliseconds; the end of damage with nothing readable after it
  */
 export async function recoverSegments(
   directory: string,
@@ -38,7 +38,7 @@ export async function recoverSegments(
 ): Promise<Recovered> {
   const recovered: Recovered = { unfinished: [], damaged: [], lastTime: undefined, rebooted: false };
   const intents = new Map<number, UnfinishedIntent>();
-  // Intents before the events that they became, whichever file is older.
+  // Intents before their events, regardless of which file is older.
   for (const kind of ['intents', 'events'] as const) {
     const scan = createScan(recovered, intents, bootId);
     for (const segment of segments.filter((one) => one.kind === kind)) {

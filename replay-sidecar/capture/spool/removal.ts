@@ -12,11 +12,11 @@ export interface RemovalOptions {
   shares: Pick<Shares, 'giveBack'>;
   trust: Pick<Trust, 'isTrusted' | 'total'>;
   safetyMs: number;
-  /** Until it is read, what earlier processes left looks as if nothing in it were needed. */
+  /** Until they are read, segments of earlier processes look as if nothing in them were needed. */
   isRecovered(): boolean;
 }
 
-/** Removes what no restart and no rewind needs any more, one look at a time. */
+/** Removes segments that no restart and no rewind needs any more, one check at a time. */
 export class Removal {
   private readonly options: RemovalOptions;
   private removing: Promise<void> | undefined;
@@ -46,7 +46,7 @@ export class Removal {
     const { journal, notes, shares, isRecovered } = this.options;
     if (!isRecovered()) return;
     const until = this.trustedUntil();
-    // What a request became must be in its file before its intent goes.
+    // The events of a request must be in their file before its intent goes.
     if (!(await journal.flush())) return;
     for (const segment of journal.segments.filter((one) => this.isSettled(one, until))) {
       notes.settled(segment);
@@ -55,7 +55,7 @@ export class Removal {
     }
   }
 
-  /** What was acknowledged by then, by the time for which the stream was trusted, may go. */
+  /** Events acknowledged by then, in trusted time of the stream, may go. */
   private trustedUntil(): number {
     const { trust, safetyMs } = this.options;
     return trust.isTrusted() ? trust.total() - safetyMs : Number.NEGATIVE_INFINITY;

@@ -1,11 +1,11 @@
 import type { FileHandle } from 'node:fs/promises';
 
-/** A segment file and what became of its records. The journal keeps the first half, the spool the second. */
+/** A segment file and the state of its records. The journal keeps the first half, the spool the second. */
 export interface SpoolSegment {
   readonly number: number;
   /**
-   * `intents`: of requests under way, and marks of those that changed nothing; removed as soon as all have ended.
-   * `events`: what is to be published; stays until the stream is trusted to have it.
+   * `intents`: for requests under way, and marks of those that changed nothing; removed as soon as all have ended.
+   * `events`: to be published; stays until the stream is trusted to have it.
    */
   readonly kind: 'intents' | 'events';
   readonly createdTime: number;
@@ -16,7 +16,7 @@ export interface SpoolSegment {
   sealedTime: number | undefined;
   file: FileHandle | undefined;
 
-  /** Bytes in it were found damaged, and a gap tells so. */
+  /** Bytes in it were found damaged, and a gap reports them. */
   damaged: boolean;
 
   /** Intents without events; the segment stays while there are any. */
@@ -37,7 +37,7 @@ export interface SpoolSegment {
   firstTime: number;
 }
 
-/** Where a record is, or where reading goes on. */
+/** Where a record is, or where reading continues. */
 export interface SegmentPosition {
   readonly segment: SpoolSegment;
   readonly offset: number;

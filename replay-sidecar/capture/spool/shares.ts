@@ -4,7 +4,7 @@ export interface Shares {
   mayTake(owner: string): boolean;
   take(owner: string, bytes: number): void;
   giveBack(owner: string, bytes: number): void;
-  /** Whether someone has more than its share, so that its writes are refused. */
+  /** Whether an owner has more than its share, so that its writes are refused. */
   isAnyOver(): boolean;
 }
 
@@ -12,9 +12,9 @@ export interface Shares {
 const TIMES_FREE = 4;
 
 /**
- * Dynamic thresholds, as switches share their buffers (Choudhury and Hahne, 1998): an owner may take while it has no more
- * than a multiple of what is free. So one takes nearly all while others need nothing, and the last part is for those who
- * have little.
+ * Dynamic thresholds, as switches share their buffers (Choudhury and Hahne, 1998): an owner may take more while it has
+ * no more than a multiple of what is free. So one takes nearly all while others need nothing, and the last part is for
+ * those that have little.
  *
  * @param free bytes, negative when the spool is over its limit
  */

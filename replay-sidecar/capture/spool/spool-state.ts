@@ -7,13 +7,13 @@ import type { SerialQueue } from './lane.ts';
 import type { SpoolSegment } from './segment.ts';
 import { type DurableState, openStateFile, type StateFile } from './state.ts';
 
-/** What the spool remembers besides its segments: gaps, and which stream has the events that it no longer keeps. */
+/** The spool's memory besides its segments: gaps, and which stream has the events that it no longer keeps. */
 export interface SpoolState {
   readonly gaps: GapRecorder;
-  /** Names what is in the directory, across processes; undefined until it is opened. */
+  /** Identifies the directory's content, across processes; undefined until it is opened. */
   readonly spoolId: string | undefined;
   /**
-   * Takes over what earlier processes noted down; from now on notes are kept on disk. Returns what there was.
+   * Takes over earlier processes' notes; from now on notes are kept on disk. Returns the earlier notes.
    *
    * @throws when the directory is not usable
    */

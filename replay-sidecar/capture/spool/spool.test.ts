@@ -35,7 +35,7 @@ describe('the spool', () => {
     });
   });
 
-  it('hands out what the request touched after all, and nothing when it changed nothing', async () => {
+  it('hands out what the request actually touched, and nothing when it changed nothing', async () => {
     await using opened = await openSpool(folder.path);
     const { spool } = opened;
     const changed = await spool.begin([draft('ann'), draft('bob')]);
@@ -81,7 +81,7 @@ describe('the spool', () => {
     expect(eventOf((await drain(after.spool))[0]!).beganTime).toBe('2026-06-01T00:00:00.000Z');
   });
 
-  it('tells since when something is unsent: by the beginning of the request, finished or not', async () => {
+  it('reports since when something is unsent: by the beginning of the request, finished or not', async () => {
     await using opened = await openSpool(folder.path);
     const { spool, clock } = opened;
     const start = clock.now();
@@ -115,7 +115,7 @@ describe('the spool', () => {
     expect((await drain(after.spool)).map(identifierOf)).toEqual(names);
   });
 
-  it('lets go at once of what a request might have touched that changed nothing, among others that did', async () => {
+  it('releases at once the intent of a request that changed nothing, among others that changed something', async () => {
     await using opened = await openSpool(folder.path, { limitBytes: 2 * MIB, segmentBytes: 512 * 1024 });
     const { spool } = opened;
     const large = Array.from({ length: 20 }, (_, index) => draft(`user-${index}-${'x'.repeat(50_000)}`));
@@ -129,7 +129,7 @@ describe('the spool', () => {
     expect((await drain(spool)).map(identifierOf)).toEqual(Array.from({ length: 20 }, (_, round) => `kept-${round}`));
   });
 
-  it('does so without waiting for its housekeeping', async () => {
+  it('releases such an intent without waiting for its housekeeping', async () => {
     await using opened = await openSpool(folder.path, { limitBytes: 2 * MIB, segmentBytes: 512 * 1024 });
     const { spool } = opened;
     const large = Array.from({ length: 20 }, (_, index) => draft(`user-${index}-${'x'.repeat(50_000)}`));
@@ -140,7 +140,7 @@ describe('the spool', () => {
     expect(spool.gaps.list()).toEqual([]);
   });
 
-  it('does not bring back what changed nothing, nor what was published, after a restart', async () => {
+  it('brings back neither what changed nothing nor what was published after a restart', async () => {
     await using opened = await openSpool(folder.path, { segmentBytes: 400 });
     const { spool } = opened;
     const slow = await spool.begin([draft('slow')]);
@@ -173,7 +173,7 @@ describe('the spool', () => {
     expect(keys.filter((key) => key !== 'greedy')).toHaveLength(10);
   });
 
-  it('keeps what it has from other users of the machine', async () => {
+  it('hides its content from other users of the machine', async () => {
     const path = `${folder.path}/made`;
     await using opened = await openSpool(path);
     (await opened.spool.begin([draft('ann')])).finish({ outcome: 'known' });
@@ -183,7 +183,7 @@ describe('the spool', () => {
     expect(modes).toEqual([0o600, 0o600, 0o600]);
   });
 
-  it('closes to others what an earlier release left open', async () => {
+  it('closes files that an earlier release left open to others', async () => {
     const path = `${folder.path}/old`;
     {
       await using _ = await openSpool(path);
@@ -194,7 +194,7 @@ describe('the spool', () => {
     expect([path, `${path}/state`].map((name) => statSync(name).mode & 0o777)).toEqual([0o700, 0o600]);
   });
 
-  it('refuses an event beyond 64 KB, notes the gap and takes the others', async () => {
+  it('refuses an event beyond 64 KB, notes the gap and accepts the others', async () => {
     await using opened = await openSpool(folder.path);
     const intent = await opened.spool.begin([draft('x'.repeat(70_000)), draft('ann')]);
     intent.finish({ outcome: 'known' });
@@ -203,8 +203,8 @@ describe('the spool', () => {
   });
 });
 
-describe('before the acknowledgement', () => {
-  it('events stay on disk, however long it takes', async () => {
+describe('the spool before the acknowledgement', () => {
+  it('keeps events on disk, however long it takes', async () => {
     await using opened = await openSpool(folder.path);
     const { spool, clock } = opened;
     (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
@@ -218,13 +218,13 @@ describe('before the acknowledgement', () => {
     expect((await drain(spool)).map(identifierOf)).toEqual(['ann']);
   });
 
-  it('a rewind while the disk is being read starts from the beginning all the same', async () => {
+  it('starts from the beginning on a rewind even while the disk is being read', async () => {
     await using opened = await openSpool(folder.path);
     const { spool } = opened;
     const names = Array.from({ length: 300 }, (_, index) => `user-${index}`);
     for (const name of names) (await spool.begin([draft(name)])).finish({ outcome: 'known' });
     for (let rewinds = 0; rewinds < 20; rewinds++) {
-      // Each hands out what memory has and begins to read what it has not.
+      // Each hands out the events in memory and begins to read the others.
       while (spool.outbox.next() !== undefined);
       await turn();
       spool.outbox.rewind();
@@ -233,8 +233,8 @@ describe('before the acknowledgement', () => {
   });
 });
 
-describe('after the acknowledgement', () => {
-  it('events stay on disk for the safety time, then their segments are removed', async () => {
+describe('the spool after the acknowledgement', () => {
+  it('keeps events on disk for the safety time, then removes their segments', async () => {
     await using opened = await openSpool(folder.path);
     const { spool, clock } = opened;
     (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
@@ -250,7 +250,7 @@ describe('after the acknowledgement', () => {
     expect(spool.facts().bytes).toBe(0);
   });
 
-  it('a segment with a request under way stays, others go', async () => {
+  it('keeps a segment with a request under way and removes others', async () => {
     await using opened = await openSpool(folder.path);
     const { spool, clock } = opened;
     const slow = await spool.begin([draft('slow')]);
@@ -265,7 +265,7 @@ describe('after the acknowledgement', () => {
     expect((await drain(spool)).map(identifierOf)).toEqual(['slow']);
   });
 
-  it('everything within the safety time is handed out again on a rewind', async () => {
+  it('hands out everything within the safety time again on a rewind', async () => {
     await using opened = await openSpool(folder.path);
     const { spool } = opened;
     const names = Array.from({ length: 40 }, (_, index) => `user-${index}`);
@@ -278,7 +278,7 @@ describe('after the acknowledgement', () => {
     expect(second.map((one) => one.id)).toEqual(first.map((one) => one.id));
   });
 
-  it('an acknowledgement from before a rewind counts for nothing', async () => {
+  it('ignores an acknowledgement from before a rewind', async () => {
     await using opened = await openSpool(folder.path);
     const { spool } = opened;
     (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
@@ -289,7 +289,7 @@ describe('after the acknowledgement', () => {
     expect(await drain(spool)).toHaveLength(1);
   });
 
-  it('events stay on disk while the stream is not heard of, however long', async () => {
+  it('keeps events on disk while the stream is silent, however long', async () => {
     await using opened = await openSpool(folder.path);
     const { spool, clock } = opened;
     (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
@@ -301,7 +301,7 @@ describe('after the acknowledgement', () => {
       await spool.tick();
     }
     expect(segments()).toHaveLength(1);
-    // The first answer after the doubt tells nothing about the time before it.
+    // The first answer after the doubt says nothing about the time before it.
     opened.elapse(999);
     await spool.tick();
     expect(segments()).toHaveLength(1);
@@ -310,7 +310,7 @@ describe('after the acknowledgement', () => {
     expect(segments()).toHaveLength(0);
   });
 
-  it('events stay on disk when the process was frozen: an answer after hours does not vouch for the hours', async () => {
+  it('keeps events on disk when the process was frozen: an answer after hours does not vouch for the hours', async () => {
     await using opened = await openSpool(folder.path);
     const { spool, clock } = opened;
     (await spool.begin([draft('ann')])).finish({ outcome: 'known' });

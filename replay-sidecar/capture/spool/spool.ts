@@ -27,7 +27,7 @@ export interface SpoolOptions {
   /** How long events stay on disk after the stream acknowledged them, counted while the stream is trusted. */
   safetyMs: number;
   sync: SyncPolicy;
-  /** The node's boot; read from the system when left out. */
+  /** The node's boot; read from the system when omitted. */
   bootId?: string;
   segmentBytes?: number;
   segmentMs?: number;
@@ -36,12 +36,12 @@ export interface SpoolOptions {
   memoryCharacters?: number;
   /** There may be something for {@link Outbox.next}. */
   onReady(): void;
-  /** The disk, or what is on it, is not as it should be. The spool goes on; a gap is open where there must be one. */
+  /** The disk, or its content, is not as it should be. The spool goes on; a gap is open where there must be one. */
   onError(error: unknown): void;
 }
 
 interface SpoolFacts {
-  /** Names what is in the directory: another one means that it was lost. Undefined until the directory is usable. */
+  /** Identifies the directory's content: a new one means that it was lost. Undefined until the directory is usable. */
   id: string | undefined;
   /** Requests under way. */
   open: number;
@@ -50,15 +50,15 @@ interface SpoolFacts {
   bytes: number;
   /** Epoch milliseconds; undefined when there is none. */
   oldestUnsentTime: number | undefined;
-  /** Epoch milliseconds; undefined while it is not known what earlier processes left. */
+  /** Epoch milliseconds; undefined while the leftovers of earlier processes are unknown. */
   allSentUntil: number | undefined;
 }
 
 /** Write events on their way from the requests to the stream; on disk until the stream is trusted to have them. */
 export interface Spool {
   /**
-   * Notes down what a request may touch; resolves when that is on disk, or when the request must not wait for it any
-   * longer (a gap is open then). Never rejects.
+   * Notes down what a request may touch; resolves when that is on disk, or when the request must no longer wait for it
+   * (a gap is open then). Never rejects.
    */
   begin: Intents['begin'];
   readonly outbox: Pick<Outbox, 'next' | 'acknowledge' | 'rewind'>;
@@ -66,9 +66,9 @@ export interface Spool {
   facts(): SpoolFacts;
   /** Names the stream that the events go into; a gap is marked when it is not the one that settled events went into. */
   observeStream: SpoolState['observeStream'];
-  /** The stream gives out sequence numbers that it had given out before: it lost what it had from `sequence` on. */
+  /** The stream reuses sequence numbers that it had given out before: it lost everything from `sequence` on. */
   observeLoss: SpoolState['observeLoss'];
-  /** The stream answered as expected: what it acknowledged long ago may go once it has been trusted for long enough. */
+  /** The stream answered as expected: events acknowledged long ago may go once it has been trusted for long enough. */
   observeAnswer: Trust['confirm'];
   /** The stream may have lost what it acknowledged. Nothing is removed until it answers again. */
   observeDoubt: Trust['doubt'];
@@ -76,9 +76,9 @@ export interface Spool {
   open(): Promise<void>;
   /** Publishes what earlier processes left in the directory. Never rejects. */
   recover(): Promise<void>;
-  /** Housekeeping, to be called every second or so: removes settled segments, tries a failed disk again. */
+  /** Housekeeping, to be called every second or so: removes settled segments, retries a failed disk. */
   tick(): Promise<void>;
-  /** Writes what is in memory to the disk and lets go of it. */
+  /** Writes everything in memory to the disk and releases it. */
   close(): Promise<void>;
 }
 
@@ -90,7 +90,7 @@ const DEFAULTS = {
   memoryCharacters: 4 * 1024 * 1024,
 };
 
-/** Under policy `interval`, what was written this long before the node went down is on its disk. */
+/** Under policy `interval`, anything written this long before the node went down is on its disk. */
 const SYNC_LAG_MS = 5000;
 
 export function createSpool(given: SpoolOptions): Spool {
@@ -190,7 +190,7 @@ export function createSpool(given: SpoolOptions): Spool {
     try {
       await notes.save();
     } finally {
-      // Also when the disk takes no notes: what waits for it must not grow.
+      // Even when the disk accepts no notes: the list that waits for it must not grow.
       endFinished();
     }
   }

@@ -34,7 +34,7 @@ describe('the state file', () => {
     expect(readFileSync(join(folder.path, 'state')).length).toBe(size);
   });
 
-  it('falls back to the state before when the last one was damaged, wherever', async () => {
+  it('falls back to the state before when the last one was damaged, at any byte', async () => {
     using folder = temporaryFolder();
     const file = await openStateFile(folder.path);
     await file.save(state(1));

@@ -16,7 +16,7 @@ const streamState = z.object({
   settledSequence: z.number(),
 });
 
-/** What must survive the process besides the segments. */
+/** State that must survive the process besides the segments. */
 const durableState = z.object({
   /** Boot of the node under which it was saved, and when that process began. */
   bootId: z.string(),
@@ -29,7 +29,7 @@ const durableState = z.object({
 
 export type DurableState = z.infer<typeof durableState>;
 
-/** The state grew beyond its slot; whoever makes it keeps it small. */
+/** The state grew beyond its slot; its creator must keep it small. */
 export class StateTooLargeError extends Error {
   override readonly name = 'StateTooLargeError';
 }
@@ -46,8 +46,8 @@ export interface StateFile {
 }
 
 /**
- * A small file that is overwritten in place, one of two slots at a time, so that a gap can still be noted down when
- * the disk is full, and that a process killed meanwhile leaves the other slot whole.
+ * A small file that is overwritten in place, one of two slots at a time, so that a gap can still be noted down when the
+ * disk is full, and so that a process killed meanwhile leaves the other slot whole.
  */
 export async function openStateFile(directory: string): Promise<StateFile> {
   const path = join(directory, 'state');

@@ -1,4 +1,4 @@
-/** What the tests of this folder share. */
+/** Helpers shared by the tests of this folder. */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,11 +11,11 @@ import { createSpool, type Spool, type SpoolOptions } from './spool.ts';
 
 export interface ManualClock extends Clock {
   advance(milliseconds: number): void;
-  /** Moves the wall clock alone, as NTP or a person does. */
+  /** Moves only the wall clock, as NTP or a person does. */
   step(milliseconds: number): void;
 }
 
-/** Time that only moves when it is told to; nobody sleeps by it. */
+/** Time that only moves when advanced; nothing sleeps by it. */
 export function manualClock(start = Date.parse('2026-06-01T00:00:00Z')): ManualClock {
   let now = start;
   let offset = 0;
@@ -67,7 +67,7 @@ export interface TestSpool extends AsyncDisposable {
   readonly spool: Spool;
   readonly clock: ManualClock;
   readonly errors: unknown[];
-  /** Time passes, and the stream answers all the while. */
+  /** Time passes while the stream keeps answering. */
   elapse(milliseconds: number): void;
 }
 
@@ -108,12 +108,12 @@ export async function openSpool(directory: string, given: Partial<SpoolOptions> 
 
 const ANSWER_MS = 5000;
 
-/** Lets asynchronous file access come to its end. */
+/** Lets asynchronous file access finish. */
 export const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /**
- * Whether no request is under way. Does the housekeeping of a running sidecar: what a request left in doubt ends only once its
- * gap is on the disk.
+ * Whether no request is under way. Does the housekeeping of a running sidecar: a request's doubt ends only once its gap
+ * is on the disk.
  */
 export async function areAllEnded(spool: Spool): Promise<boolean> {
   await spool.tick();

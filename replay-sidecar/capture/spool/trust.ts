@@ -4,10 +4,10 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 export interface Trust {
   /** The stream answered, on the connection and with the sequence numbers that were expected. */
   confirm(): void;
-  /** It may have lost what it acknowledged: the connection broke, an answer stayed away, sequence numbers came back. */
+  /** It may have lost acknowledged events: the connection broke, an answer stayed away, sequence numbers came back. */
   doubt(): void;
   isTrusted(): boolean;
-  /** Milliseconds in all that lie between two answers without a doubt; stands still while there is none. */
+  /** Total milliseconds between pairs of answers without a doubt; stands still while there is none. */
   total(): number;
 }
 

@@ -14,9 +14,9 @@ it.each([
   ['flagsmith-swift-ios-sdk/3.10.0', 'flagsmith-swift-ios-sdk/3.10.0'],
   ['Flagsmith-PHP-SDK/5.1.0', 'flagsmith-php-sdk/5.1.0'],
   ['flagsmith-rust-sdk/unknown', 'flagsmith-rust-sdk/unknown'],
-  // The SDK for Node.js where it does not find its own version.
+  // The SDK for Node.js when it does not find its own version.
   ['unknown', 'flagsmith-nodejs-sdk/unknown'],
-])('%s is an SDK with its version', (agent, name) => {
+])('the client %s is an SDK with its version', (agent, name) => {
   expect(byAgent(agent)).toBe(name);
 });
 
@@ -29,11 +29,11 @@ it.each([
   ['Faraday v2.9.0', 'ruby'],
   ['alice@example.com', 'other'],
   ['', 'unknown'],
-])('%s, as SDKs of earlier versions send it, is a kind of client without a version', (agent, name) => {
+])('the client %s, as SDKs of earlier versions send it, is a kind of client without a version', (agent, name) => {
   expect(byAgent(agent)).toBe(name);
 });
 
-it('takes the header of the SDK for browsers before User-Agent, and User-Agent where that names no SDK', () => {
+it('the client name comes from the header of the SDK for browsers before User-Agent, unless it names no SDK', () => {
   const browser = field('User-Agent', 'Mozilla/5.0');
   expect(nameClient({ fields: [browser, field('Flagsmith-SDK-User-Agent', 'flagsmith-js-sdk/9.3.1')] })).toBe(
     'flagsmith-js-sdk/9.3.1',
@@ -50,11 +50,11 @@ it.each([
   'flagsmith-js-sdk/\u0661.\u0662',
   `flagsmith-js-sdk/${'1'.repeat(100_000)}`,
   'flagsmith-js-sdk',
-])('keeps nothing of a version that is no version: %j', (agent) => {
+])('a malformed version is not kept: %j', (agent) => {
   expect(byAgent(agent)).toBe('flagsmith-js-sdk/unknown');
 });
 
-it('has one name for the versions that are not told apart', () => {
+it('all versions that are not distinguished have one name', () => {
   expect(nameOtherVersions('flagsmith-js-sdk/9.3.1')).toBe('flagsmith-js-sdk/other');
   expect(nameOtherVersions('browser')).toBe('browser');
 });

@@ -1,7 +1,7 @@
 import type { RequestHead } from '../proxy/hook.ts';
 import { metaValue } from '../routes/http/head.ts';
 
-/** As Flagsmith's SDKs call themselves; the versions before did not, and are known by their HTTP client alone. */
+/** Names that Flagsmith's SDKs send; earlier versions did not, and are known only by their HTTP client. */
 const SDKS: ReadonlySet<string> = new Set([
   'flagsmith-dotnet-sdk',
   'flagsmith-elixir-sdk',
@@ -18,7 +18,7 @@ const SDKS: ReadonlySet<string> = new Set([
   'flagsmith-swift-ios-sdk',
 ]);
 
-/** What the first word of `User-Agent` begins with, in lower case, and what that is called here; without a version. */
+/** Lower-case prefixes of the first word of `User-Agent`, and their names here; without a version. */
 const HTTP_CLIENTS: readonly (readonly [string, string])[] = [
   ['mozilla', 'browser'],
   ['dalvik', 'android'],
@@ -45,9 +45,9 @@ const HTTP_CLIENTS: readonly (readonly [string, string])[] = [
   ['curl', 'curl'],
 ];
 
-/** Three numbers at most: four of them may be an address. What follows a first release is left out but for its kind. */
+/** At most three numbers: four may be an address. Anything after a first release is dropped except its kind. */
 const VERSION = /^v?(\d{1,4}\.\d{1,4}(?:\.\d{1,4})?(?:-(?:alpha|beta|rc)(?:\.?\d{1,3})?)?)(?=$|[-+ ])/;
-/** Nothing that counts stands behind it. */
+/** Nothing relevant stands behind it. */
 const LONGEST = 256;
 
 /** A client that the table does not know, and one that does not say what it is. */
@@ -55,9 +55,9 @@ const OTHER = 'other';
 const SILENT = 'unknown';
 
 /**
- * What a request's client is: an SDK of Flagsmith's with its version (`flagsmith-js-sdk/9.3.1`), else the kind of its HTTP
- * client. Browsers own `User-Agent`, so that the SDK for them has a header of its own. Every name is of a fixed table and
- * every version a short number: nothing else of what a client sends is kept.
+ * The name of a request's client: an SDK of Flagsmith's with its version (`flagsmith-js-sdk/9.3.1`), otherwise the kind
+ * of its HTTP client. Browsers own `User-Agent`, so the SDK for them has its own header. Every name is from a fixed
+ * table and every version a short number: nothing else that a client sends is kept.
  */
 export function nameClient({ fields }: Pick<RequestHead, 'fields'>): string {
   const own = nameSdk(metaValue(fields, 'flagsmith-sdk-user-agent'));
@@ -66,7 +66,7 @@ export function nameClient({ fields }: Pick<RequestHead, 'fields'>): string {
   return nameSdk(agent) ?? nameHttpClient(agent);
 }
 
-/** The name of all versions of a client that are not told apart: `flagsmith-js-sdk/other`. */
+/** The name of all undistinguished versions of a client: `flagsmith-js-sdk/other`. */
 export function nameOtherVersions(client: string): string {
   const slash = client.indexOf('/');
   return slash < 0 ? client : `${client.slice(0, slash)}/${OTHER}`;
@@ -74,7 +74,7 @@ export function nameOtherVersions(client: string): string {
 
 function nameSdk(agent: string | undefined): string | undefined {
   if (agent === undefined) return undefined;
-  // What the SDK for Node.js says when it does not find its own version.
+  // Sent by the SDK for Node.js when it does not find its own version.
   if (agent === 'unknown') return 'flagsmith-nodejs-sdk/unknown';
   const text = agent.slice(0, LONGEST);
   const slash = text.indexOf('/');

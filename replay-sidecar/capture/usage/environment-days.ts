@@ -10,19 +10,19 @@ export interface Cell {
   reads: number;
 }
 
-/** What was counted of one environment on one day. */
+/** The counts of one environment on one day. */
 export interface EnvironmentDay extends Cell {
   readonly environment: EnvironmentReference;
   lastWrite: number | undefined;
   lastRead: number | undefined;
   readonly clients: Map<string, Cell>;
-  /** By SDK: which of its versions are told apart. */
+  /** By SDK: which of its versions are distinguished. */
   readonly versions: Map<string, Set<string>>;
-  /** Of the identities that were written; undefined while none was. */
+  /** Sketch of the identities that were written; undefined while none was. */
   identities: Sketch | undefined;
   /** How many names went into the sketch. */
   named: number;
-  /** How much of it reports have told of, see {@link weightOf}. */
+  /** How much of it has been reported, see {@link weightOf}. */
   told: number;
 }
 
@@ -31,9 +31,9 @@ export interface Dated {
   readonly one: EnvironmentDay;
 }
 
-/** Counted on one day; beyond them a report says that it is not complete. */
+/** Counted on one day; beyond this a report says that it is not complete. */
 export const MOST_ENVIRONMENTS = 1000;
-/** Of one SDK in one environment; the others are one client. */
+/** For one SDK in one environment; the others share one client. */
 const MOST_VERSIONS = 8;
 /** Clients of all environments and days together, of some hundred bytes each. */
 export const MOST_CELLS = 8000;
@@ -44,7 +44,7 @@ export const sizeOf = ({ writes, reads }: Cell): number => writes + reads;
 /** Grows with each request, and with names of a request that come later. */
 export const weightOf = (day: EnvironmentDay): number => sizeOf(day) + day.named;
 
-/** Environments and their clients by UTC day; bounded whatever clients send. */
+/** Environments and their clients by UTC day; bounded regardless of what clients send. */
 export class EnvironmentDays {
   private readonly days = new Map<string, Map<string, EnvironmentDay>>();
   /** Day number and day of the last request: a date is not written for each. */
@@ -72,14 +72,14 @@ export class EnvironmentDays {
       return undefined;
     }
     const none = { writes: 0, reads: 0, lastWrite: undefined, lastRead: undefined, identities: undefined, named: 0 };
-    // A copy: V8's parts of a text keep the whole of it, here the head of the request.
+    // A copy: a substring in V8 keeps the whole string alive, here the head of the request.
     const own = structuredClone(environment);
     const added: EnvironmentDay = { environment: own, ...none, clients: new Map(), versions: new Map(), told: 0 };
     day.set(name, added);
     return added;
   }
 
-  /** The client's own cell, or the one for those that have none. */
+  /** The client's own cell, or the shared one. */
   cellOf(day: EnvironmentDay, client: string): Cell {
     const { clients } = day;
     const known = clients.get(client);
@@ -98,7 +98,7 @@ export class EnvironmentDays {
     const environments = days.get(date) ?? new Map<string, EnvironmentDay>();
     days.set(date, environments);
     this.today = { number, environments };
-    // The earliest of the others: a clock may be put back.
+    // The earliest of the others: a clock may be set back.
     const others = [...days.keys()].filter((other) => other !== date).toSorted();
     for (const old of others.slice(0, Math.max(0, others.length + 1 - MOST_DAYS))) this.forget(old);
     return environments;
@@ -110,8 +110,8 @@ export class EnvironmentDays {
   }
 
   /**
-   * Invented versions push out invented ones: a client that is really there has more requests, versions of one SDK leave
-   * those of another alone, and its name is told in any case.
+   * Invented versions push out invented ones: a real client has more requests, versions of one SDK leave those of
+   * another alone, and its name is reported in any case.
    */
   private addVersion(day: EnvironmentDay, sdk: string, client: string): void {
     const versions = day.versions.get(sdk) ?? new Set();

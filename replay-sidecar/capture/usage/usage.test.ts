@@ -39,8 +39,8 @@ function report() {
   return { pages, environments: seen };
 }
 
-describe('the counts', () => {
-  it('tell writes and reads of each client apart, by environment', () => {
+describe('the usage counts', () => {
+  it('separate writes and reads of each client, by environment', () => {
     const sketch = emptySketch();
     addMark(sketch, markOf('ada'));
     usage.note(shop, 'flagsmith-js-sdk/9.3.1', 'write', [markOf('ada')]);
@@ -84,7 +84,7 @@ describe('the counts', () => {
     });
   });
 
-  it('begin at zero each day (UTC), and the two days before are kept', () => {
+  it('begin at zero each day (UTC), with the two days before kept', () => {
     for (let day = 0; day < 5; day += 1) {
       usage.note(shop, 'browser', 'write');
       now += DAY;
@@ -96,7 +96,7 @@ describe('the counts', () => {
     ]);
   });
 
-  it('go on when the clock is put back by years', () => {
+  it('go on when the clock is set back by years', () => {
     usage.note(shop, 'browser', 'write');
     for (const days of [400, 800, 1200]) {
       now = NOON - days * DAY;
@@ -108,7 +108,7 @@ describe('the counts', () => {
     expect(days.find(({ date }) => date === new Date(now).toISOString().slice(0, 10))?.environments[0]?.writes).toBe(2);
   });
 
-  it('come in pages that have all environments in turn', () => {
+  it('come in pages that cycle through all environments', () => {
     for (let id = 1; id <= 500; id += 1) usage.note({ environmentId: id }, 'flagsmith-js-sdk/9.3.1', 'write');
     const { pages, environments } = report();
     expect(pages.length).toBeGreaterThan(10);
@@ -116,7 +116,7 @@ describe('the counts', () => {
   });
 });
 
-it('tells no identifier, nor a hash of one', () => {
+it('contain no identifier, nor a hash of one', () => {
   usage.note(shop, 'browser', 'write', [markOf('ada@example.com')]);
   const text = JSON.stringify(usage.page());
   expect(text).not.toContain('ada');
@@ -125,7 +125,7 @@ it('tells no identifier, nor a hash of one', () => {
   expect([...sketch].filter((character) => character !== 'A')).toHaveLength(1);
 });
 
-describe('the last report', () => {
+describe('the last usage report', () => {
   /** More than another report has room for. */
   const MANY = 8;
   const many = (kind: 'write' | 'read') => {
@@ -133,7 +133,7 @@ describe('the last report', () => {
   };
   const listed = () => usageReport.parse(usage.untold()).days.flatMap(({ environments }) => environments);
 
-  it('has all that was counted since it was told, and what may not have been seen yet', () => {
+  it('has all counts since the previous report, and those that may not have been seen yet', () => {
     const tell = (pages: number) => {
       for (let count = 0; count < pages; count += 1) {
         usage.page();
@@ -151,13 +151,13 @@ describe('the last report', () => {
     expect(listed().length).toBeLessThan(MANY);
   });
 
-  it('has what was in a page that did not come through', () => {
+  it('has the counts of a page that did not come through', () => {
     many('write');
     for (let count = 0; count < 30; count += 1) usage.page();
     expect(listed()).toHaveLength(MANY);
   });
 
-  it('has names that came after their request was told', () => {
+  it('has names that came after their request was reported', () => {
     usage.note(shop, 'browser', 'write', [markOf('ada')]);
     for (let count = 0; count < 3; count += 1) {
       usage.page();
@@ -176,7 +176,7 @@ describe('the last report', () => {
   });
 });
 
-describe('a hostile client', () => {
+describe('a hostile client in the usage counts', () => {
   const agentOf = (index: number) =>
     [
       `flagsmith-js-sdk/${index % 10_000}.${Math.floor(index / 10_000)}`,
@@ -185,7 +185,7 @@ describe('a hostile client', () => {
       `flagsmith-python-sdk/${index}`,
     ][index % 4]!;
 
-  it('with a million user agents takes no more than kilobytes, and hides no client that is really there', () => {
+  it('takes only kilobytes with a million user agents, and hides no real client', () => {
     const field = (value: string) => ({ fields: [{ name: 'User-Agent', lower: 'user-agent', value }] });
     collectGarbage();
     const before = process.memoryUsage().heapUsed;
@@ -205,7 +205,7 @@ describe('a hostile client', () => {
     expect(clients.filter(([name]) => name.startsWith('flagsmith-go-sdk/'))).not.toEqual([]);
   });
 
-  it('with a key for each of a million environments is not counted for more than have room, and the report says so', () => {
+  it('with keys for a million environments is counted only where there is room, and the report says so', () => {
     collectGarbage();
     const before = process.memoryUsage().heapUsed;
     for (let id = 1; id <= 1_000_000; id += 1) usage.note({ environmentId: id }, 'browser', 'read');
@@ -215,7 +215,7 @@ describe('a hostile client', () => {
     expect(report().environments.size).toBe(MOST_ENVIRONMENTS);
   });
 
-  it('with many versions in many environments has a bound for all together', () => {
+  it('with many versions in many environments is bounded in total', () => {
     for (let id = 1; id <= MOST_ENVIRONMENTS; id += 1) {
       for (let version = 0; version < 30; version += 1)
         usage.note({ environmentId: id }, `flagsmith-js-sdk/1.${version}`, 'write');

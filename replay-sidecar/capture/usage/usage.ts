@@ -28,21 +28,21 @@ interface Described extends Dated {
   readonly usage: EnvironmentUsage;
 }
 
-/** What is added to a report, which is kept and read for every sidecar (stream.ts). */
+/** The size that is added to a report, which is kept and read for every sidecar (stream.ts). */
 export const PAGE_CHARACTERS = 2048;
-/** The same of the last report, which is kept for as long, and of which there is one for each pod that ended. */
+/** The same for the last report, which is kept for as long, one for each pod that ended. */
 export const UNTOLD_CHARACTERS = 2 * PAGE_CHARACTERS;
 
-/** Counts which clients write and read identities, by environment and UTC day, and what reports have told of it. */
+/** Counts which clients write and read identities, by environment and UTC day, and how much has been reported. */
 export class Usage {
   private readonly clock: Pick<Clock, 'now'>;
   private readonly since: string;
   private readonly days = new EnvironmentDays();
   /** Where the next page begins. */
   private position = 0;
-  /** What is on its way, with the requests that it tells of. */
+  /** The part on its way, with the requests that it reports. */
   private sent: Told[] = [];
-  /** The report that is there now: the operator may not have seen it yet when the next one takes its place. */
+  /** The present report: the operator may not have seen it yet when the next one replaces it. */
   private shown: Told[] = [];
 
   constructor(clock: Pick<Clock, 'now'>) {
@@ -72,13 +72,13 @@ export class Usage {
     }
   }
 
-  /** More identities that a request wrote which was noted already. */
+  /** Further identities written by a request that was already noted. */
   name(environment: EnvironmentReference, marks: Iterable<number>): void {
     const day = this.days.environmentOf(environment, this.clock.now());
     if (day !== undefined) addMarks(day, marks);
   }
 
-  /** As much as a report has room for; where that is not all, the next call goes on behind it. */
+  /** As much as a report has room for; if that is not all, the next call continues after it. */
   page(): UsageReport {
     const all = this.days.list();
     if (this.position >= all.length) this.position = 0;
@@ -88,14 +88,14 @@ export class Usage {
     return this.report(taken);
   }
 
-  /** For the last report: all that was counted since it was told last, as far as there is room. */
+  /** For the last report: everything counted since it was last reported, as far as there is room. */
   untold(): UsageReport {
     const left = this.days.list().filter(({ one }) => weightOf(one) > one.told);
-    // Of the latest day first: an earlier one has been told since it ended, unless that was a short while ago.
+    // The latest day first: an earlier one has been reported since it ended, unless that was a short while ago.
     return this.report(fill(left.toReversed(), UNTOLD_CHARACTERS));
   }
 
-  /** What the last call of {@link page} or {@link untold} returned has come through. It is told once the next one has, too. */
+  /** The last {@link page} or {@link untold} has come through. It counts as reported once the next one has, too. */
   confirm(): void {
     for (const { one, weight } of this.shown) one.told = weight;
     this.shown = this.sent;
@@ -123,7 +123,7 @@ function fill(all: readonly Dated[], characters: number): Described[] {
   return taken;
 }
 
-/** The clients with the most requests, and the rest in one. */
+/** The clients with the most requests, and the others as one. */
 function describe(day: EnvironmentDay): EnvironmentUsage {
   const { environment, writes, reads, lastWrite, lastRead, clients, identities, named } = day;
   const listed = [...clients].filter(([name]) => name !== OTHER_CLIENTS);

@@ -24,7 +24,7 @@ export function everyIdentity(request: MatchedRequest, touched: TouchedParts): r
   return environment === undefined ? [] : [{ target: { kind: 'environment', environment }, touched, traitGates: [] }];
 }
 
-/** An identity by Core's id; every one of the environment for digits that are not ASCII, which Python takes. */
+/** An identity by Core's id; every identity of the environment for non-ASCII digits, which Python accepts. */
 export function identityById(request: MatchedRequest, id: string, touched: TouchedParts): readonly Effect[] {
   const identityId = idFromText(id);
   const ascii = Buffer.byteLength(id) === id.length;
@@ -37,7 +37,7 @@ export function createIdentity(request: WriteRequest): Effects {
   return { effects: identityEffect(request, request.data.string('identifier')) };
 }
 
-/** Existence, of what may have come here under another name before. */
+/** Existence, of something that may have come here from another name. */
 export const MOVED: TouchedParts = { ...NO_PARTS, moved: true };
 
 /** `PUT|PATCH …/identities/<id>/`: the old name loses its document, the new one gets it. */
@@ -53,7 +53,7 @@ export function deleteIdentity(request: WriteRequest): Effects {
   return { effects: formerIdentity(request) };
 }
 
-/** Under the name it had before. Existence is all that is checked of the others when that is not known. */
+/** Under its earlier name. If that is unknown, only existence is checked for the others. */
 function formerIdentity(request: WriteRequest): readonly Effect[] {
   const identifier = textOf(request.found, 'identifier');
   return identifier === undefined ? everyIdentity(request, NO_PARTS) : identityEffect(request, identifier);
@@ -88,7 +88,7 @@ export function deleteTrait(request: WriteRequest): Effects {
   return unlessNamed(touched.traits, effects);
 }
 
-/** Of a trait whose key nobody knows, Edge's copy cannot be told from what an Edge client has set. */
+/** If a trait's key is unknown, Edge's copy cannot be told from what an Edge client has set. */
 function unlessNamed(traits: TouchedParts['traits'], effects: readonly Effect[]): Effects {
   return traits === 'all' ? { effects, unnamed: true } : { effects };
 }
@@ -99,7 +99,7 @@ export function deleteTraitKey(request: WriteRequest): Effects {
   return traits.length === 0 ? NO_EFFECTS : { effects: everyIdentity(request, { traits, overrides: [] }) };
 }
 
-/** The overrides of the features named; of all features when none is. */
+/** The overrides of the features named; of all features if none is named. */
 export function overridesOf(...features: readonly (number | undefined)[]): TouchedParts {
   const known = [...new Set(features.filter((feature) => feature !== undefined))];
   return { traits: [], overrides: known.length === 0 ? 'all' : known };
@@ -113,7 +113,7 @@ export function identityByKnownId(identityId: number | undefined, touched: Touch
   return identityId === undefined ? [] : [{ target: { kind: 'identityId', identityId }, touched, traitGates: [] }];
 }
 
-/** The identity that a feature state's body names by `identity` or `identifier`, which wins over it. */
+/** The identity that a feature state's body names by `identity` or by `identifier`, which takes precedence. */
 export function identitiesNamedBy(request: MatchedRequest, data: Data, touched: TouchedParts): readonly Effect[] {
   const byIdentifier = identityEffect(request, data.string('identifier'));
   return [

@@ -14,7 +14,7 @@ import { featureEffect, optionEffect } from './settings.ts';
 
 /**
  * Core gives a feature state the multivariate values that the body names by id, and takes them from the state that had
- * them, whoever's that is. All that is known of it is the value's option, which is mostly one of its feature.
+ * them, regardless of its owner. All that is known of it is the value's option, which mostly belongs to its feature.
  */
 function takenValues(request: WriteRequest, features: readonly (number | undefined)[]): readonly Effect[] {
   const own = new Set(itemsOf(request.found).map((item) => idIn(item, 'id')));
@@ -34,7 +34,7 @@ function itemsOf(state: unknown): readonly unknown[] {
   return Array.isArray(items) ? items : [];
 }
 
-/** `POST …/identities/<id>/featurestates/`: an `identifier` in the body wins over the path. */
+/** `POST …/identities/<id>/featurestates/`: an `identifier` in the body takes precedence over the path. */
 export function createOverride(request: WriteRequest): Effects {
   const feature = request.data.id('feature');
   const touched = overridesOf(feature);
@@ -101,14 +101,14 @@ function featureState(request: MatchedRequest, touched: TouchedParts, moved: boo
   return { effects: [{ target, touched, traitGates: [] }] };
 }
 
-/** Python takes digits of every script for a number. */
+/** Python accepts digits of every script as a number. */
 function isAscii(text: string): boolean {
   return Buffer.byteLength(text) === text.length;
 }
 
 /**
- * `PUT|PATCH features/featurestates/<id>/`. The path does not say whose state it is, but the answer does, and Core's row.
- * Where the body names an identity, the override may have come from any other one of the environment.
+ * `PUT|PATCH features/featurestates/<id>/`. The path does not show the owner of the state, but the answer and Core's
+ * row do. Where the body names an identity, the override may have come from any other one of the environment.
  */
 export function updateFeatureState(request: WriteRequest, answer: ApiAnswer): Effects {
   const features = [request.data.id('feature'), idIn(answer.json, 'feature')];

@@ -78,7 +78,7 @@ export function readIdentityByPath(request: WriteRequest, answer: ApiAnswer): Ef
   return createdByRead(request, request.parameter('identifier'), answer);
 }
 
-/** An identity that has a stored trait was there before: one that this very request created has none. */
+/** An identity with a stored trait existed before: one that this very request created has none. */
 function createdByRead(request: WriteRequest, identifier: string | undefined, answer: ApiAnswer): Effects {
   if (answer.status === 200 && showsStoredTrait(answer.json)) return NO_EFFECTS;
   return { effects: identityEffect(request, identifier) };
@@ -92,7 +92,7 @@ function showsStoredTrait(json: unknown): boolean {
 /** `POST identities/<identifier>/traits/<key>`: sets the trait even where clients may not. */
 export function setTraitByPath(request: WriteRequest): Effects {
   const keys = [request.parameter('traitKey')];
-  // Of a trait without a value a document has nothing.
+  // A document has nothing for a trait without a value.
   const gates: Gates = request.data.isNull('trait_value') ? [] : ['persistTraitData'];
   return { effects: identityEffect(request, request.parameter('identifier'), keys, gates) };
 }
@@ -113,7 +113,7 @@ export function incrementTrait(request: WriteRequest): Effects {
 
 /**
  * `PUT traits/bulk/`: a trait without a value is deleted by the raw identifier and key, the others go through the
- * serializer. Whatever the status is: deletes survive a 400, and a 500 keeps the identities before it.
+ * serializer. Regardless of the status: deletes survive a 400, and a 500 keeps the identities before it.
  */
 export function bulkTraits(request: WriteRequest): Effects {
   const [set, removed] = [new Map<string, Set<string>>(), new Map<string, Set<string>>()];

@@ -21,12 +21,12 @@ function projectOf(request: MatchedRequest): number | undefined {
   return idFromText(request.parameter('project'));
 }
 
-/** Overrides of a feature, in whatever project: they embed it and its options. */
+/** Overrides of a feature, in any project: they embed it and its options. */
 export function featureEffect(featureId: number): Effect {
   return { target: { kind: 'feature', featureId }, touched: overridesOf(featureId), traitGates: [] };
 }
 
-/** Overrides that hold an option, of whatever feature they are. */
+/** Overrides that hold an option, of any feature. */
 export function optionEffect(optionId: number | undefined): readonly Effect[] {
   return optionId === undefined
     ? []
@@ -47,7 +47,7 @@ function namedFeature(request: MatchedRequest): readonly Effect[] {
   return featureId === undefined ? [] : [featureEffect(featureId)];
 }
 
-/** Ids of the options that the body names, whosever they are. */
+/** Ids of the options that the body names, in any feature. */
 function namedOptions(request: WriteRequest): readonly number[] {
   return request.data.items('multivariate_options').flatMap((option) => option.id('id') ?? option.id('pk') ?? []);
 }
@@ -64,7 +64,7 @@ export function deleteFeature(request: WriteRequest): Effects {
   return { effects: [...namedFeature(request), ...(isPlain ? [] : featuresOf(request))] };
 }
 
-/** `POST …/mv-options/`: the body says of which feature the option is, whatever the path says. */
+/** `POST …/mv-options/`: the body decides which feature gets the option, regardless of the path. */
 export function createOption(request: WriteRequest, answer: ApiAnswer): Effects {
   const features = [request.data.id('feature'), idIn(answer.json, 'feature')].filter((id) => id !== undefined);
   return { effects: [...namedFeature(request), ...features.map(featureEffect)] };
@@ -76,7 +76,7 @@ export function updateOption(request: WriteRequest, answer: ApiAnswer): Effects 
   return { effects: [...effects, ...optionEffect(idFromText(request.parameter('option')))] };
 }
 
-/** `DELETE …/mv-options/<o>/`: who held it is not known any more. */
+/** `DELETE …/mv-options/<o>/`: its holders are no longer known. */
 export function deleteOption(request: WriteRequest): Effects {
   return { effects: [...namedFeature(request), ...featuresOf(request)] };
 }
@@ -89,14 +89,14 @@ export function changeVersion(request: WriteRequest): Effects {
 /** The parts of a feature that overrides embed. */
 const EMBEDDED = ['name', 'type', 'multivariate_options'] as const;
 
-/** `PUT|PATCH projects/<p>/features/<f>/`: mostly changes nothing that is in an override, and before and after show it. */
+/** `PUT|PATCH projects/<p>/features/<f>/`: mostly changes nothing in an override; a lookup before shows whether. */
 export function updateFeature(request: WriteRequest, answer: ApiAnswer): Effects {
   const options = request.data.items('multivariate_options');
   const named = EMBEDDED.some((name) => request.data.has(name)) || options.length > 0;
   const [before, after] = [embedded(request.found), embedded(answer.json)];
   const same = before !== undefined && after !== undefined && before === after;
   if (!named || same) return NO_EFFECTS;
-  // Options that the body names by id are the feature's afterwards, whosever they were; those that it leaves out go.
+  // Afterwards the feature has the options that the body names by id, from any feature, and loses those that it omits.
   const own = optionsOf(request.found);
   const asked = namedOptions(request);
   const namesOptions = request.data.has('multivariate_options') || options.length > 0;
@@ -110,7 +110,7 @@ export function updateFeature(request: WriteRequest, answer: ApiAnswer): Effects
   };
 }
 
-/** Ids of a feature's options; undefined when they are not known. */
+/** Ids of a feature's options; undefined if unknown. */
 function optionsOf(feature: unknown): readonly (number | undefined)[] | undefined {
   const options = isObject(feature) ? feature['multivariate_options'] : undefined;
   return Array.isArray(options) ? options.map((option: unknown) => idIn(option, 'id')) : undefined;
@@ -138,7 +138,7 @@ export function renameEnvironment(request: WriteRequest, answer: ApiAnswer): Eff
   return { effects: [...everyIdentity(request, NO_PARTS), ...after] };
 }
 
-/** `POST environments/<env>/enable-v2-versioning/`, `disable-v2-versioning/`: another rule of which overrides are live. */
+/** `POST environments/<env>/enable-v2-versioning/`, `disable-v2-versioning/`: changes which overrides are live. */
 export function changeVersioning(request: WriteRequest): Effects {
   return { effects: everyIdentity(request, overridesOf()) };
 }
@@ -164,14 +164,14 @@ export function deleteOrganisation(request: WriteRequest): Effects {
   };
 }
 
-/** `DELETE auth/users/<u>/`: takes the organisations along that have no other member, if the body asks for it. */
+/** `DELETE auth/users/<u>/`: also deletes the organisations without another member, if the body asks for it. */
 export function deleteAccount(): Effects {
   return { effects: [DELETED_PROJECTS] };
 }
 
 /**
- * `POST features/feature-import/<environment>`: replaces features with all their overrides, and what it makes of their types
- * and options is embedded in the overrides of every environment.
+ * `POST features/feature-import/<environment>`: replaces features with all their overrides, and overrides of every
+ * environment embed the resulting types and options.
  */
 export function importFeatures(request: WriteRequest): Effects {
   const environmentId = idFromText(request.parameter('environmentId'));
@@ -195,8 +195,8 @@ export function changeCohort(request: WriteRequest): Effects {
 }
 
 /**
- * A form of the Django admin that was saved: what it changed is in no API. One that is shown again answers 200, as does
- * one that was saved in a pop-up.
+ * A saved form of the Django admin: no API shows what it changed. A form that is shown again answers 200, as does one
+ * that was saved in a pop-up.
  */
 export function saveAdminForm({ data }: WriteRequest, { status }: ApiAnswer): Effects {
   return status === 200 && !data.has('_popup') ? NO_EFFECTS : { effects: [], unnamed: true };

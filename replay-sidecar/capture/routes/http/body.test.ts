@@ -49,11 +49,11 @@ describe('readBody', () => {
     [undefined, Buffer.from(json)],
     ['multipart/form-data', Buffer.from('--x')],
     ['application/json', Buffer.from('{"identifier": Infinity}')],
-  ])('knows that Core refuses %s (%#)', (type, bytes) => {
+  ])('recognises that Core refuses %s (%#)', (type, bytes) => {
     expect(readNow(bytes, type).kind).toBe('refused');
   });
 
-  it('does not read a type that takes longer than a body', () => {
+  it('does not read a content type that would take longer than a body', () => {
     expect(readNow(Buffer.from(json), `application/json${';'.repeat(10_000)}`).kind).toBe('object');
     expect(readNow(Buffer.from(json), `application/json${';'.repeat(20_000)}`).kind).toBe('unreadable');
   });
@@ -65,12 +65,12 @@ describe('readBody', () => {
     },
   );
 
-  it('takes no body for an empty object, whatever the type', () => {
+  it('treats an empty body as an empty object, whatever the type', () => {
     expect(identifierOf(readNow(Buffer.alloc(0), 'text/plain'))).toBeUndefined();
     expect(readNow(Buffer.alloc(0), undefined).kind).toBe('object');
   });
 
-  it('takes any JSON without an exception, in every field', () => {
+  it('accepts any JSON without an exception, in every field', () => {
     const object = fc.tuple(wildJson, wildJson, wildJson).map(([one, two, three]) => {
       return `{"identifier": ${one}, "transient": ${two}, "traits": [${three}, {"trait_key": ${one}}], "identity": ${two}}`;
     });
@@ -102,7 +102,7 @@ describe('readBody', () => {
     );
   });
 
-  it('takes any bytes for multipart without an exception', () => {
+  it('accepts any bytes as multipart without an exception', () => {
     const piece = fc.oneof(
       fc.uint8Array({ maxLength: 10 }).map((bytes) => Buffer.from(bytes)),
       fc
@@ -157,7 +157,7 @@ describe('multipart', () => {
     expect(readNow(Buffer.from(`${part(named, 'alice')}${text}--a b--`), type).kind).toBe('unreadable');
   });
 
-  it('does not read a header with bytes that are no UTF-8', () => {
+  it('does not read a header with bytes that are not UTF-8', () => {
     const text = part('Content-Disposition: form-data; name="identifier\xff"', 'bob');
     expect(readNow(Buffer.from(`${text}--a b--`, 'latin1'), type).kind).toBe('unreadable');
   });
@@ -178,14 +178,14 @@ describe('forms', () => {
       .items('traits')
       .map((item) => item.text('trait_key'));
 
-  it('take a line feed at the end of a nested name for no part of it', () => {
+  it('ignore a line feed at the end of a nested name', () => {
     expect(keys('traits[0]trait_key%0A=plan')).toEqual(['plan']);
     expect(read('identity.identifier%0A=alice').child('identity')?.text('identifier')).toBe('alice');
     expect(keys('traits[0]trait_key%0A%0A=plan')).toEqual([]);
     expect(read('identifier%0A=alice').text('identifier')).toBeUndefined();
   });
 
-  it('tell indexes apart that are beyond the integers of JavaScript', () => {
+  it('distinguish indexes that exceed the integers of JavaScript', () => {
     expect(keys('traits[9007199254740992]trait_key=a&traits[9007199254740993]trait_key=b')).toEqual(['a', 'b']);
     expect(keys('traits[01]trait_key=a&traits[1]trait_key=b')).toEqual(['b']);
   });
@@ -210,7 +210,7 @@ describe('text that is an object', () => {
     ]);
   });
 
-  it('is unreadable where there is much of it', () => {
+  it('is unreadable if it is long', () => {
     expect(() => read(`[${`{"key":[${'1,'.repeat(3000)}1]},`.repeat(8)}{}]`)).toThrow(UnreadableError);
   });
 });
@@ -243,7 +243,7 @@ describe('a long body', () => {
     expect(identifierOf(await parseBody(long, 'application/json', clock([0, 100, 9_000])))).toBe('alice');
   });
 
-  it('is refused for what is wrong at its end', async () => {
+  it('is refused for an error at its end', async () => {
     const broken = Buffer.concat([long, Buffer.from('}')]);
     expect((await parseBody(broken, 'application/json')).kind).toBe('refused');
   });

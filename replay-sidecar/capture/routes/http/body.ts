@@ -12,7 +12,7 @@ import { takeTurn } from './turns.ts';
 import { UnreadableError } from './unreadable.ts';
 
 /**
- * What Core makes of a request body.
+ * Core's reading of a request body.
  * - `object`, `list`: `request.data`; a form is an object. `longest`: elements of the longest list in it
  * - `refused`: Core answers 400 or 415 before anything changes
  * - `unreadable`: Core may understand it, we do not
@@ -29,9 +29,9 @@ const UNREADABLE: ParsedBody = { kind: 'unreadable' };
 /** REST framework's parsers in its order of preference, which decides for a content type with a wildcard. */
 const PARSERS = ['application/json', 'application/x-www-form-urlencoded', 'multipart/form-data'] as const;
 
-/** Bytes of JSON that are read without a pause: less than a millisecond, in which nothing else happens in the process. */
+/** Bytes of JSON that are read without a pause: less than a millisecond, which blocks the process. */
 const SLICE = 64 * 1024;
-/** Far beyond what a body takes alone. The request has gone on by then, and waits for its events no longer. */
+/** Far longer than a body takes alone. By then the request has gone on, and no longer waits for its events. */
 const LONGEST_MS = 10_000;
 
 /**
@@ -103,7 +103,7 @@ function jsonBody(bytes: Buffer, scanner: JsonScanner): ParsedBody {
   return jsonData(bytes, scanner.tape) ?? REFUSED;
 }
 
-/** Django compares the beginning of the header as it was sent, and takes few characters for a boundary. */
+/** Django compares the beginning of the header as it was sent, and accepts few characters in a boundary. */
 function readMultipart(bytes: Buffer, header: string, type: ParameterisedValue, charset: Charset): ParsedBody {
   const boundary = type.parameters.get('boundary') ?? '';
   if (!header.startsWith('multipart/') || !/^[ -~]{0,200}[!-~]$/.test(boundary)) return REFUSED;

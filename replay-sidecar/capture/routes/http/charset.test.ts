@@ -66,7 +66,7 @@ describe('charsetOf', () => {
   });
 
   it.each(['utf!7', 'unicode-1-1-utf-7', 'cp437', 'ucs-2', 'unicode', 'windows-1252', 'utf-8-sig', 'utf8mb4', '', 'é'])(
-    'takes %j for unreadable',
+    'treats %j as unreadable',
     (label) => {
       expect(charsetOf(label)).toBeUndefined();
     },
@@ -94,7 +94,7 @@ describe('charsetOf', () => {
   });
 });
 
-/** Where Python finds no byte order mark it reads nothing or raises, and either is no JSON. */
+/** Where Python finds no byte order mark it reads nothing or raises; neither is JSON. */
 function streamed(label: string, hexed: string, text: unknown): unknown {
   return label === 'utf-16' && !/^(?:fffe|feff)/.test(hexed) ? null : text;
 }

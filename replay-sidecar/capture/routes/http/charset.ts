@@ -1,6 +1,6 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 
-/** A codec as Python has it. */
+/** A codec as in Python. */
 export interface Charset {
   /** Whether an ASCII byte stands for the same character wherever it is. */
   readonly keepsAscii: boolean;
@@ -9,13 +9,13 @@ export interface Charset {
   /** `bytes.decode(errors="replace")` */
   lenient(bytes: Buffer): string;
   /**
-   * A whole stream through `codecs.getreader()`, as UTF-8: a last character that is incomplete is left out.
-   * Undefined where Python raises.
+   * A whole stream through `codecs.getreader()`, as UTF-8: an incomplete last character is left out. Undefined where
+   * Python raises.
    */
   stream(bytes: Buffer): Buffer | undefined;
 }
 
-// Without `ignoreBOM` the decoder would take a byte order mark away, which Python's `utf-8` keeps.
+// Without `ignoreBOM` the decoder would remove a byte order mark, which Python's `utf-8` keeps.
 const FATAL_UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const LENIENT_UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
@@ -30,7 +30,7 @@ export const UTF8: Charset = {
   },
 };
 
-/** Length of the beginning of a character at the end; 0 when there is none that could still be completed. */
+/** Length of an incomplete character at the end; 0 when there is none that could still be completed. */
 function incompleteUtf8(bytes: Buffer): number {
   for (let length = 1; length <= 3 && length <= bytes.length; length++) {
     const lead = bytes[bytes.length - length] ?? 0;
@@ -41,7 +41,7 @@ function incompleteUtf8(bytes: Buffer): number {
   return 0;
 }
 
-/** Whether these bytes could become a character. Python sees half a surrogate as the beginning of one. */
+/** Whether these bytes could become a character. Python treats half a surrogate as the beginning of one. */
 function completesUtf8(beginning: Buffer, length: number): boolean {
   if (beginning.length === 2 && beginning[0] === 0xed) return true;
   return [0x80, 0xbf].some((byte) => isUtf8(Buffer.concat([beginning, Buffer.alloc(length - beginning.length, byte)])));
@@ -125,12 +125,12 @@ const CODECS: readonly [Charset, string][] = [
   [utf16Charset(bigEndian, false), 'utf_16_be unicodebigunmarked utf_16be'],
 ];
 const BY_NAME = new Map(CODECS.flatMap(([charset, names]) => names.split(' ').map((name) => [name, charset] as const)));
-/** The codecs' own names come first; only an alias is also found with dots in the place of underscores. */
+/** The codecs' own names come first; only an alias is also found with dots instead of underscores. */
 const OWN_NAMES = new Set(CODECS.map(([, names]) => names.split(' ')[0]));
 
 /**
- * The codec that Django takes for a request with this `charset` parameter. Undefined for every other label: Python may
- * have a codec for it, in one of its releases, and takes UTF-8 where it has none.
+ * The codec that Django uses for a request with this `charset` parameter. Undefined for every other label: Python may
+ * have a codec for it, in one of its releases, and uses UTF-8 where it has none.
  */
 export function charsetOf(label: string | undefined): Charset | undefined {
   if (label === undefined) return UTF8;

@@ -17,7 +17,7 @@ export function formData(fields: FormFields): Data {
   };
 }
 
-/** A `$` of Python's expressions also stands before a line feed at the end, which is thus not part of the name. */
+/** A `$` in Python's expressions also matches before a line feed at the end, which is thus not part of the name. */
 function withoutLineFeed(name: string): string | undefined {
   const end = name.endsWith('\n') ? name.slice(0, -1) : name;
   return end.includes('\n') ? undefined : end;
@@ -43,7 +43,7 @@ function formItems(fields: FormFields, name: string): readonly Data[] {
     if (match === null) continue;
     const [, index = '', key = ''] = match;
     const item = items.get(index);
-    // Without a key the element is that value and no object any more, until a field with one begins it again.
+    // Without a key the element is that value and no longer an object, until a field with a key begins it again.
     if (key === '' || item === undefined) items.set(index, key === '' ? new Map() : new Map([[key, value]]));
     else item.set(key, value);
   }

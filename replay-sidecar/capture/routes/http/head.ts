@@ -1,6 +1,6 @@
 import type { Field } from '../../proxy/hook.ts';
 
-/** A request header as Django's `request.META` has it: gunicorn joins duplicates by commas. */
+/** A request header as in Django's `request.META`: gunicorn joins duplicates by commas. */
 export function metaValue(fields: readonly Field[], lower: string): string | undefined {
   let value: string | undefined;
   for (const field of fields) {
@@ -9,7 +9,7 @@ export function metaValue(fields: readonly Field[], lower: string): string | und
   return value;
 }
 
-/** Of `Content-Type` gunicorn keeps the last. */
+/** Of several `Content-Type` headers gunicorn keeps the last. */
 export function contentType(fields: readonly Field[]): string | undefined {
   return fields.findLast((field) => field.lower === 'content-type')?.value;
 }

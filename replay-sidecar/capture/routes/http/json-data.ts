@@ -90,7 +90,7 @@ interface JsonDocument {
 /** Bytes of one document; they take a few milliseconds. */
 const MOST_SPELLED = 32 * 1024;
 
-/** A value where it is in the document; nothing of it is copied before it is asked for. */
+/** A value in its place in the document; nothing of it is copied before it is requested. */
 class JsonValue {
   private readonly document: JsonDocument;
   private readonly index: number;
@@ -114,7 +114,7 @@ class JsonValue {
     return this.document.bytes.toString('utf8', this.start, this.end);
   }
 
-  /** The same of an object or array that is to be spelled out as text, which no client of Core's has reason to send. */
+  /** The same for an object or array that is to be written as text, which no client of Core has reason to send. */
   get spelled(): string {
     this.document.spelledBytes += this.end - this.start;
     if (this.document.spelledBytes > MOST_SPELLED)
@@ -122,13 +122,13 @@ class JsonValue {
     return this.json;
   }
 
-  /** What a string says. */
+  /** The decoded string. */
   get string(): string {
     if (this.kind === KIND.escaped) return JSON.parse(this.json) as string;
     return this.document.bytes.toString('utf8', this.start + 1, this.end - 1);
   }
 
-  /** The last member of this ASCII name; undefined where there is none, or no object. */
+  /** The last member with this ASCII name; undefined if there is none, or this is not an object. */
   member(name: string): JsonValue | undefined {
     if (this.kind !== KIND.object) return undefined;
     let found: number | undefined;
@@ -138,12 +138,12 @@ class JsonValue {
     return found === undefined ? undefined : new JsonValue(this.document, found, this.depth + 1);
   }
 
-  /** As objects; of no array: none. */
+  /** As objects; none if this is not an array. */
   elements(): readonly Data[] {
     return this.kind === KIND.array ? [...this.children()].map((element) => new JsonObject(element)) : [];
   }
 
-  /** Of an object: the most elements that a list in it has. */
+  /** For an object: the length of the longest list in it. */
   longestList(): number {
     let longest = 0;
     for (const value of this.children()) {
@@ -155,7 +155,7 @@ class JsonValue {
     return longest;
   }
 
-  /** Of an array: its elements; of an object: its keys and values. */
+  /** For an array: its elements; for an object: its keys and values. */
   private *children(): Generator<JsonValue> {
     for (let index = this.firstChild; index < this.behind; index = this.nextOf(index)) {
       yield new JsonValue(this.document, index, this.depth + 1);

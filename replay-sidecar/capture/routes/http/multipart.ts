@@ -3,18 +3,18 @@ import { parseParameters } from './parameters.ts';
 import type { FormFields, FormValue } from './query.ts';
 import { UnreadableError } from './unreadable.ts';
 
-/** Django looks for the end of a part's header within this many bytes. */
+/** Django searches for the end of a part's header within this many bytes. */
 const MAX_HEADER_BYTES = 1024;
-/** What Django takes at most, with what stands before and after the fields. */
+/** Django's limit, including the parts before and after the fields. */
 const MOST_PARTS = 1_002;
 /** The beginning of a header line that cannot be taken for another header. */
 const HEADER_NAME = /^([A-Za-z0-9-]+):/;
 
 /**
- * The fields of a `multipart/form-data` body, as Django's MultiPartParser reads them: a boundary counts wherever it
- * stands, a part without a name or without a header is skipped.
+ * The fields of a `multipart/form-data` body, as Django's MultiPartParser reads them: a boundary counts anywhere, a
+ * part without a name or without a header is skipped.
  *
- * @throws UnreadableError for files, for headers in other than the plain forms that all releases read alike, for a
+ * @throws UnreadableError for files, for headers in forms other than the plain ones that all releases read alike, for a
  * character set that does not keep ASCII, and for a long part that is skipped, because Django may go on within it
  */
 export function parseMultipart(body: Buffer, boundary: string, charset: Charset): FormFields {
@@ -65,7 +65,7 @@ function readField(part: Buffer, charset: Charset): { name: string; value: strin
 
 type Headers = Map<string, ReturnType<typeof parseParameters>>;
 
-/** The headers that decide; a line without a colon is no header for Django. */
+/** The headers that decide; to Django a line without a colon is not a header. */
 function readHeaders(text: string): Headers {
   const headers: Headers = new Map();
   for (const line of text.split('\r\n')) {
@@ -80,7 +80,7 @@ function readHeaders(text: string): Headers {
   return headers;
 }
 
-/** Python leaves out all that is not of the alphabet, and takes the text as it is when the padding is wrong. */
+/** Python skips everything outside the alphabet, and returns the text unchanged when the padding is wrong. */
 function decodeBase64(content: Buffer): Buffer {
   const text = content.toString('latin1').replace(/[\r\n\t ]+/g, '');
   const canonical = /^[A-Za-z0-9+/]*={0,2}$/.test(text) && text.length % 4 === 0;

@@ -16,14 +16,14 @@ const PARAMETER = new RegExp(
   'y',
 );
 
-/** gunicorn takes 8,190 by default, and the time that a value takes is many times that of its bytes. */
+/** gunicorn's default is 8,190, and the time that a value takes is many times that of its bytes. */
 const LONGEST_VALUE = 16 * 1024;
 
 /**
  * Reads a header value in the forms that all releases of Django read alike. They disagree, or follow rules that are
  * hardly documented, about escapes, stray quotes, `name*=` in other character sets, and blanks beyond ASCII.
  *
- * @throws UnreadableError when it has any other form, or is longer than any that is meant
+ * @throws UnreadableError when it has any other form, or is longer than any real one
  */
 export function parseParameters(text: string): ParameterisedValue {
   if (text.length > LONGEST_VALUE) throw new UnreadableError('A header value has more than 16 KB');

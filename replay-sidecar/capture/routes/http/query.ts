@@ -9,7 +9,7 @@ export interface FormValue {
   readonly text: string;
 }
 
-/** What Django takes at most, and Flagsmith leaves it at that. */
+/** Django's default limit, which Flagsmith leaves unchanged. */
 const MOST_FIELDS = 1_000;
 /** Longer than any name of Core's, and any value that fits a column, with every byte escaped. */
 const LONGEST_NAME = 2_000;
@@ -70,7 +70,7 @@ function createUnquote(charset: Charset): Unquote {
   return (text) => {
     const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
     if (!spaced.includes('%')) return spaced;
-    // What stands between the escapes is the same in every charset that keeps ASCII, and separates characters.
+    // The text between the escapes is the same in every charset that keeps ASCII, and separates characters.
     return spaced.replace(charset.keepsAscii ? ESCAPES : ASCII_RUNS, decodeRun);
   };
 }

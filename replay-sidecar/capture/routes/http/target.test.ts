@@ -5,7 +5,7 @@ import { hasOneReading } from '../../proxy/target.ts';
 import { runPython3 } from '../python/testing.ts';
 import { splitTarget } from './target.ts';
 
-/** What gunicorn and Django make of a target; both in a few lines. An error means 400. */
+/** How gunicorn and Django read a target; both in a few lines. An error means 400. */
 const GUNICORN_TARGET = `
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 def split(target):
@@ -67,7 +67,7 @@ describe('splitTarget', () => {
     },
   );
 
-  it('finds the path and the query that gunicorn finds in every target that the proxy lets pass', () => {
+  it('finds the same path and query as gunicorn in every target that the proxy lets pass', () => {
     const piece = fc.constantFrom(
       ...['/', '//', ':', '://', '?', '#', '%2F', '%3F', '%23', '%', '@', '[', ']', '*', ';', '.', '..', '\\', '='],
       ...[

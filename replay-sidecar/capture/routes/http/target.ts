@@ -10,7 +10,7 @@ export interface RequestTarget {
 /**
  * Splits a request target (latin1, as sent) the way gunicorn and Django do: an absolute form loses its authority, a
  * fragment is cut off, the path is percent-decoded once (so `%2F` separates), a second leading slash stays. The proxy
- * refuses targets that this could split in another way than some release of gunicorn.
+ * refuses targets that some release of gunicorn could split differently.
  */
 export function splitTarget(target: string): RequestTarget {
   const absolute = target.startsWith('/') ? null : /^[a-zA-Z][a-zA-Z0-9+.-]*:\/\/[^/?#]*/.exec(target);
@@ -30,7 +30,7 @@ function decodePath(path: string): string {
   return decodeBrokenUtf8(unquoteToBytes(Buffer.from(path, 'utf8')));
 }
 
-/** Django's `repercent_broken_unicode`: bytes that are no UTF-8 become escapes again. */
+/** Django's `repercent_broken_unicode`: bytes that are not UTF-8 become escapes again. */
 function decodeBrokenUtf8(bytes: Buffer): string {
   let text = '';
   let start = 0;

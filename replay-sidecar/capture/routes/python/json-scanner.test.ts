@@ -12,7 +12,7 @@ function scan(text: string, slice = Number.POSITIVE_INFINITY): Tape {
   return scanner.tape;
 }
 
-/** The document again from what was found in it, as far as it is recorded. */
+/** The document rebuilt from the recorded values, as far as they go. */
 function rebuild(text: string): unknown {
   const bytes = Buffer.from(text);
   const tape = scan(text);
@@ -63,7 +63,7 @@ describe('JsonScanner', () => {
     'tru',
     '[1,]',
     '{,}',
-  ])('takes %j for no document', (text) => {
+  ])('does not accept %j as a document', (text) => {
     expect(() => scan(text)).toThrow(JsonSyntaxError);
   });
 
@@ -83,7 +83,7 @@ describe('JsonScanner', () => {
     expect(() => scan(text)).toThrow(JsonSyntaxError);
   });
 
-  it('accepts what Python accepts, NaN and Infinity excepted', () => {
+  it('accepts what Python accepts, except NaN and Infinity', () => {
     const insert = fc.constantFrom(
       '',
       ',',
@@ -124,7 +124,7 @@ print(json.dumps([accepts(v) for v in values]))`;
     });
   });
 
-  it('finds every value where it is', () => {
+  it('finds every value in its place', () => {
     fc.assert(
       fc.property(wildJson, (json) => {
         const text = json.toWellFormed();
@@ -134,7 +134,7 @@ print(json.dumps([accepts(v) for v in values]))`;
     );
   });
 
-  it('finds the same whatever the slices are in which it reads', () => {
+  it('finds the same regardless of the slices in which it reads', () => {
     fc.assert(
       fc.property(wildJson, fc.integer({ min: 1, max: 9 }), (json, slice) => {
         expect(scan(json.toWellFormed(), slice)).toEqual(scan(json.toWellFormed()));
@@ -142,7 +142,7 @@ print(json.dumps([accepts(v) for v in values]))`;
     );
   });
 
-  it('records nothing of what is deeper than Core looks, and reads it all the same', () => {
+  it('records nothing deeper than Core looks, but still reads it', () => {
     expect(scan(`{"a":${'['.repeat(50_000)}${']'.repeat(50_000)}}`)).toHaveLength(4 * 5);
     expect(() => scan(`[[[[[1 2]]]]]`)).toThrow(JsonSyntaxError);
   });

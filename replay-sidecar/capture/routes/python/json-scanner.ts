@@ -1,11 +1,11 @@
 import { UnreadableError } from '../http/unreadable.ts';
 
-/** What a value is; `escaped` is a string with escapes in it. */
+/** The kind of a value; `escaped` is a string with escapes in it. */
 export const KIND = { object: 1, array: 2, string: 3, escaped: 4, number: 5, true: 6, false: 7, null: 8 } as const;
 
 /**
- * Where the values of a document are in its bytes, to a depth of {@link RECORDED_DEPTH}: four numbers for each, in the
- * order of the document, an object's members as key and value. A value's number of four is its index.
+ * The places of a document's values in its bytes, to a depth of {@link RECORDED_DEPTH}: four numbers for each, in the
+ * order of the document, an object's members as key and value. A value's index is the number of its group of four.
  * - kind, one of {@link KIND}
  * - offset of its first byte
  * - offset behind its last byte
@@ -17,12 +17,12 @@ export type Tape = readonly number[] | Int32Array;
 export const RECORDED_DEPTH = 3;
 /** 2 MiB of numbers. A megabyte of `traits/bulk` has about half as many values. */
 const MOST_RECORDED = 128 * 1024;
-/** Up to so many bytes an array of JavaScript is faster, beyond it a typed one, which the collector never copies. */
+/** Up to this many bytes a JavaScript array is faster, beyond that a typed one, which the collector never copies. */
 const SHORT = 16 * 1024;
 /** Far beyond what any release of Python reads without a RecursionError. */
 const DEEPEST = 100_000;
 
-/** Not JSON as Django REST framework takes it, `NaN` and `Infinity` included. */
+/** Not JSON as Django REST framework accepts it; `NaN` and `Infinity` included. */
 export class JsonSyntaxError extends Error {
   override readonly name = 'JsonSyntaxError';
 }
@@ -35,8 +35,8 @@ const [OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 
 type Expected = 'value' | 'valueOrEnd' | 'key' | 'keyOrEnd' | 'commaOrEnd' | 'end';
 
 /**
- * Reads JSON over its bytes, piece by piece, without making a tree of it: its syntax is checked as Python's `json`
- * checks it, and only where the upper values are is kept.
+ * Reads JSON over its bytes, piece by piece, without building a tree: its syntax is checked as Python's `json` checks
+ * it, and only the places of the upper values are kept.
  *
  * No library does this: streaming ones call back for each token or build each value, which takes ten times as long, and
  * none lets the caller pause within a piece.
@@ -60,9 +60,9 @@ export class JsonScanner {
   }
 
   /**
-   * Goes on for about so many bytes. True: the document is complete.
+   * Goes on for about this many bytes. True: the document is complete.
    *
-   * @throws JsonSyntaxError when it is none
+   * @throws JsonSyntaxError when it is not JSON
    * @throws UnreadableError when it has more values or levels than are read
    */
   advance(length: number): boolean {
@@ -74,7 +74,7 @@ export class JsonScanner {
     return true;
   }
 
-  /** What was found; once the document is complete. */
+  /** The recorded values; once the document is complete. */
   get tape(): Tape {
     const { entries } = this;
     return entries instanceof Int32Array ? entries.subarray(0, 4 * this.count) : entries;
@@ -247,7 +247,7 @@ function skipDigits(bytes: Buffer, start: number): number {
   return at;
 }
 
-/** Of an escape, without its backslash. */
+/** Length of an escape, without its backslash. */
 function escapeLength(bytes: Buffer, at: number): number {
   const byte = bytes[at];
   if (byte === 0x75) {

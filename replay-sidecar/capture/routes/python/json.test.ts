@@ -40,7 +40,7 @@ describe('pythonText', () => {
   });
 
   it('agrees with Python about any JSON', () => {
-    // Characters that Unicode has assigned since Python's tables were made are printable to one and not to the other.
+    // Characters that Unicode has assigned since Python's tables were made are printable to only one of the two.
     const plain = wildJson.filter(
       (json) => ![...json].some((char) => (char.codePointAt(0) ?? 0) > 0x4ff && !KNOWN.includes(char)),
     );

@@ -1,7 +1,7 @@
 import { UnreadableError } from '../http/unreadable.ts';
 import { floatText } from './text.ts';
 
-/** A deeper value is no text that a column of Core holds. */
+/** A deeper value is not a text that a column of Core holds. */
 const DEEPEST = 100;
 
 /** Python's `str()` of a JSON number: an integer keeps all its digits, a float is spelled as a float. */
@@ -11,7 +11,7 @@ export function numberText(source: string): string {
 }
 
 /**
- * Python's `str()` of a value: a string as it is, everything else as `repr()`.
+ * Python's `str()` of a value: a string unchanged, everything else as `repr()`.
  *
  * @param json valid JSON
  * @throws UnreadableError when it has more than a hundred levels
@@ -23,7 +23,7 @@ export function pythonText(json: string): string {
 const TOKEN = /[ \t\n\r]*("(?:[^"\\]|\\.)*"|[-0-9][-+.0-9eE]*|[a-z]+|[[\]{},:])/y;
 const WORDS: Record<string, string> = { true: 'True', false: 'False', null: 'None' };
 
-/** `repr()`, made in one pass, because an object of JavaScript keeps neither spelling nor order of all that JSON has. */
+/** `repr()` in one pass, because a JavaScript object keeps neither the spelling nor the order of all JSON content. */
 class Representation {
   private readonly json: string;
   private at = 0;
@@ -58,7 +58,7 @@ class Representation {
     return `{${[...items].map(([key, value]) => `${stringRepr(key)}: ${value}`).join(', ')}}`;
   }
 
-  /** Whether the list or object ends here; a comma is passed over. */
+  /** Whether the list or object ends here; skips a comma. */
   private closes(end: string): boolean {
     const before = this.at;
     const token = this.next();
@@ -76,7 +76,7 @@ class Representation {
 
 const SHORT_ESCAPES: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\\': '\\\\' };
 
-/** `str.__repr__`: double quotes only where that saves escapes; what `isprintable()` denies is escaped. */
+/** `str.__repr__`: double quotes only where that saves escapes; escapes everything that is not `isprintable()`. */
 function stringRepr(text: string): string {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   let body = '';

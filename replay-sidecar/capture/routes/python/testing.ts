@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 
 /**
- * Runs a Python program over values, for tests that compare us with Python itself. Undefined, and said so, on a machine
- * without Python.
+ * Runs a Python program over values, for tests that compare us with Python itself. Undefined, with a message, on a
+ * machine without Python.
  *
  * @param program gets the values as the list `values` and prints JSON; `json`, `sys` are imported
  */

@@ -24,7 +24,7 @@ describe('strip', () => {
     if (theirs !== undefined) expect(texts.map(strip)).toEqual(theirs);
   });
 
-  it('is linear in blanks that end no text', () => {
+  it('is linear in blanks that do not end a text', () => {
     const text = `x${' '.repeat(5_000_000)}x`;
     expect(strip(text)).toBe(text);
   });
@@ -48,7 +48,7 @@ describe('floatText', () => {
     expect(floatText(value)).toBe(text);
   });
 
-  it('agrees with Python', () => {
+  it('agrees with Python about floats', () => {
     const anyDouble = fc.double({ noNaN: true, noDefaultInfinity: true });
     const short = fc.tuple(fc.integer({ min: -9999, max: 9999 }), fc.integer({ min: -25, max: 25 }));
     const values = fc.sample(
@@ -68,7 +68,7 @@ describe('floatText', () => {
 });
 
 describe('ids', () => {
-  it('are taken from text as Python takes an int, as far as a column holds it', () => {
+  it('are read from text as Python reads an int, as far as a column holds it', () => {
     const texts = [
       '7',
       ' 7\n',
@@ -99,7 +99,7 @@ describe('ids', () => {
     ]);
   });
 
-  it('lose a fraction', () => {
+  it('drop a fraction', () => {
     expect([7.9, 0.9, -1, 2 ** 31, Number.NaN].map(idFromNumber)).toEqual([
       7,
       undefined,
@@ -122,7 +122,7 @@ describe('storable', () => {
     expect(storable('ab ', 3)).toBe('ab ');
   });
 
-  it('has no place for NUL and lone surrogates', () => {
+  it('rejects NUL and lone surrogates', () => {
     expect(storable('a\0', 9)).toBeUndefined();
     expect(storable('a\ud800', 9)).toBeUndefined();
   });

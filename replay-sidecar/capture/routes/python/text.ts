@@ -1,4 +1,4 @@
-/** What `str.isspace()` is true for; unlike JavaScript it has U+001C-1F and U+0085 and lacks U+FEFF. */
+/** Whether `str.isspace()` is true; unlike JavaScript it has U+001C-1F and U+0085 and lacks U+FEFF. */
 function isSpace(unit: number): boolean {
   if (unit < 0x80) return unit === 0x20 || (unit >= 0x09 && unit <= 0x0d) || (unit >= 0x1c && unit <= 0x1f);
   switch (unit) {
@@ -58,7 +58,7 @@ export function idFromNumber(value: number): number | undefined {
 }
 
 /**
- * What Postgres keeps of a text in a `varchar(limit)` column: blanks beyond the limit are dropped.
+ * The form that Postgres keeps of a text in a `varchar(limit)` column: blanks beyond the limit are dropped.
  * Undefined when no row can hold it: too long (in code points), a NUL, a lone surrogate.
  */
 export function storable(text: string, limit: number): string | undefined {

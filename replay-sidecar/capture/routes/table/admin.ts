@@ -27,7 +27,7 @@ const TRAIT = `${IDENTITY}traits/<trait>/`;
 const OVERRIDE = `${IDENTITY}featurestates/<featureState>/`;
 const ENVIRONMENT_STATE = 'environments/<environment>/featurestates/<featureState>/';
 
-/** What the dashboard and scripts call about one identity (docs/flagsmith.md, "Admin endpoints"). */
+/** Routes that the dashboard and scripts call about one identity (docs/flagsmith.md, "Admin endpoints"). */
 export const ADMIN: readonly RouteRow[] = [
   {
     name: 'admin.createIdentity',
@@ -102,7 +102,7 @@ export const ADMIN: readonly RouteRow[] = [
     path: OVERRIDE,
     body: 'object',
     readsAnswer: true,
-    // It is looked for once more after it was written, when it may be another identity's.
+    // It is looked up again after it was written, when it may be another identity's.
     changed: [404],
     lookup: itself(OVERRIDE),
     effects: updateOverride,

@@ -1,11 +1,11 @@
 import type { MatchedRequest, Method, Route } from '../route.ts';
 
-/** A route as a table writes it down: what is left out is as {@link toRoute} says. */
+/** A route as a table lists it: {@link toRoute} fills in omitted fields. */
 export type RouteRow = Pick<Route, 'name' | 'path' | 'effects'> & { methods: Method | readonly Method[] } & Partial<
     Omit<Route, 'methods'>
   >;
 
-/** Fills in what most routes have in common: the body and the answer say nothing, and Core has done all when it answers. */
+/** Fills in what most routes share: the body and the answer do not matter, and Core is done when it answers. */
 export function toRoute(row: RouteRow): Route {
   return {
     end: row.path.endsWith('/') ? 'format' : 'exact',

@@ -10,9 +10,9 @@ import {
 } from '../effects/sdk.ts';
 import { READ, type RouteRow } from './row.ts';
 
-/** What SDKs call, with an environment's key (docs/flagsmith.md, "SDK endpoints"). */
+/** Routes that SDKs call, with an environment's key (docs/flagsmith.md, "SDK endpoints"). */
 export const SDK: readonly RouteRow[] = [
-  // No router's: `identities/.json/` is the identity `.json` of the deprecated route.
+  // Not a router's: `identities/.json/` is the identity `.json` of the deprecated route.
   {
     name: 'sdk.identify',
     methods: 'POST',

@@ -21,7 +21,7 @@ import { itself, type RouteRow, UPDATE } from './row.ts';
 const FEATURE = 'projects/<project>/features/<feature>/';
 const OPTION = `${FEATURE}mv-options/<option>/`;
 
-/** What changes documents without naming an identity (docs/flagsmith.md, "Writes … without naming an identity"). */
+/** Routes that change documents but name no identity (docs/flagsmith.md, "Writes … without naming an identity"). */
 export const SETTINGS: readonly RouteRow[] = [
   {
     name: 'admin.createFeature',
