@@ -93,7 +93,7 @@ function start(args: string[], environment: Record<string, string>): { process: 
 
 const lastWordsFile = () => join(folder, 'last-words');
 
-/** What the operator gives its pods, and the range file. */
+/** The operator's input for its pods, and the range file. */
 async function preparePod(settings: LiveSettings = FULL_SPEED): Promise<Record<string, string>> {
   const labels = { [LABELS.migrationUid]: 'uid-1', [LABELS.component]: 'copy' };
   const metadata = { name: 'root', namespace, labels, annotations: { [LABELS.migration]: 'default/project-1' } };
@@ -120,7 +120,7 @@ const describeWork = (changed: object = {}) =>
     settingsName: 'root',
     mode: 'Migrate',
     pageMaxAgeSeconds: 30,
-    // What a killed pod may have left on its way is waited for.
+    // Writes that a killed pod may have left on their way are waited for.
     lateWriteSeconds: 2,
     ...changed,
   });
@@ -133,7 +133,7 @@ async function readFact() {
 }
 
 describe('a copy pod', () => {
-  test('copies its range and leaves a checkpoint that the operator finds and can remove with the rest', async () => {
+  test('a copy pod copies its range and leaves a checkpoint that the operator finds and can remove', async () => {
     const { code, stdout } = await start([], await preparePod()).ended;
     expect(code, stdout).toBe(0);
     expect(await project.compare()).toEqual(EQUAL);
@@ -147,7 +147,7 @@ describe('a copy pod', () => {
     const fact = await readFact();
     expect(fact).toMatchObject({ rangeId: 7, finished: true, counts: { read: 400, inserted: 396, skipped: 4 } });
     expect(readData(object!)['skipped.jsonl']?.trim().split('\n')).toHaveLength(4);
-    // Identifiers are personal data: none in the ConfigMap, none in the log.
+    // Identifiers are personal data: none may be in the ConfigMap or in the log.
     const identifiers = await project.sql("SELECT identifier FROM environments_identity WHERE identifier LIKE '%@%'");
     for (const { identifier } of identifiers) {
       expect(JSON.stringify(object)).not.toContain(identifier);
@@ -155,7 +155,7 @@ describe('a copy pod', () => {
     }
   });
 
-  test('goes on after kill -9 where it was: at most one page is repeated, and no count is lost or doubled', async () => {
+  test('a copy pod resumes after kill -9: it repeats at most one page, and no count is lost or doubled', async () => {
     const environment = await preparePod();
     let batches = 0;
     project.proxy.inject(({ operation }) =>
@@ -179,7 +179,7 @@ describe('a copy pod', () => {
     expect(counts.unchanged).toBeLessThanOrEqual(FULL_SPEED.pageSize);
   });
 
-  test('follows the settings in the ConfigMap while it runs', async () => {
+  test('a copy pod follows the settings in the ConfigMap while it runs', async () => {
     const environment = await preparePod({ ...FULL_SPEED, maxWriteUnitsPerSecond: 10 });
     const running = start([], environment);
     await waitFor(readFact, { for: 'the first page' });
@@ -189,7 +189,7 @@ describe('a copy pod', () => {
     expect((await running.ended).code).toBe(0);
   });
 
-  test('stops when the ConfigMap that the migration lives by is removed', async () => {
+  test('a copy pod stops when the ConfigMap of its migration is removed', async () => {
     const environment = await preparePod({ ...FULL_SPEED, maxWriteUnitsPerSecond: 10 });
     const running = start([], environment);
     await waitFor(readFact, { for: 'the first page' });
@@ -199,7 +199,7 @@ describe('a copy pod', () => {
     expect(stderr).toContain('is gone: the migration was stopped');
   });
 
-  test('stops at once on SIGTERM, with 143', async () => {
+  test('a copy pod stops at once on SIGTERM, with exit code 143', async () => {
     const environment = await preparePod({ ...FULL_SPEED, maxWriteUnitsPerSecond: 10 });
     const running = start([], environment);
     await waitFor(readFact, { for: 'the first page' });
@@ -207,7 +207,7 @@ describe('a copy pod', () => {
     expect((await running.ended).code).toBe(143);
   });
 
-  test('only counts in mode Plan', async () => {
+  test('a copy pod only counts in mode Plan', async () => {
     const before = project.proxy.writes();
     const { code } = await start([], { ...(await preparePod()), EDGE_MIGRATION_WORK: describeWork({ mode: 'Plan' }) })
       .ended;
@@ -252,11 +252,11 @@ describe('a copy pod', () => {
       }),
       '127.0.0.1:1/core cannot be reached',
     ],
-  ])('ends for %s with code %d and says why', async (_, code, change, words) => {
+  ])('a copy pod with %s exits with code %d and says why', async (_, code, change, words) => {
     const ended = await start([], { ...(await preparePod()), ...change() }).ended;
     expect(ended.code, ended.stderr).toBe(code);
     expect(ended.stderr).toContain(words);
-    // Without a configuration nobody knows where the last words go.
+    // Without a configuration the place for the last words is unknown.
     if (!ended.stderr.includes('Invalid configuration')) {
       expect(await readFile(lastWordsFile(), 'utf8')).toContain(words);
     }
@@ -266,7 +266,7 @@ describe('a copy pod', () => {
 describe('npm run copy', () => {
   const projectId = () => String(project.seeded.projectId);
 
-  test('copies a whole project and prints one JSON object last', async () => {
+  test('npm run copy copies a whole project and prints one JSON object last', async () => {
     const report = join(folder, 'skipped.jsonl');
     const { code, stdout, stderr } = await start(['--project', projectId(), '--json', '--report', report], {}).ended;
     expect(code, stderr).toBe(0);
@@ -285,7 +285,7 @@ describe('npm run copy', () => {
     expect(await project.compare()).toEqual(EQUAL);
   });
 
-  test('copies one environment when asked to', async () => {
+  test('npm run copy copies a single environment on request', async () => {
     const { id, apiKey } = project.stores.project.environments[1]!;
     expect((await start(['--project', projectId(), '--environment', String(id)], {}).ended).code).toBe(0);
     const keys = new Set((await project.tables.scan()).map((item) => item['environment_api_key']?.S));
@@ -296,7 +296,7 @@ describe('npm run copy', () => {
     [['--project', 'x'], 'Usage: npm run copy'],
     [['--project', '1', '--rat', '5'], 'Usage: npm run copy'],
     [['--project', '1', '--environment', '99999'], 'has no environment 99999'],
-  ])('refuses %j with code 64 and says what is possible', async (args, words) => {
+  ])('npm run copy refuses %j with code 64 and says what is possible', async (args, words) => {
     const { code, stderr } = await start(args, {}).ended;
     expect(code).toBe(64);
     expect(stderr).toContain(words);

@@ -30,7 +30,7 @@ const sidecar = createSidecar({
 process.on('uncaughtException', sidecar.survive);
 process.on('unhandledRejection', sidecar.survive);
 
-/** For what was logged last, which another thread writes. */
+/** For the last log lines, which another thread writes. */
 const LAST_LINES_MS = 100;
 
 let stopping = false;

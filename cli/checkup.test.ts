@@ -29,7 +29,7 @@ const verdicts = (changes: Partial<CheckupFacts>) =>
   examine({ ...healthy, ...changes }).map(({ check, verdict }) => `${check} ${verdict}`);
 
 describe('an installation', () => {
-  test('that is well has a line for each check, all ok', () => {
+  test('a healthy installation has one line per check, all ok', () => {
     const report: InstallationReport = {
       version: 1,
       time: '2026-05-04T11:59:30Z',
@@ -59,20 +59,20 @@ describe('an installation', () => {
     ]);
   });
 
-  test('on a Kubernetes that is too old has failed, and a clock of this machine that is wrong is named', () => {
+  test('a Kubernetes that is too old fails the check, and a wrong clock of this machine is named', () => {
     const server = { kind: 'found', version: 'v1.31.4', ahead: -3_600_000 } as const;
     const [version, clock] = examine({ ...healthy, server });
     expect(version).toMatchObject({ verdict: 'failed', message: 'the API server is v1.31.4' });
     expect(clock).toMatchObject({ verdict: 'warning', message: "this machine's clock is 1h behind the API server's" });
   });
 
-  test('without the definition, or with one that is not served, has failed', () => {
+  test('an installation without the definition, or with one that is not served, fails the check', () => {
     expect(verdicts({ definition: { kind: 'missing' } })).toContain('definition failed');
     const established = { ...healthy.definition, established: false } as CheckupFacts['definition'];
     expect(verdicts({ definition: established })).toContain('definition failed');
   });
 
-  test('with a definition that lacks fields which this program sets is warned of', () => {
+  test('a definition that lacks fields set by this program causes a warning', () => {
     const older = { ...healthy.definition, specFields: ['projectId', 'mode'] } as CheckupFacts['definition'];
     expect(examine({ ...healthy, definition: older })[1]).toMatchObject({
       verdict: 'warning',
@@ -80,12 +80,12 @@ describe('an installation', () => {
     });
   });
 
-  test('without pods of the operator, or without a ready one, has failed', () => {
+  test('an installation without operator pods, or without a ready one, fails the check', () => {
     expect(verdicts({ operator: { kind: 'found', pods: [] } })).toContain('operator failed');
     expect(verdicts({ operator: { kind: 'found', pods: [{ name: 'a', ready: false }] } })).toContain('operator failed');
   });
 
-  test('says of what it may not read that it does not know, not that it is well', () => {
+  test('facts that the program may not read are reported as unknown, not as healthy', () => {
     const operator = { kind: 'unreadable', problem: 'Forbidden' } as const;
     const definition = { kind: 'unreadable', problem: 'Forbidden' } as const;
     const server = { kind: 'unreadable', problem: 'Forbidden' } as const;
@@ -100,7 +100,7 @@ describe('an installation', () => {
     ]);
   });
 
-  test('names each right that is missing, and what cannot be done without it', () => {
+  test('each missing right is named, with what cannot be done without it', () => {
     const rights = healthy.rights.map((right) => ({ ...right, allowed: false }));
     const text = renderCheckup(examine({ ...healthy, rights }), (_, plain) => plain);
     expect(text).toContain('WARNING  rights: you may not get pods/log in namespace edge-migration\n');
@@ -121,7 +121,7 @@ describe('a migration', () => {
       ({ verdict, message }) => `${verdict} ${message}`,
     );
 
-  test('that goes as expected has no finding', () => {
+  test('a migration that goes as expected has no finding', () => {
     const conditions = [
       condition('Accepted', 'True', 'Accepted'),
       condition('Capturing', 'True', 'Covered'),
@@ -141,18 +141,18 @@ describe('a migration', () => {
     [condition('Replaying', 'False', 'NoApplier'), 'failed Replaying=False/NoApplier: its message'],
     [condition('Verified', 'False', 'DifferencesFound'), 'warning Verified=False/DifferencesFound: its message'],
     [condition('Succeeded', 'False', 'ProjectDeleted'), 'failed Succeeded=False/ProjectDeleted: its message'],
-  ])('is told of by the condition %o', (one, line) => {
+  ])('a migration with the condition %o has a finding', (one, line) => {
     expect(found([one])).toEqual([line]);
   });
 
-  test('that is done, or a plan, needs no capture', () => {
+  test('a finished migration, or a plan, needs no capture', () => {
     const uncovered = condition('Capturing', 'False', 'NoCoreApi');
     expect(found([uncovered, condition('Succeeded', 'True', 'WindowClosed')])).toEqual([]);
     const status: Status = { observedGeneration: 1, conditions: [uncovered] };
     expect(examineMigration(build({ status }, { mode: 'Plan' }))).toEqual([]);
   });
 
-  test('that misses writes at this moment has failed; gaps that are over are told by the conditions', () => {
+  test('a migration that is missing writes now has failed; past gaps are left to its conditions', () => {
     const gaps = [
       { from: '2026-05-04T10:00:00Z', until: '2026-05-04T10:05:00Z', reason: 'noSidecar' },
       { from: '2026-05-04T11:00:00Z', reason: 'sidecarVanished', podName: 'api-0' },
@@ -162,7 +162,7 @@ describe('a migration', () => {
     ]);
   });
 
-  test('whose last change the operator has not seen is not judged by the conditions of an older spec', () => {
+  test('a migration with an unobserved change is not judged by the conditions of an older spec', () => {
     const status: Status = { observedGeneration: 1, conditions: [condition('Degraded', 'True', 'ClockSkew')] };
     expect(examineMigration(build({ generation: 2, status }))).toMatchObject([{ verdict: 'warning' }]);
   });

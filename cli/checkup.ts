@@ -85,7 +85,7 @@ export function examine(facts: CheckupFacts): CheckResult[] {
 
 /** Per-index back-off of Jobs and sidecar containers exist since this minor release of Kubernetes 1. */
 const OLDEST_MINOR = 33;
-/** The server tells whole seconds, and its answer takes a while. */
+/** The server reports whole seconds, and its answer takes a while. */
 const SKEW_MS = 5_000;
 
 function examineServer(server: ServerFact): CheckResult[] {

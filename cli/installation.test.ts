@@ -28,24 +28,24 @@ const look = (changes: Partial<InstallationReport>, now = NOW) => {
 const lines = (changes: Partial<InstallationReport>, now = NOW) =>
   look(changes, now).map(({ check, verdict, message }) => `${verdict} ${check}: ${message}`);
 
-describe('what the operator reports', () => {
-  test('is well when all of it is', () => {
+describe('the operator report', () => {
+  test('a report without problems is healthy', () => {
     expect(new Set(look({}).map(({ verdict }) => verdict))).toEqual(new Set(['ok']));
     expect(look({})[0]?.message).toBe('operator-0 leads, and reported 30s ago; it had checked the stores 1m before');
   });
 
-  test('is not known any more when the operator has not reported for minutes, however well it was', () => {
+  test('an operator report that is minutes old counts as unknown, however healthy it was', () => {
     const findings = look({}, NOW + 10 * 60_000);
     expect(findings[0]?.message).toContain('has not reported for 10m30s');
     expect(new Set(findings.map(({ verdict }) => verdict))).toEqual(new Set(['unknown']));
   });
 
-  test('is as old as the API server says, whatever the clock of the operator is', () => {
+  test("the age of an operator report follows the API server's clock, not the operator's", () => {
     expect(look({ time: '2026-05-04T13:00:00Z' }, NOW + 10 * 60_000)[0]).toMatchObject({ verdict: 'unknown' });
     expect(look({ time: '2026-05-04T09:00:00Z' })[0]).toMatchObject({ verdict: 'ok' });
   });
 
-  test('is unknown, never well, where there is none or it cannot be read', () => {
+  test('a missing or unreadable operator report is unknown, never healthy', () => {
     for (const fact of [{ kind: 'missing' }, { kind: 'unreadable', problem: 'Forbidden' }] as const) {
       const [finding, ...others] = examineInstallation(fact, NOW, '0.2.0');
       expect(finding).toMatchObject({
@@ -56,13 +56,13 @@ describe('what the operator reports', () => {
     }
   });
 
-  test('names a store that was not looked at', () => {
+  test('the findings name a store that was not checked', () => {
     expect(lines({ checks: healthy.checks.filter(({ name }) => name !== 'DynamoDB') })).toContain(
       'unknown DynamoDB: not checked by the operator',
     );
   });
 
-  test('names each Core API pod that is not covered, and not those that are', () => {
+  test('the findings name every Core API pod that is not covered, and no other', () => {
     const coreApiPods: InstallationReport['coreApiPods'] = {
       total: 3,
       listed: [
@@ -82,12 +82,12 @@ describe('what the operator reports', () => {
     expect(lines({ coreApiPods, coverage }).join()).not.toContain('api-0');
   });
 
-  test('says why writes are not seen when that is in no single pod', () => {
+  test('the findings explain missed writes that no single pod accounts for', () => {
     const coverage = { state: 'uncovered', message: '1 of 2 sidecars outside Kubernetes have proven it' } as const;
     expect(lines({ coverage })).toContain('failed coverage: 1 of 2 sidecars outside Kubernetes have proven it');
   });
 
-  test('has failed where no applier reports; one that has an outage is named with its reason', () => {
+  test('a report without appliers has failed; an applier with an outage is named with its reason', () => {
     expect(lines({ appliers: { total: 0, listed: [] } })).toContain(
       'failed appliers: none has reported in the last seconds',
     );
@@ -95,13 +95,13 @@ describe('what the operator reports', () => {
     expect(lines({ appliers: { total: 1, listed } })).toContain('warning applier applier-0: CoreUnreachable: db:5432');
   });
 
-  test('names clocks that are wrong, and says when none could be compared', () => {
+  test('the findings name wrong clocks, and say when none could be compared', () => {
     const wrongClocks = { total: 1, listed: [{ process: 'applier applier-0', aheadSeconds: -90 }] };
     expect(lines({ wrongClocks })).toContain('warning clock of applier applier-0: 1m30s behind');
     expect(lines({ clocks: 0 })).toContain('unknown process clocks: no clock could be compared with the clock of NATS');
   });
 
-  test('names processes of another release, this program among them, and does not guess that of the silent', () => {
+  test('the findings name processes of another release, this program included, but not silent ones', () => {
     const listed = [
       { instance: 'applier-0', applying: true, outage: null, release: '0.1.0' },
       { instance: 'applier-1', applying: true, outage: null },
@@ -117,7 +117,7 @@ describe('what the operator reports', () => {
     ]);
   });
 
-  test('of thousands of pods names ten and counts the rest', () => {
+  test('a report about thousands of pods names ten and counts the rest', () => {
     const listed = Array.from({ length: 200 }, (_, index) => ({
       name: `api-${index}`,
       state: 'uncovered' as const,
@@ -130,14 +130,14 @@ describe('what the operator reports', () => {
 });
 
 describe('a probe', () => {
-  test('that was not asked for says nothing; one that could not be run is unknown', () => {
+  test('a probe that was not requested has no result; one that could not be run is unknown', () => {
     expect(examineProbe(undefined)).toEqual([]);
     expect(examineProbe({ kind: 'failed', problem: 'Forbidden' })).toMatchObject([
       { check: 'probe', verdict: 'unknown' },
     ]);
   });
 
-  test('tells what it found, with what to do', () => {
+  test('a probe reports its findings, with their remedies', () => {
     const outcomes = [{ name: 'NATS', verdict: 'failed', text: 'no answer', remedy: 'docs/install.md' }] as const;
     expect(examineProbe({ kind: 'done', outcomes })).toEqual([
       { check: 'probe NATS', verdict: 'failed', message: 'no answer', remedy: 'docs/install.md' },

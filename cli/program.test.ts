@@ -34,13 +34,13 @@ test('docs/cli.md has the help of every command (else: node scripts/cli-page.ts)
 });
 
 describe('the command line', () => {
-  test('prints help that was asked for to standard output, and is done', async () => {
+  test('requested help goes to standard output and ends the command line successfully', async () => {
     const { code, out, err } = await run('--help');
     expect({ code, err }).toEqual({ code: EXIT.done, err: '' });
     expect(out).toContain('Exit codes: 0 done');
   });
 
-  test('has a name and a description for every command and option', () => {
+  test('every command and option of the command line has a name and a description', () => {
     const program = createProgram(capture().terminal, async () => {});
     for (const command of program.commands) {
       expect(command.description(), command.name()).not.toBe('');

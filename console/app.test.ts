@@ -12,13 +12,13 @@ const hello = {
   handle: async () => ({ status: 200, body: {} }),
 } as unknown as ApiRoute;
 
-test('a caller with many tokens has the limits of one', async () => {
+test('a caller with several tokens shares the limits of one', async () => {
   let tokens = 0;
   const app = createApp({
     routes: [hello],
     document: {},
     page: new Map(),
-    // Each token of a service account says which one it is.
+    // Each service account's token identifies the account.
     async authenticate() {
       tokens += 1;
       const extra = { 'authentication.kubernetes.io/credential-id': [`JTI=${tokens}`] };

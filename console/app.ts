@@ -18,11 +18,11 @@ export interface AppSettings {
   /** The OpenAPI document. */
   readonly document: object;
   readonly page: ReadonlyMap<string, PageFile>;
-  /** @throws ProblemError, or what {@link explainToAnyone} explains */
+  /** @throws ProblemError, or an error that {@link explainToAnyone} explains */
   readonly authenticate: (headers: DistinctHeaders, address: string) => Promise<Caller>;
   readonly origin: OriginRule;
   readonly clock: Clock;
-  /** Told of every problem that is answered. */
+  /** Called with every problem that is sent to a client. */
   readonly onProblem: (problem: ProblemError) => void;
 }
 
@@ -114,7 +114,7 @@ function createServe({ authenticate, clock }: AppSettings) {
 
   return async (route: ApiRoute, context: RequestContext): Promise<Response> => {
     const { incoming } = context.env;
-    // A stream would begin for it, which has no reader.
+    // It would start a stream that has no reader.
     if (incoming.method === 'HEAD') throw new ProblemError('method_not_allowed', 'HEAD is served for the page only');
     const headers = incoming.headersDistinct as DistinctHeaders;
     const address = incoming.socket.remoteAddress ?? '';

@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => stop.abort(new Error('the test is over')));
 
-/** A stream whose client reads all that comes. */
+/** A stream whose client reads everything. */
 function follow(changes: Partial<Subscription>) {
   const clock = createFakeClock();
   const listeners = new Set<(change: ObjectChange<ProjectMigration>) => void>();
@@ -50,7 +50,7 @@ function follow(changes: Partial<Subscription>) {
 }
 
 describe('a client that reads an event stream', () => {
-  test('hears heartbeats, and is not cut off, while only projects that it may not see change', async () => {
+  test('a reading client gets heartbeats and stays connected while only hidden projects change', async () => {
     const { clock, seen, change } = follow({});
     for (let second = 0; second < 180; second += 1) {
       change();
@@ -62,7 +62,7 @@ describe('a client that reads an event stream', () => {
     expect(seen.texts.join('')).not.toContain('project');
   });
 
-  test('hears heartbeats, and is not cut off, while Kubernetes cannot be asked what it may see', async () => {
+  test('a reading client gets heartbeats and stays connected while its rights are unknown', async () => {
     const { clock, seen } = follow({ first: KEY, maySee: () => Promise.reject(new Error('no answer')) });
     await clock.advance(180_000);
     expect(seen).toMatchObject({ cuts: 0 });
@@ -70,7 +70,7 @@ describe('a client that reads an event stream', () => {
   });
 });
 
-test('a client that reads nothing for a minute is cut off', async () => {
+test('a client that reads nothing for a minute is disconnected', async () => {
   const clock = createFakeClock();
   let cuts = 0;
   const cache = { subscribe: () => () => {} } as unknown as ProjectCache;

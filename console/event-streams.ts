@@ -19,7 +19,7 @@ export interface Subscription {
   readonly maySee: (reference: { readonly namespace: string; readonly name: string }) => Promise<boolean>;
   /** The data that is sent about a project. */
   readonly tell: (project: ProjectMigration) => unknown;
-  /** Throws a ProblemError when the caller is not the one any more that the stream was opened for. */
+  /** Throws a ProblemError when the stream was opened for a different caller. */
   readonly reauthenticate: () => Promise<unknown>;
   /** Disconnects a client that does not read. */
   readonly cut: () => void;
@@ -44,7 +44,7 @@ export interface EventStreamsSettings {
 
 const MOST_STREAMS = 256;
 const MOST_STREAMS_OF_CALLER = 10;
-/** A client that has read nothing for so long is cut off. */
+/** A client that has read nothing for this long is disconnected. */
 const SLOW_MS = 60_000;
 
 export function createEventStreams({ cache, clock, logger, signal }: EventStreamsSettings): EventStreams {
@@ -175,7 +175,7 @@ function createFeed(cache: ProjectCache, subscription: Subscription, { clock, st
   async function* run(): AsyncGenerator<string, void> {
     yield first === undefined ? `retry: 3000\n${event('ready', {})}` : 'retry: 3000\n\n';
     let reviewAt = clock.monotonic() + 2 * EVENT_STREAM_HEARTBEAT_MS;
-    // What changes may be what this client is not to see: it hears a heartbeat then, too.
+    // The change may be one that this client must not see: it gets a heartbeat then, too.
     let heardAt = clock.monotonic();
     while (!gone.aborted && !stop.aborted) {
       for await (const text of tellChanges()) {

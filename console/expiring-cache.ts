@@ -7,7 +7,7 @@ export interface ExpiringCache<T> {
 
 export interface CacheLimits {
   readonly lifeMs: number;
-  /** The oldest answer goes when there would be more. */
+  /** Maximum number of answers; the oldest is evicted. */
   readonly mostEntries: number;
 }
 

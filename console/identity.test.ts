@@ -4,22 +4,22 @@ import { createCaller, delegate } from './caller.ts';
 import { isForeign } from './origin.ts';
 import { settingsSchema } from './schemas.ts';
 
-describe("in the caller's name", () => {
+describe('acting for the caller', () => {
   const alice = createCaller({ user: 'oidc:alice', groups: ['oidc:flags', 'system:authenticated'] });
 
-  test('his own token is sent, and nothing where he has none', () => {
+  test("the caller's own token is sent, and no credentials if there is none", () => {
     const withToken = createCaller(alice, 'token');
     expect(delegate(withToken, 'Token')).toEqual({ kind: 'token', headers: { authorization: 'Bearer token' } });
     expect(delegate(alice, 'Token')).toBeUndefined();
     expect(delegate(withToken, 'Off')).toBeUndefined();
   });
 
-  test("he is impersonated with his groups, without Kubernetes' own", () => {
+  test("the caller is impersonated with their groups, without Kubernetes' own", () => {
     const headers = { 'impersonate-user': 'oidc:alice', 'impersonate-group': ['oidc:flags'] };
     expect(delegate(alice, 'Impersonation')).toEqual({ kind: 'impersonation', headers });
   });
 
-  test('service accounts are impersonated by their names alone, and no other name of Kubernetes', () => {
+  test('service accounts are impersonated by name alone, and other Kubernetes names never', () => {
     const user = 'system:serviceaccount:flagsmith:dashboard';
     const account = createCaller({ user, groups: ['system:serviceaccounts', 'system:masters'] });
     expect(delegate(account, 'Impersonation')?.headers).toEqual({ 'impersonate-user': user });
@@ -28,7 +28,7 @@ describe("in the caller's name", () => {
   });
 });
 
-test('callers who differ in anything that rights may depend on are different ones', () => {
+test('callers who differ in any fact that rights may depend on count as different', () => {
   const identities = [
     { user: 'a', groups: [] },
     { user: 'a', groups: ['b'] },
@@ -41,7 +41,7 @@ test('callers who differ in anything that rights may depend on are different one
 });
 
 describe('an authorization', () => {
-  test('is one bearer token', () => {
+  test('an authorization is one bearer token', () => {
     expect(readToken(['Bearer abc.def-_~+/='])).toBe('abc.def-_~+/=');
   });
 
@@ -54,12 +54,12 @@ describe('an authorization', () => {
     [['Basic YTpi']],
     [['Bearer a\u0000']],
     [[`Bearer ${'a'.repeat(8193)}`]],
-  ])('of %j is refused', (authorizations) => {
+  ])('an authorization of %j is refused', (authorizations) => {
     expect(() => readToken(authorizations)).toThrow(/send a Kubernetes token/);
   });
 });
 
-describe('a request is foreign', () => {
+describe('foreign requests', () => {
   const check = (headers: Record<string, string>, mustProve = false, publicOrigin?: string) =>
     isForeign(new Headers({ host: 'console.example', ...headers }), { publicOrigin, mustProve });
 
@@ -71,24 +71,24 @@ describe('a request is foreign', () => {
     [{ origin: 'null' }, true],
     [{ 'sec-fetch-site': 'same-site' }, true],
     [{ 'sec-fetch-site': 'none' }, false],
-  ])('by %j: %j', (headers, foreign) => {
+  ])('a request with the headers %j is foreign: %j', (headers, foreign) => {
     expect(check(headers)).toBe(foreign);
   });
 
-  test('where it must prove that it is not, and says nothing', () => {
+  test('a request without origin headers is foreign where it must prove that it is not', () => {
     expect(check({}, true)).toBe(true);
     expect(check({ 'sec-fetch-site': 'none' }, true)).toBe(true);
     expect(check({ 'sec-fetch-site': 'same-origin' }, true)).toBe(false);
   });
 
-  test('where a host of its own choosing is its origin, and another one is configured', () => {
+  test('a request whose self-chosen host matches its origin is foreign if another origin is configured', () => {
     const rebound = { host: 'evil.example', origin: 'http://evil.example' };
     expect(check(rebound)).toBe(false);
     expect(check(rebound, false, 'https://console.example')).toBe(true);
   });
 });
 
-test('settings are passed on as they are given, without defaults that would change a plan', () => {
+test('settings are passed on as given, without defaults that would change a plan', () => {
   expect(settingsSchema.parse({ copy: { parallelism: 2 } })).toEqual({ copy: { parallelism: 2 } });
   expect(settingsSchema.safeParse({ copy: { parallelism: 65 } }).success).toBe(false);
   expect(settingsSchema.safeParse({ projectId: 7 }).success).toBe(false);

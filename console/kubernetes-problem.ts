@@ -29,7 +29,7 @@ export function explainToCaller(error: unknown): unknown {
   return new ProblemError(code, `Kubernetes refuses it: ${(error as Error).message}${advice}`, { cause: error });
 }
 
-/** What went wrong between console and API server is none of the caller's doing, and its words are for the log. */
+/** The caller cannot cause failures between console and API server, so their messages are only logged. */
 export function explainToAnyone(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
   if (error instanceof ApiError) {

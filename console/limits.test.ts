@@ -4,14 +4,14 @@ import { createRateLimit } from './rate-limit.ts';
 import type { ProjectSummary } from './schemas.ts';
 import { createSeries } from './series.ts';
 
-/** A clock that goes when it is told. */
+/** A clock that advances only on request. */
 function manualClock() {
   let at = 0;
   return { monotonic: () => at, now: () => at, pass: (milliseconds: number) => (at += milliseconds) };
 }
 
 describe('a rate limit', () => {
-  test('lets a burst through, then as many as the time brings, for each key by itself', () => {
+  test('a rate limit admits a burst, then as many requests as time allows, for each key separately', () => {
     const clock = manualClock();
     const limit = createRateLimit(clock, { burst: 2, perSecond: 4 });
     expect([limit.take('a'), limit.take('a'), limit.take('a')]).toEqual([0, 0, 250]);
@@ -22,7 +22,7 @@ describe('a rate limit', () => {
     expect([limit.take('a'), limit.take('a'), limit.take('a')]).toEqual([0, 0, 250]);
   });
 
-  test('remembers so many keys, and forgets the one that was idle longest', () => {
+  test('a rate limit remembers a bounded number of keys, and forgets the one that was idle longest', () => {
     const limit = createRateLimit(manualClock(), { burst: 1, perSecond: 1 }, 2);
     for (const key of ['a', 'b', 'a', 'c']) limit.take(key);
     expect([limit.look('a'), limit.look('b'), limit.look('c')]).toEqual([1000, 0, 1000]);
@@ -30,7 +30,7 @@ describe('a rate limit', () => {
 });
 
 describe('an answer', () => {
-  test('is asked for once, by however many at the same time, and again when it has expired', async () => {
+  test('a cached answer is requested once by any number of callers, and again when it has expired', async () => {
     const clock = manualClock();
     const cache = createExpiringCache<number>(clock, { lifeMs: 100, mostEntries: 10 });
     let asked = 0;
@@ -40,13 +40,13 @@ describe('an answer', () => {
     expect(await cache.get('a', ask)).toBe(2);
   });
 
-  test('that failed is not remembered', async () => {
+  test('a failed answer is not cached', async () => {
     const cache = createExpiringCache<number>(manualClock(), { lifeMs: 100, mostEntries: 10 });
     await expect(cache.get('a', () => Promise.reject(new Error('down')))).rejects.toThrow('down');
     expect(await cache.get('a', async () => 1)).toBe(1);
   });
 
-  test('goes when there are too many, the oldest first', async () => {
+  test('the oldest cached answer is evicted when there are too many', async () => {
     const cache = createExpiringCache<string>(manualClock(), { lifeMs: 100, mostEntries: 2 });
     for (const key of ['a', 'b', 'c']) await cache.get(key, async () => 'first');
     expect(await cache.get('c', async () => 'again')).toBe('first');
@@ -58,7 +58,7 @@ describe('a series', () => {
   const summary = (rate: number | null) =>
     ({ identities_per_second: rate, identities_remaining: null, lag_seconds: null }) as ProjectSummary;
 
-  test('of four weeks is no longer than one of an hour, and has its beginning and its end', () => {
+  test('a series of four weeks is no longer than one of an hour, and keeps its beginning and end', () => {
     const clock = manualClock();
     const series = createSeries(clock, 20);
     for (let minute = 0; minute < 28 * 24 * 60; minute++) {
@@ -73,7 +73,7 @@ describe('a series', () => {
     expect(rates.at(-1)).toBeGreaterThan(28 * 24 * 60 * 0.85);
   });
 
-  test('has nothing of a project that tells nothing, and of one that is gone', () => {
+  test('a series is empty for a project without measurements, and for one that is gone', () => {
     const series = createSeries(manualClock());
     series.note('a', summary(null));
     series.note('b', summary(5));

@@ -24,29 +24,29 @@ const list = (query: object = {}) => listPage(fleet, listQuerySchema.parse(query
 const idsOf = (query: object) => list(query).results.map(({ project_id: id }) => id);
 
 describe('a page', () => {
-  test('has projects by number, not by text', () => {
+  test('a page of projects is sorted by number, not by text', () => {
     expect(idsOf({})).toEqual([2, 9, 10]);
     expect(idsOf({ ordering: '-project_id' })).toEqual([10, 9, 2]);
   });
 
-  test('has what is unknown last, whichever way it is ordered', () => {
+  test('a page of projects puts unknown values last in either direction', () => {
     expect(idsOf({ ordering: 'lag_seconds' })).toEqual([10, 2, 9]);
     expect(idsOf({ ordering: '-lag_seconds' })).toEqual([2, 10, 9]);
   });
 
-  test('has projects with every word, in whatever text and case', () => {
+  test('a search finds projects that have every word, in any of their texts and in any case', () => {
     expect(idsOf({ search: 'acme' })).toEqual([9, 10]);
     expect(idsOf({ search: 'ACME gone' })).toEqual([9]);
     expect(idsOf({ search: 'acme elsewhere' })).toEqual([]);
   });
 
-  test('counts phases of all that match, also of those that are not asked for', () => {
+  test('phase counts cover all matching projects, including those of phases not asked for', () => {
     expect(list({ phase: 'Failed', page_size: '1' })).toMatchObject({ count: 1, phases: { Copying: 2, Failed: 1 } });
     expect(list({ outcome: 'none' })).toMatchObject({ count: 2, phases: { Copying: 2 } });
     expect(listPage([summary(1, { phase: '__proto__' })], listQuerySchema.parse({})).count).toBe(1);
   });
 
-  test('beyond the last is empty', () => {
+  test('a page after the last is empty', () => {
     expect(list({ page: '7', page_size: '2' })).toMatchObject({ count: 3, results: [] });
   });
 });
@@ -59,6 +59,6 @@ test.each([
   [{ namespace: '../etc' }],
   [{ search: 'x'.repeat(201) }],
   [{ other: '1' }],
-])('a query of %j is refused', (query) => {
+])('a listing query of %j is refused', (query) => {
   expect(listQuerySchema.safeParse(query).success).toBe(false);
 });

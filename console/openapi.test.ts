@@ -14,18 +14,18 @@ const operations = Object.values(document.paths as Record<string, Record<string,
   Object.values(path),
 );
 
-test('the document has each operation once, under a name of its own', () => {
+test('the document has each operation once, with a unique name', () => {
   expect(operations).toHaveLength(routes.length);
   expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(routes.length);
 });
 
-test('every reference of the document leads somewhere', () => {
+test('every reference in the document can be resolved', () => {
   const names = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name);
   expect(names.length).toBeGreaterThan(20);
   for (const name of new Set(names)) expect(document.components.schemas).toHaveProperty(name!);
 });
 
-test('all parameters of a query are described, and that callers must say who they are', () => {
+test('the document describes all query parameters, and that callers must identify themselves', () => {
   const list = operations.find(({ operationId }) => operationId === 'listProjects')!;
   const names = ['page', 'page_size', 'search', 'phase', 'outcome', 'namespace', 'ordering'];
   expect(list.parameters.map((parameter) => parameter.name)).toEqual(names);

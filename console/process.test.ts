@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { consoleConfiguration } from './config.ts';
 import { runConsole } from './process.ts';
 
-/** Of a cluster that does not answer. */
+/** Address of a cluster that does not answer. */
 function createKubeConfig(): KubeConfig {
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromClusterAndUser(
@@ -15,10 +15,10 @@ function createKubeConfig(): KubeConfig {
   return kubeConfig;
 }
 
-test('a console that cannot listen ends and says why, instead of waiting for a signal', async () => {
+test('a console that cannot listen exits and says why, instead of waiting for a signal', async () => {
   const configuration = consoleConfiguration.parse({
     namespace: 'flagsmith',
-    // Of documentation (RFC 5737): no machine has it.
+    // Reserved for documentation (RFC 5737): no machine has it.
     listenHost: '192.0.2.1',
     metricsHost: '127.0.0.1',
     metricsPort: 0,

@@ -38,9 +38,9 @@ export interface ConsoleSettings {
 }
 
 const USER_AGENT = 'edge-migration-console';
-/** Someone waits for the answer. */
+/** A user waits for the answer. */
 const CALL_MS = 10_000;
-/** A process whose watches are silent for so long is restarted by the kubelet. */
+/** A process whose watches are silent for this long is restarted by the kubelet. */
 const STALE_MS = 15 * 60_000;
 const MOST_CONNECTIONS = 1_024;
 const REQUEST_MS = 10_000;

@@ -10,13 +10,13 @@ export const BY_PROJECT = 'project';
 
 export type ProjectCache = Pick<Reflector<ProjectMigration>, 'get' | 'list' | 'byIndex' | 'listedAge' | 'subscribe'>;
 
-/** The projects of the cache, each seen by those only who may read it. Its methods throw ApiError and ProblemError. */
+/** The projects of the cache, visible only to callers who may read them. Methods throw ApiError and ProblemError. */
 export interface Projects {
   /** Undefined if there is none that the caller may read. */
   find(caller: Caller, projectId: number, namespace?: string): Promise<ProjectMigration | undefined>;
   /** @throws ProblemError (not_found) */
   get(caller: Caller, projectId: number, namespace?: string): Promise<ProjectMigration>;
-  /** All that the caller may list. */
+  /** All projects that the caller may list. */
   list(caller: Caller): Promise<ProjectMigration[]>;
 }
 

@@ -10,7 +10,7 @@ export interface Series {
 
 interface Recording {
   readonly samples: Sample[];
-  /** Samples are at least so far apart. */
+  /** Minimum distance between samples. */
   intervalMs: number;
   at: number;
 }

@@ -50,7 +50,7 @@ export interface TokenReviewsSettings {
   readonly signal: AbortSignal;
 }
 
-/** A token that was revoked, or a group that was left, counts for so long at most. */
+/** Maximum time for which a revoked token, or a group that was left, still counts. */
 const REVIEW_MS = 10_000;
 const MOST_REVIEWS = 5_000;
 /** Wrong tokens of one address; many users may share an address, so valid tokens always pass. */
@@ -119,7 +119,7 @@ export function createTokenReviews({ client, audiences, groups, clock, signal }:
   };
 }
 
-/** The API server's own groups are not taken from claims. */
+/** The API server's own groups are not accepted from claims. */
 const counts = (group: string, groups: readonly string[]) => group.startsWith('system:') || groups.includes(group);
 
 /** @throws ProblemError unless there is nothing to wait for */

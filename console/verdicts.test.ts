@@ -3,7 +3,7 @@ import { createVerdicts, LONGEST_MS, SHORTEST_MS, type Verdicts } from './verdic
 
 let now: number;
 let isAllowed: boolean;
-/** How often each was asked for. */
+/** The number of requests for each. */
 let asked: Map<string, number>;
 let verdicts: Verdicts;
 
@@ -34,7 +34,7 @@ const get = (caller: string, question: string) =>
   });
 const total = () => [...asked.values()].reduce((sum, count) => sum + count, 0);
 
-test('of a few namespaces a verdict is asked for again after five seconds', async () => {
+test('the verdict of a caller with few namespaces is requested again after five seconds', async () => {
   expect(await get('alice', 'shop')).toBe(true);
   isAllowed = false;
   now = SHORTEST_MS - 1;
@@ -45,7 +45,7 @@ test('of a few namespaces a verdict is asked for again after five seconds', asyn
 });
 
 test.each([200, 1000])(
-  'a caller with %i namespaces costs some ten questions a second, spread out, and no right that is gone counts for more than a minute',
+  'a caller with %i namespaces costs about ten questions a second, and no lost right counts for over a minute',
   async (count) => {
     const namespaces = Array.from({ length: count }, (_, index) => `namespace-${index}`);
     const look = () => Promise.all(namespaces.map((namespace) => get('alice', namespace)));
@@ -56,7 +56,7 @@ test.each([200, 1000])(
       const before = total();
       now = second * 1000;
       await look();
-      // From where they no longer expire together.
+      // From here on they no longer expire together.
       if (second > 300) most = Math.max(most, total() - before);
     }
     const perSecond = Math.max(10, count / (LONGEST_MS / 1000));
@@ -68,7 +68,7 @@ test.each([200, 1000])(
   },
 );
 
-test("one caller's many namespaces make nothing older for another", async () => {
+test("one caller's many namespaces do not age another caller's verdicts", async () => {
   for (let index = 0; index < 500; index += 1) await get('alice', `namespace-${index}`);
   await get('bob', 'shop');
   now = SHORTEST_MS;
@@ -76,12 +76,12 @@ test("one caller's many namespaces make nothing older for another", async () => 
   expect(asked.get('shop')).toBe(2);
 });
 
-test('what could not be asked is asked again', async () => {
+test('a question that failed is asked again', async () => {
   await expect(verdicts.get('alice', 'shop', () => Promise.reject(new Error('gone')))).rejects.toThrow('gone');
   expect(await get('alice', 'shop')).toBe(true);
 });
 
-test('no more is kept than has room, and the caller who has asked last keeps it longest', async () => {
+test("the verdict cache is bounded, and keeps the most recent caller's verdicts longest", async () => {
   begin(10);
   for (let index = 0; index < 8; index += 1) await get('alice', `namespace-${index}`);
   for (let index = 0; index < 6; index += 1) await get('bob', `other-${index}`);

@@ -14,11 +14,11 @@ export interface VerdictSettings {
   readonly mostVerdicts?: number;
 }
 
-/** A right that was taken away counts for so long, */
+/** A right that was taken away still counts for this long, */
 export const SHORTEST_MS = 5_000;
-/** or for up to so long, where the caller's requests ask for hundreds. */
+/** or for up to this long, where the caller's requests need hundreds of rights. */
 export const LONGEST_MS = 60_000;
-/** By this much longer for each verdict that a caller needs: about ten are asked for in a second, however many there are. */
+/** Added for each verdict that a caller needs: about ten are requested per second, however many there are. */
 const EACH_MS = 100;
 const MOST_VERDICTS = 50_000;
 

@@ -9,7 +9,7 @@ const CLOCKS_SECONDS = 5;
  */
 export const apiTimeoutSeconds = z.coerce.number().min(10).max(600).default(60);
 
-/** Milliseconds after whose end, or whose connection's end, was seen a request cannot change Core any more. */
+/** Milliseconds after its end, or its connection's end, was observed until a request can no longer change Core. */
 export function afterRequestMs(timeoutSeconds: number): number {
   return 1000 * (timeoutSeconds + CLOCKS_SECONDS);
 }

@@ -5,7 +5,7 @@ import { parseTime, readTimes } from './event-times.ts';
 const minutes = fc.integer({ min: -10 * 60_000, max: 10 * 60_000 });
 const while_ = fc.integer({ min: 0, max: 60 * 60_000 });
 
-test('however wrong a clock is, a request never seems to begin later than it did, nor its end to be seen earlier', () => {
+test('with any clock error a request never seems to begin later, or its end to be seen earlier, than it did', () => {
   fc.assert(
     fc.property(minutes, while_, while_, while_, (ahead, took, waited, way) => {
       const [began, observed, sent, stored] = [0, took, took + waited, took + waited + way];
@@ -17,12 +17,12 @@ test('however wrong a clock is, a request never seems to begin later than it did
   );
 });
 
-test('times of a clock that is right stay as they are', () => {
+test('times of a correct clock stay as they are', () => {
   expect(readTimes({ began: 1000, observed: 2000 }, 3000, 3000)).toEqual({ began: 1000, observed: 2000 });
   expect(readTimes({ began: 1000, observed: 2000 }, undefined, 3000)).toEqual({ began: 1000, observed: 2000 });
 });
 
-test('what a header says counts only if it is a time', () => {
+test('a header counts only if it is a valid time', () => {
   expect(['1700000000000', '', '-1', '1e9', 'x', '9'.repeat(16), undefined].map(parseTime)).toEqual([
     1_700_000_000_000,
     ...Array(6).fill(undefined),

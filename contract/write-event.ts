@@ -52,7 +52,7 @@ const keyedReference = z.strictObject({ environmentId: id, apiKey });
 const derivedReference = z.union([...environmentReference.options, keyedReference]);
 
 /**
- * Whose documents the event is about. `identity` is the usual case; `identityId` is Core's id, if a request names
+ * The documents that the event is about. `identity` is the usual case; `identityId` is Core's id, if a request names
  * nothing else; the applier fans wider targets out over Core's and Edge's identities.
  */
 function targetWith<Reference extends z.ZodType>(environment: Reference) {

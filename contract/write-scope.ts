@@ -4,8 +4,8 @@ import { environmentReference } from './write-event.ts';
 const id = z.int().min(1).max(2_147_483_647);
 
 /**
- * What an uncaptured write affects, as far as the request shows: an environment, or an object of Core that leads to
- * projects. Ids are Core's.
+ * The part that an uncaptured write affects, as far as the request shows: an environment, or an object of Core that
+ * leads to projects. Ids are Core's.
  */
 export const writeScope = z.union([
   environmentReference,

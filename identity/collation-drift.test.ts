@@ -25,7 +25,7 @@ const run = (identifier: string) =>
   );
 const count = async () => (await on.tables.scan()).length;
 
-test('an identity that the index misses keeps its document, and one that is deleted loses it', async () => {
+test('an identity that the index misses keeps its document, and a deleted one loses it', async () => {
   for (const name of NAMES) expect(await run(name)).toBe('inserted');
   const before = await count();
   await driftCollation(on.databaseUrl);

@@ -41,28 +41,28 @@ export const coreSettings = {
 export const edgeSettings = {
   /** Overrides the endpoint of the home region, for DynamoDB Local and VPC endpoints. */
   dynamodbEndpoint: z.url().optional(),
-  /** AWS_REGION, AWS_DEFAULT_REGION, the profile's and Flagsmith's own eu-west-2 come after it, in this order. */
+  /** Default, in this order: AWS_REGION, AWS_DEFAULT_REGION, the profile's region, Flagsmith's own eu-west-2. */
   dynamodbRegion: z.string().optional(),
-  /** The same of other regions of a global table; AWS's own endpoints for those that are not named. */
+  /** Overrides endpoints of other regions of a global table; regions that are not named use AWS's own. */
   dynamodbRegionEndpoints: regionEndpoints.optional(),
   /**
-   * Other regions of a global table with eventual consistency that are looked into, in this order: what was written is done
-   * with once each of them has it.
+   * Other regions of a global table with eventual consistency that are checked, in this order: a write is complete
+   * once each of them has it.
    */
   dynamodbOtherRegions: regionNames.optional(),
-  /** After so long without an answer of the region that is written, appliers go on in the next one that answers; 0: never. */
+  /** Appliers move to the next region that answers once the written one has been silent for this long; 0: never. */
   failoverAfterSeconds: z.coerce.number().min(0).max(86_400).default(0),
-  /** For so long the home region must have answered before they come back. */
+  /** How long the home region must have been answering before they return to it. */
   failoverReturnSeconds: z.coerce.number().min(1).max(86_400).default(300),
   identitiesTable: tableName.default('flagsmith_identities'),
   /** Longest time that a write takes to each other region of a global table with eventual consistency. */
   replicationLagSeconds: z.coerce.number().min(0).max(600).default(REPLICATION_LAG_SECONDS),
   /** `flagsmith_environments_v2`: identity overrides for local evaluation. Not written when unset. */
   environmentsV2Table: tableName.optional(),
-  /** `flagsmith_project_metadata`: what Flagsmith's dashboard shows as migration status. Not written when unset. */
+  /** `flagsmith_project_metadata`: the migration status that Flagsmith's dashboard shows. Not written when unset. */
   projectMetadataTable: tableName.optional(),
-  /** `flagsmith_environments`: the environment documents. Only looked at, by the operator; not when unset. */
+  /** `flagsmith_environments`: the environment documents. Only read, by the operator; not read when unset. */
   environmentsTable: tableName.optional(),
-  /** `flagsmith_environment_api_key`: the server keys. Only looked at, by the operator; not when unset. */
+  /** `flagsmith_environment_api_key`: the server keys. Only read, by the operator; not read when unset. */
   environmentsApiKeyTable: tableName.optional(),
 };

@@ -10,13 +10,13 @@ describe('a conflict of the copy', () => {
   const resolve = (onConflict: 'KeepEdge' | 'CoreWins') =>
     resolveConflict(on.stores, { environment: on.environment, identifier: 'ada', onConflict }, undefined, signal);
 
-  test('with an equal document is none', async () => {
+  test('an equal document is no conflict', async () => {
     await putInCore(7);
     await run();
     expect(await resolve('KeepEdge')).toEqual({ outcome: 'equal', edgeBorn: false });
   });
 
-  test('KeepEdge leaves a document of this identity and tells how it differs', async () => {
+  test('KeepEdge leaves a document of the same identity and reports the differences', async () => {
     await putInCore(7);
     const before = await putInEdge({
       django_id: { N: '7' },
@@ -29,7 +29,7 @@ describe('a conflict of the copy', () => {
     expect(await fromEdge()).toEqual(before);
   });
 
-  test('KeepEdge adds to a document born on Edge only the traits that it lacks', async () => {
+  test('KeepEdge adds only missing traits to a document created on Edge', async () => {
     await putInCore(7);
     await insertRows(on.databaseUrl, {
       environments_trait: [{ id: 8, identity_id: 7, trait_key: 'age', value_type: 'int', integer_value: 36 }],
@@ -41,7 +41,7 @@ describe('a conflict of the copy', () => {
     });
   });
 
-  test('CoreWins sets all that Core has and leaves what only Edge has', async () => {
+  test('CoreWins sets everything that Core has and leaves what only Edge has', async () => {
     await putInCore(7);
     await putInEdge({
       django_id: { N: '7' },
@@ -53,14 +53,14 @@ describe('a conflict of the copy', () => {
     });
   });
 
-  test('with a document of an earlier identity replaces it, whatever the choice', async () => {
+  test('a document of an earlier identity is replaced by either choice', async () => {
     await putInCore(9);
     await putInEdge({ django_id: { N: '7' } });
     expect(await resolve('KeepEdge')).toMatchObject({ outcome: 'replaced' });
     expect(await fromEdge()).toMatchObject({ django_id: { N: '9' } });
   });
 
-  test('whose identity Core has deleted meanwhile is left to the event of that deletion', async () => {
+  test('an identity that Core has deleted meanwhile is left to the event of that deletion', async () => {
     const before = await putInEdge({ django_id: { N: '7' } });
     expect(await resolve('CoreWins')).toMatchObject({ outcome: 'gone' });
     expect(await fromEdge()).toEqual(before);

@@ -8,7 +8,7 @@ import { KEY, TOUCHED, TRAIT, useAda } from './testing/ada.ts';
 const { on, putInCore, putInEdge, deleteFromCore, fromEdge, run } = useAda();
 
 describe('while others write', () => {
-  /** Something happens once, right before our first conditional write. */
+  /** Runs something once, right before our first conditional write. */
   function interrupt(happen: () => Promise<unknown>): Stores {
     let pending: (() => Promise<unknown>) | undefined = happen;
     const identities = { ...on.stores.edge.identities };
@@ -26,7 +26,7 @@ describe('while others write', () => {
     return { ...on.stores, edge: { ...on.stores.edge, identities } };
   }
 
-  test("an Edge client's write in between is kept", async () => {
+  test("an Edge client's concurrent write is kept", async () => {
     await putInCore(7);
     await putInEdge({ django_id: { N: '7' } });
     const theirs = TRAIT('theme', { S: 'dark' });
@@ -36,14 +36,14 @@ describe('while others write', () => {
     expect((await fromEdge())?.['identity_traits']).toEqual({ L: [theirs, TRAIT('plan', { S: 'gold' })] });
   });
 
-  test('a change of Core in between ends up in Edge', async () => {
+  test('a concurrent change in Core ends up in Edge', async () => {
     await putInCore(7, 'free');
     const coreChanges = () => execute(on.databaseUrl, "UPDATE environments_trait SET string_value = 'gold'");
     expect(await run(TOUCHED, interrupt(coreChanges))).toMatchObject({ outcome: 'updated' });
     expect((await fromEdge())?.['identity_traits']).toEqual({ L: [TRAIT('plan', { S: 'gold' })] });
   });
 
-  test('a write is told of although Core changed afterwards and left nothing to write, or could not be asked', async () => {
+  test('a write is reported even if Core then changed and left nothing to write, or could not be asked', async () => {
     await putInCore(7, 'free');
     const { edge } = on.stores;
     const then = (happens: () => Promise<unknown>): Stores => ({
@@ -83,13 +83,13 @@ describe('while others write', () => {
     expect(writes.length).toBe(2);
   });
 
-  test('a deletion in Core in between leaves nothing in Edge', async () => {
+  test('a concurrent deletion in Core leaves nothing in Edge', async () => {
     await putInCore(7);
     await run(TOUCHED, interrupt(deleteFromCore));
     expect(await fromEdge()).toBeUndefined();
   });
 
-  test('somebody who never stops writing is not waited for for ever', async () => {
+  test('converging gives up on a writer that never stops', async () => {
     await putInCore(7);
     await putInEdge({ django_id: { N: '7' } });
     let count = 0;

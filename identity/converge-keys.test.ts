@@ -1,4 +1,4 @@
-/** What becomes of a document when its environment's client key changes (docs/design.md, "Convergence", rule 8). */
+/** The fate of a document when its environment's client key changes (docs/design.md, "Convergence", rule 8). */
 import { afterEach, describe, expect, test } from 'vitest';
 import { converge, type Stores } from './converge.ts';
 import { execute, insertRows } from './fixtures/core-rows.ts';
@@ -38,14 +38,14 @@ describe.each<[string, (stores: Stores) => Stores]>([
 ])('converged %s', (_, prepare) => {
   const ada = () => converge(prepare(on.stores), { environment: on.environment, identifier: 'ada' }, TOUCHED, signal);
 
-  test('nothing is written under a key that the environment does not have any more', async () => {
+  test('nothing is written under a key that the environment no longer has', async () => {
     await putInCore(7);
     await rename('second');
     expect(await ada()).toEqual({ outcome: 'absent', former: { holder: undefined } });
     expect(await fromEdge()).toBeUndefined();
   });
 
-  test('a document from Core goes from under it, one that was born on Edge stays', async () => {
+  test('under a former key, a document from Core is removed and one created on Edge stays', async () => {
     await putInCore(7);
     await putInEdge(FROM_CORE);
     await rename('second');
@@ -55,7 +55,7 @@ describe.each<[string, (stores: Stores) => Stores]>([
     expect(await fromEdge()).toEqual(born);
   });
 
-  test('when the environment has it again, the document is as Core says', async () => {
+  test('once the environment has its former key again, the document matches Core', async () => {
     await putInCore(7);
     await rename('second');
     await rename('client-key');
@@ -63,14 +63,14 @@ describe.each<[string, (stores: Stores) => Stores]>([
     expect((await ada()).former).toBeUndefined();
   });
 
-  test('a deleted environment has none', async () => {
+  test('a deleted environment has no document under its key', async () => {
     await putInCore(7);
     await putInEdge(FROM_CORE);
     await execute(on.databaseUrl, 'UPDATE environments_environment SET deleted_at = now() WHERE id = 1');
     expect(await ada()).toEqual({ outcome: 'deleted', former: { holder: undefined } });
   });
 
-  test("under a key that another environment has, that one's documents are left alone", async () => {
+  test('documents of another environment that has the key now are left alone', async () => {
     await putInCore(7);
     await rename('second');
     await takeOver(8);
@@ -79,7 +79,7 @@ describe.each<[string, (stores: Stores) => Stores]>([
     expect(await fromEdge()).toEqual(theirs);
   });
 
-  test('so they are when the environment that had the key is gone for good', async () => {
+  test("documents of a key's present environment are left alone when the former one is gone for good", async () => {
     await rename('second');
     await takeOver();
     const theirs = await putInEdge({ django_id: { N: '8' } });
@@ -87,7 +87,7 @@ describe.each<[string, (stores: Stores) => Stores]>([
     expect(await fromEdge()).toEqual(theirs);
   });
 
-  test("there, a document that Core proves to be of the first environment's identity goes", async () => {
+  test("a document under another environment's key goes if Core proves that it is the first one's", async () => {
     await putInCore(7);
     await putInEdge(FROM_CORE);
     await rename('second');

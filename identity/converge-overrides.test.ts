@@ -19,7 +19,7 @@ describe('with the table of overrides for local evaluation', () => {
 
   beforeAll(() => insertRows(on.databaseUrl, { features_feature: [{ id: 5, name: 'banner' }] }));
 
-  test('a row comes with its override, changes with it, and goes with it', async () => {
+  test('a row of overrides is added, changed and removed with its override', async () => {
     await putInCore(7);
     await insertRows(on.databaseUrl, { features_featurestate: [{ ...FLAG, enabled: true }] });
     expect(await run(ALL)).toMatchObject({ outcome: 'inserted' });
@@ -41,14 +41,14 @@ describe('with the table of overrides for local evaluation', () => {
     expect(await rows()).toEqual([]);
   });
 
-  test('where all of Core is touched, an override that only an Edge client has set stays, and so does its row', async () => {
+  test('when everything of Core is touched, an override set only by an Edge client stays, with its row', async () => {
     await putInCore(7);
     await insertRows(on.databaseUrl, { features_feature: [{ id: 6, name: 'edge-only' }] });
     await insertRows(on.databaseUrl, {
       features_featurestate: [FLAG, { ...FLAG, id: 32, uuid: randomUUID(), feature_id: 6 }],
     });
     await run(ALL);
-    // As an Edge client makes them; from Core's sight nobody has ever set it.
+    // As an Edge client makes them; as far as Core knows, they were never set.
     const found = await fromEdge();
     const elements = found?.['identity_features']?.L ?? [];
     const born = elements.map(({ M: { django_id, ...M } = {} }) =>
@@ -71,7 +71,7 @@ describe('with the table of overrides for local evaluation', () => {
     expect(await rows()).toEqual([]);
   });
 
-  test('where all of Core is touched, an override goes whose row was given to another feature', async () => {
+  test('when all of Core is touched, an override whose row moved to another feature is removed', async () => {
     await putInCore(7);
     await insertRows(on.databaseUrl, { features_feature: [{ id: 9, name: 'other' }] });
     await insertRows(on.databaseUrl, { features_featurestate: [FLAG] });
@@ -83,7 +83,7 @@ describe('with the table of overrides for local evaluation', () => {
     await run(ALL);
   });
 
-  test('a release that deletes overrides for good leaves no trace of what Core had: what it lacks goes', async () => {
+  test('with a release that deletes overrides for good, overrides from Core that it lacks are removed', async () => {
     await putInCore(7);
     await insertRows(on.databaseUrl, { features_featurestate: [FLAG] });
     await run(ALL);
@@ -96,7 +96,7 @@ describe('with the table of overrides for local evaluation', () => {
     await on.stores.core.server.release();
   });
 
-  test('a row that an aborted attempt has left out is added, and nothing is written after that', async () => {
+  test('a row missing after an aborted attempt is added, and nothing is written after that', async () => {
     await putInCore(7);
     await insertRows(on.databaseUrl, { features_featurestate: [FLAG] });
     await run(ALL);
@@ -120,7 +120,7 @@ describe('with the table of overrides for local evaluation', () => {
       await run(ALL);
       const { edge } = on.stores;
       const before = (await fromEdge())?.['identity_features'];
-      // As an Edge client's there, on the document from before the override.
+      // As an Edge client sets it there, on the document from before the override.
       await edge.identities.updateIfUnchanged(
         KEY,
         { set: { identity_features: { L: [] } } },
@@ -151,7 +151,7 @@ describe('with the table of overrides for local evaluation', () => {
     expect(await rows()).toEqual([]);
   });
 
-  test('rows go with the identity', async () => {
+  test('rows of overrides are removed with their identity', async () => {
     await putInCore(7);
     await insertRows(on.databaseUrl, { features_featurestate: [FLAG] });
     await run(ALL);
@@ -160,7 +160,7 @@ describe('with the table of overrides for local evaluation', () => {
     expect(await rows()).toEqual([]);
   });
 
-  test('more overrides than a transaction takes are all there, and all go', async () => {
+  test('more overrides than fit into a transaction are all added, and all removed', async () => {
     await putInCore(7);
     const features = Array.from({ length: 150 }, (_, index) => 1000 + index);
     await insertRows(on.databaseUrl, {
@@ -174,7 +174,7 @@ describe('with the table of overrides for local evaluation', () => {
     expect(await rows()).toEqual([]);
   });
 
-  describe('more overrides than a transaction takes', () => {
+  describe('more overrides than fit into a transaction', () => {
     const features = Array.from({ length: 250 }, (_, index) => 2000 + index);
 
     beforeAll(() =>
@@ -187,7 +187,7 @@ describe('with the table of overrides for local evaluation', () => {
       await insertRows(on.databaseUrl, { features_featurestate: states });
     }
 
-    /** As if the process were killed when it is about to send so many-th transaction. */
+    /** Fails like a process that is killed when it is about to send the n-th transaction. */
     async function runUntil(transaction: number): Promise<void> {
       const access = await dynamodb();
       await using proxy = await startDynamodbProxy(access.endpoint);
@@ -201,7 +201,7 @@ describe('with the table of overrides for local evaluation', () => {
       edge.close();
     }
 
-    test.each([1, 2, 3])('all go with their identity although its applier is killed at transaction %i', async (at) => {
+    test.each([1, 2, 3])('overrides all go with their identity although killed at transaction %i', async (at) => {
       await putOverridesInCore();
       await run(ALL);
       await deleteFromCore();
@@ -211,7 +211,7 @@ describe('with the table of overrides for local evaluation', () => {
       expect(await rows()).toEqual([]);
     });
 
-    test.each([1, 2, 3])('all go from their identity although its applier is killed at transaction %i', async (at) => {
+    test.each([1, 2, 3])('overrides all go although the applier is killed at transaction %i', async (at) => {
       await putOverridesInCore();
       await run(ALL);
       await execute(on.databaseUrl, 'UPDATE features_featurestate SET deleted_at = now()');
@@ -221,7 +221,7 @@ describe('with the table of overrides for local evaluation', () => {
       expect(await rows()).toEqual([]);
     });
 
-    test.each([1, 2, 3])('all come although their applier is killed at transaction %i', async (at) => {
+    test.each([1, 2, 3])('overrides are all added although their applier is killed at transaction %i', async (at) => {
       await putOverridesInCore();
       await runUntil(at);
       await run(ALL);
@@ -230,7 +230,7 @@ describe('with the table of overrides for local evaluation', () => {
       await run(ALL);
     });
 
-    test('rows that follow a document do not come when it has gone meanwhile', async () => {
+    test('rows that follow a document are not added if it has been removed meanwhile', async () => {
       await putOverridesInCore();
       const access = await dynamodb();
       await using proxy = await startDynamodbProxy(access.endpoint);

@@ -36,7 +36,7 @@ describe('a trait that Edge cannot store', () => {
     ['beyond its numbers', `1${'0'.repeat(200)}`, 'NumberOutOfRange'],
     ['a fraction beyond its numbers', `1${'0'.repeat(200)}.5`, 'NumberOutOfRange'],
   ])(
-    '%s stays as it was, the others go on being followed, and all agrees once it is mended',
+    'a trait with %s keeps its old value, others are followed, and all agree once it is repaired',
     async (_, value, reason) => {
       await putInCore(7);
       await set('age', '36');
@@ -59,7 +59,7 @@ describe('a trait that Edge cannot store', () => {
     },
   );
 
-  test('is no reason to touch what only Edge clients have set', async () => {
+  test('an unstorable trait does not cause changes to what only Edge clients have set', async () => {
     await putInCore(7);
     await putInEdge({
       django_id: { N: '7' },
@@ -71,7 +71,7 @@ describe('a trait that Edge cannot store', () => {
     expect(traitsIn(await fromEdge())).toEqual({ theme: 'dark', plan: 'free', age: '37' });
   });
 
-  test('keeps an identity that Edge does not have from being stored, rather than in part', async () => {
+  test('an identity with an unstorable trait that Edge lacks is not stored at all, rather than in part', async () => {
     await putInCore(7, DIGITS);
     expect(await run()).toMatchObject({ outcome: 'unstorable', pending: { traits: 'all', overrides: 'all' } });
     expect(await fromEdge()).toBeUndefined();
@@ -79,7 +79,7 @@ describe('a trait that Edge cannot store', () => {
     expect(await run(traits('plan'))).toMatchObject({ outcome: 'inserted' });
   });
 
-  test('does not keep a deletion from Edge, nor the document of an identity that was created again', async () => {
+  test('an unstorable trait delays neither a deletion nor the replacement of a re-created identity', async () => {
     await putInCore(7, DIGITS);
     await putInEdge({ django_id: { N: '5' } });
     expect(await run()).toMatchObject({ outcome: 'unstorable' });
@@ -90,7 +90,7 @@ describe('a trait that Edge cannot store', () => {
   });
 });
 
-test('an override that Edge cannot store stays as it was, and the others are followed, rows included', async () => {
+test('an unstorable override keeps its old state, and the others are followed, including their rows', async () => {
   await putInCore(7);
   await insertRows(on.databaseUrl, {
     features_feature: [5, 6].map((id) => ({ id, name: `feature-${id}` })),
@@ -115,7 +115,7 @@ test('an override that Edge cannot store stays as it was, and the others are fol
 
 describe('a document that would be too large', () => {
   const LARGE = 2000;
-  /** Edge's document, with so much of its own that this many bytes are left. */
+  /** Edge's document, with enough own data that only this many bytes are left. */
   async function fill(left: number, ...own: ReturnType<typeof TRAIT>[]): Promise<void> {
     const before = (await fromEdge())!;
     const item = (length: number): Item => ({
@@ -128,7 +128,7 @@ describe('a document that would be too large', () => {
     expect(await on.stores.edge.identities.putIfUnchanged(filler, before)).toBe('written');
   }
 
-  test('takes what fits, the smallest first, and the rest when there is room', async () => {
+  test('an oversized document takes the smallest changes that fit, and the rest when there is room', async () => {
     await putInCore(7);
     await run(ALL);
     await fill(LARGE);
@@ -150,7 +150,7 @@ describe('a document that would be too large', () => {
     expect(traitsIn(await fromEdge())).toEqual({ plan: 'p', age: '36', note: 'n'.repeat(LARGE) });
   });
 
-  test('gets smaller where Core has removed something, whatever does not fit', async () => {
+  test('an oversized document shrinks where Core has removed something, regardless of what does not fit', async () => {
     await putInCore(7);
     await set('age', '36');
     await run(ALL);

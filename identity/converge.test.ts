@@ -6,7 +6,7 @@ import { KEY, TOUCHED, TRAIT, useAda } from './testing/ada.ts';
 const { on, putInCore, putInEdge, deleteFromCore, fromEdge, run } = useAda();
 
 describe('converging one identity', () => {
-  test('inserts the whole document where Edge has none, and finds nothing to do the second time', async () => {
+  test('converging inserts the whole document where Edge has none, and does nothing the second time', async () => {
     await putInCore(7);
     expect(await run()).toMatchObject({ outcome: 'inserted' });
     expect(await fromEdge()).toMatchObject({
@@ -16,7 +16,7 @@ describe('converging one identity', () => {
     expect(await run()).toMatchObject({ outcome: 'unchanged' });
   });
 
-  test('sets what was touched, removes it where Core has none, and leaves everything else', async () => {
+  test('converging sets what was touched, removes it where Core has none, and leaves everything else', async () => {
     await putInCore(7);
     const untouched = TRAIT('theme', { S: 'dark' });
     await putInEdge({
@@ -31,7 +31,7 @@ describe('converging one identity', () => {
     });
   });
 
-  test('keeps a document born on Edge born on Edge', async () => {
+  test('converging keeps a document created on Edge marked as such', async () => {
     await putInCore(7);
     await putInEdge({ identity_traits: { L: [TRAIT('theme', { S: 'dark' })] } });
     expect(await run()).toMatchObject({ outcome: 'updated' });
@@ -40,7 +40,7 @@ describe('converging one identity', () => {
     expect(await run()).toMatchObject({ outcome: 'keptEdgeBorn' });
   });
 
-  test('replaces the document of an identity that was deleted and created again, and keeps its links', async () => {
+  test('converging replaces the document of a re-created identity, and keeps its links', async () => {
     await putInCore(8);
     const { identity_uuid } = await putInEdge({
       django_id: { N: '7' },
@@ -54,7 +54,7 @@ describe('converging one identity', () => {
     });
   });
 
-  test('replaces such a document without removing what the legacy version of global tables keeps in it', async () => {
+  test('converging a re-created identity keeps the attributes of the legacy version of global tables', async () => {
     await putInCore(8);
     const replicated = { 'aws:rep:deleting': { BOOL: false }, 'aws:rep:updateregion': { S: 'us-east-2' } };
     await putInEdge({ ...replicated, django_id: { N: '7' } });
@@ -62,7 +62,7 @@ describe('converging one identity', () => {
     expect(await fromEdge()).toMatchObject({ ...replicated, django_id: { N: '8' } });
   });
 
-  test('gives a document born on Edge the traits that it lacks when the identity came to this name by a rename', async () => {
+  test('converging adds missing traits to a document created on Edge when a rename moves the identity', async () => {
     await putInCore(7);
     const theirs = [TRAIT('age', { N: '36' }), TRAIT('theme', { S: 'dark' })];
     await insertRows(on.databaseUrl, {
@@ -76,7 +76,7 @@ describe('converging one identity', () => {
     expect(await run(moved)).toMatchObject({ outcome: 'unchanged' });
   });
 
-  test('leaves a document of this identity to its clients when it was made after the rename', async () => {
+  test('converging leaves a document of this identity to its clients if it was created after the rename', async () => {
     await putInCore(7);
     const before = await putInEdge({
       django_id: { N: '7' },
@@ -87,7 +87,7 @@ describe('converging one identity', () => {
     expect(await fromEdge()).toEqual(before);
   });
 
-  test('sets nothing in the document of another identity that took the place with the same traits meanwhile', async () => {
+  test("converging sets nothing in another identity's document that took the place with the same traits", async () => {
     await putInCore(7);
     await putInEdge({ django_id: { N: '7' } });
     const { identities } = on.stores.edge;
@@ -101,13 +101,13 @@ describe('converging one identity', () => {
     expect(await fromEdge()).toMatchObject({ django_id: { N: '8' }, identity_traits: { L: [] } });
   });
 
-  test('deletes what Core has deleted, and says when neither has it', async () => {
+  test('converging deletes what Core has deleted, and reports when neither store has it', async () => {
     await putInEdge({ django_id: { N: '7' } });
     expect(await run()).toMatchObject({ outcome: 'deleted' });
     expect(await run()).toMatchObject({ outcome: 'absent' });
   });
 
-  test('leaves the document when Core holds a value that Edge cannot, and says which', async () => {
+  test('converging leaves the document when Core has a value that Edge cannot store, and names it', async () => {
     await putInCore(7);
     await execute(on.databaseUrl, "UPDATE environments_trait SET value_type = 'float', float_value = 'infinity'");
     const before = await putInEdge({ django_id: { N: '7' } });

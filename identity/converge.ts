@@ -37,8 +37,8 @@ export interface Stores {
 }
 
 /**
- * Whose document is at stake: an identifier under a client key that the environment has or had, whether Core has the
- * identity or not. Which of the two keys it is, is asked of Core together with the identity.
+ * The identity to converge: an identifier under a client key that the environment has or had, whether or not Core
+ * has the identity. Core is asked for the identity and for the state of its key together.
  */
 export interface Subject {
   environment: CoreEnvironment;
@@ -46,11 +46,11 @@ export interface Subject {
 }
 
 /**
- * What keeps writes from being carried out when their sender cannot see to what comes of them any more (docs/design.md,
- * "Convergence", rule 9): until when they may be sent, and who is told of those that may come late.
+ * Guards against writes that are carried out after their sender has stopped watching them (docs/design.md,
+ * "Convergence", rule 9): the deadline for sending, and the ledger of writes that may arrive late.
  */
 export interface Fence extends Pick<EdgeCallOptions, 'deadline' | 'lost'> {
-  /** Told of each write that was carried out, be it of rows of overrides alone, whatever comes of the rest. */
+  /** Called for each write that was carried out, even if only of override rows, however the rest turns out. */
   readonly wrote?: (() => void) | undefined;
 }
 
@@ -75,19 +75,19 @@ export interface Convergence {
   outcome: ConvergeOutcome;
   /** Why an identity is `unstorable`. */
   skipped?: SkippedIdentity;
-  /** Of an `unstorable` identity: what of it Edge cannot follow now. */
+  /** Of an `unstorable` identity: the part that Edge cannot follow now. */
   pending?: Pending;
-  /** Of an `unstorable` identity of which a part was written: the document as it was left; `{}`: it was deleted. */
+  /** Of an `unstorable` identity that was written in part: the document as it was left; `{}`: it was deleted. */
   written?: Item;
-  /** The environment does not have the key now: the live environment that has, if any. */
+  /** The environment does not have the key now: the live environment that has it, if any. */
   former?: { holder: number | undefined };
   /** The document as it was left; absent when there is none. */
   document?: Item;
-  /** The document that Core's rows make, with which Edge agrees now; absent when Core has none, or none to be stored. */
+  /** The document made from Core's rows, which Edge now matches; absent when Core has none, or none to be stored. */
   core?: Item;
 }
 
-/** Somebody else changed the document, or Core the identity, every time that we looked. */
+/** Another writer changed the document, or Core the identity, on every attempt. */
 export class ConvergenceContentionError extends Error {
   override readonly name = 'ConvergenceContentionError';
   readonly disposition = 'conflict';
@@ -96,10 +96,10 @@ export class ConvergenceContentionError extends Error {
 /**
  * Makes Edge agree with Core about one identity, for exactly what was touched (docs/design.md, "Convergence", rule 1).
  *
- * Edge is read first, then Core; the write is conditional on Edge being as it was read, and after it Core is read
- * again: as long as Core changed meanwhile, it is done again. Any number of these may run for one identity at the same
- * time, in any process, be killed or frozen anywhere and be repeated. A document of another identity under the same key
- * is left alone.
+ * Edge is read first, then Core; the write is conditional on Edge being as it was read. Core is read again after it,
+ * and everything is repeated as long as Core has changed in between. Any number of these may run for one identity at
+ * the same time, in any process, be killed or frozen anywhere and be repeated. A document of another identity under
+ * the same key is left alone.
  *
  * @throws ConvergenceContentionError, DeadlinePassedError by the fence, and the errors of the two stores
  */
@@ -130,7 +130,7 @@ export async function converge(
 }
 
 /**
- * Before a document goes because Core has no identity of this name, Core is asked by id: its index may miss it.
+ * Before a document is removed because Core has no identity of this name, Core is asked by id: its index may miss it.
  *
  * @throws CoreUnsupportedError when it does; ConvergenceContentionError when the identity has come back
  */
@@ -149,8 +149,8 @@ async function confirmAbsence(
 }
 
 /**
- * Of all overrides, those that Core has or had: what an Edge client alone has set is none of its business. A deleted
- * override's row stays in Core, and whatever came from a row of Core's has the row's id in Edge.
+ * Filters overrides down to those that Core has or had: those that only an Edge client has set are left alone. A
+ * deleted override's row stays in Core, and every override that came from Core has its row's id in Edge.
  */
 async function spareOthers(
   { core, edge }: Stores,
@@ -160,7 +160,7 @@ async function spareOthers(
   signal: AbortSignal,
 ): Promise<Touched> {
   if (touched.overrides !== 'all' || found === undefined) return touched;
-  // Asked only where something would go, or a row may be left that the document does not tell of.
+  // Asked only where something would be removed, or where a row may be left that the document does not mention.
   const mayBeLeft = edge.commit !== undefined && areRowsApart(edge);
   if (!mayBeLeft && !compareDocuments(found, wanted)?.extraOverrides) return touched;
   const overrides = await core.identities.overriddenFeatures(wanted['django_id']?.N ?? '', signal);
@@ -177,11 +177,11 @@ export interface ConflictOutcome {
 }
 
 /**
- * The copy found a document of the same key in Edge (docs/design.md, "Convergence", rule 2). The page in the worker's
- * hand is not used: Core is read again, by the same protocol as in {@link converge}.
+ * The copy found a document with the same key in Edge (docs/design.md, "Convergence", rule 2). The worker's page is
+ * not used: Core is read again, by the same protocol as in {@link converge}.
  *
- * `KeepEdge` leaves a document of this very identity as it is, and adds to one born on Edge only the traits that it
- * lacks. `CoreWins` sets every trait and override that Core has. Both leave what only Edge has.
+ * `KeepEdge` leaves a document of the same identity as it is, and adds only missing traits to one created on Edge.
+ * `CoreWins` sets every trait and override that Core has. Both leave what only Edge has.
  *
  * @param existing the document, when it was just read
  * @throws as {@link converge}
@@ -196,7 +196,7 @@ export async function resolveConflict(
   let difference: Difference | undefined;
   let edgeBorn = false;
   const { outcome, skipped } = await convergeOnce(stores, subject, { signal, syncRows: true, ...fence }, existing, {
-    // Renamed meanwhile, and that has an event, too.
+    // Renamed meanwhile, which has an event of its own.
     gone: (edge) => ({ outcome: 'absent', after: edge }),
     whole: (edge, core) => {
       // Deleted meanwhile: replay handles the event of that deletion.
@@ -238,17 +238,17 @@ function nameConflict(outcome: ConvergeOutcome, difference: Difference | undefin
   }
 }
 
-/** What to do; undefined: that store does not have the identity. */
+/** The action to take; undefined: that store does not have the identity. */
 interface Choose {
-  /** The document is under a key that is not the environment's any more. */
+  /** The document is under a key that no longer belongs to the environment. */
   gone(edge: Item | undefined): Step;
   /** Both as DynamoDB documents. */
   whole(edge: Item | undefined, core: Item | undefined): Step | Promise<Step>;
-  /** Where no document can hold what Core has. */
+  /** Set where no document can hold what Core has. */
   part(edge: Item | undefined, unstorable: UnstorableIdentity): Step | Promise<Step>;
 }
 
-/** Reads both, chooses, writes conditionally and confirms; until nothing moved in between. */
+/** Reads both, chooses, writes conditionally and confirms, until nothing has changed in between. */
 async function convergeOnce(
   stores: Stores,
   { environment, identifier }: Subject,
@@ -284,13 +284,13 @@ async function convergeOnce(
     throw moved;
   }
 
-  // What else fails, the stores have tried again, or it is for whoever called.
+  // The stores have already retried all other failures, or the caller has to handle them.
   return retry(settleOnce, { policy: CONTENTION, clock, signal, isWorthIt: (error) => error === moved });
 }
 
 /**
- * Under a key that no environment has any more, Core has no identities. Under one that another environment has,
- * documents are that one's, but for what Core proves to be of this identity.
+ * Core has no identities under a key that no environment has any more. Documents under a key that another environment
+ * has belong to that environment, except where Core proves that they are of this identity.
  */
 function chooseStep(choose: Choose, found: Item | undefined, { encoded, former }: Reading): Step | Promise<Step> {
   if (former !== undefined) {
@@ -304,7 +304,7 @@ function withFormer(convergence: Convergence, { former }: Reading): Convergence 
   return former === undefined ? convergence : { ...convergence, former: { holder: former.holder } };
 }
 
-/** Edge has no document of this identity, and cannot have one while another identity's is in its place. */
+/** Edge has no document of this identity, and cannot have one while another identity's document is in its place. */
 function leaveToOwner(encoded: Encoded | undefined, environmentId: number): Convergence {
   if (encoded === undefined) return { outcome: 'absent' };
   const skipped = encoded.kind === 'skipped' ? describeSkip(encoded) : keyTaken(environmentId, idOf(encoded));

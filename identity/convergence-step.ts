@@ -22,19 +22,19 @@ import type { EdgeCallOptions, EdgeStore, WriteResult } from './edge/table/table
 import type { DocumentWrite } from './edge/table/writes.ts';
 import type { UnstorableIdentity } from './place-reading.ts';
 
-/** One write of a document, or none, and what it amounts to. */
+/** At most one write of a document, and the outcome that it stands for. */
 export interface Step {
   outcome: ConvergeOutcome;
   write?: Exclude<DocumentWrite, { kind: 'check' | 'gone' }>;
   /** The document as it will be; undefined: there will be none. */
   after: Item | undefined;
-  /** What stays as it was, because the document would be too large or cannot hold it. */
+  /** Keys that keep their old state, because the document would be too large or cannot hold them. */
   pending?: Pending;
-  /** Where all was touched, what that is. */
+  /** Where everything was touched, the keys that this stands for. */
   touched?: Touched;
 }
 
-/** Makes what was touched agree with Core's document; an absent document is inserted, one of an earlier identity replaced. */
+/** Makes what was touched agree with Core's document: inserts an absent document, replaces an earlier identity's. */
 export function update(edge: Item | undefined, core: Item, touched: Touched): Step {
   if (edge === undefined) {
     return { outcome: 'inserted', write: { kind: 'put', item: core, expected: undefined }, after: core };
@@ -51,8 +51,8 @@ export function update(edge: Item | undefined, core: Item, touched: Touched): St
 }
 
 /**
- * Core's rows cannot be stored as a whole. What was touched of them agrees with Core as far as a document can hold it;
- * everything else stays as it is. Nothing is inserted: a document that lacks something would be taken for complete.
+ * Core's rows cannot be stored as a whole. What was touched is made to agree as far as a document can hold it;
+ * everything else stays as it is. Nothing is inserted: an incomplete document would be mistaken for a complete one.
  */
 export function updatePart(edge: Item | undefined, skipped: UnstorableIdentity, touched: Touched): Step {
   const { part, identityId } = skipped;
@@ -62,42 +62,42 @@ export function updatePart(edge: Item | undefined, skipped: UnstorableIdentity, 
   return { ...step, outcome: 'unstorable', pending: joinTouched([part.left, pending ?? NOTHING_TOUCHED]) };
 }
 
-/** Sets attributes of a document that is as it was read. */
+/** Sets attributes of a document that is still as it was read. */
 function change(edge: Item, set: Item): Step {
-  // Whose the document is, the identity that it stands for, and the whole of each list that is set, must be as read.
+  // The document's owner, its identity and the whole of each list that is set must be as they were read.
   const lists = Object.fromEntries(Object.keys(set).map((name) => [name, edge[name]]));
   const expected = { ...ownershipOf(edge), django_id: edge['django_id'], ...lists };
   const key = edge['composite_key']?.S ?? '';
   return { outcome: 'updated', write: { kind: 'update', key, set, expected }, after: { ...edge, ...set } };
 }
 
-/** Core's traits came here with the identity, and nobody touches them one by one. Edge's own are newer. */
+/** Core's traits came with the identity, and are not edited one by one. Edge's own are newer. */
 function withMoved(edge: Item, core: Item, touched: Touched): Touched {
   return isEdgeBorn(edge) ? joinTouched([touched, findMissingTraits(edge, core)]) : touched;
 }
 
-/** Core's document in place of that of an identity that Core has deleted; links by `identity_uuid` stay valid. */
+/** Replaces the document of an identity that Core has deleted by Core's; links by `identity_uuid` stay valid. */
 function replace(edge: Item, core: Item): Step {
   const uuid = edge['identity_uuid'];
   const item = { ...replicationAttributes(edge), ...core, ...(uuid?.S && { identity_uuid: uuid }) };
   return { outcome: 'replaced', write: { kind: 'put', item, expected: edge }, after: item };
 }
 
-/** Core does not have the identity: what came from Core goes, what was created on Edge stays. */
+/** Core does not have the identity: what came from Core is removed, what was created on Edge stays. */
 export function remove(edge: Item | undefined): Step {
   if (edge === undefined) return { outcome: 'absent', after: undefined };
   if (isEdgeBorn(edge)) return { outcome: 'keptEdgeBorn', after: edge };
   return { outcome: 'deleted', write: { kind: 'delete', expected: edge }, after: undefined };
 }
 
-/** Core's rows cannot be stored. What Edge has stays, unless it is of an identity that Core has deleted. */
+/** Core's rows cannot be stored. Edge's document stays, unless its identity has been deleted in Core. */
 export function planUnstorable(edge: Item | undefined, { identityId }: SkippedIdentity): Step {
   const pending = EVERYTHING;
   if (edge === undefined || !isOther(edge, String(identityId))) return { outcome: 'unstorable', after: edge, pending };
   return { outcome: 'unstorable', write: { kind: 'delete', expected: edge }, after: undefined, pending };
 }
 
-/** Created on Edge: Core had no identity of that key then. */
+/** Created on Edge: Core had no identity with that key then. */
 export function isEdgeBorn(edge: Item): boolean {
   return edge['django_id']?.N === undefined;
 }
@@ -112,12 +112,12 @@ export interface StepOptions extends EdgeCallOptions {
   environmentId: number;
   /** Also add override rows that are missing although the document has not changed. */
   syncRows: boolean;
-  /** Whose rows are looked at although the document does not have these overrides. */
+  /** Overrides whose rows are checked although the document does not have them. */
   touched?: Touched | undefined;
   clock: Clock;
 }
 
-/** Whether rows of overrides are written or replicated without their document, so that one may have become another. */
+/** Whether override rows are written or replicated apart from their document, so that the two may have diverged. */
 export function areRowsApart(edge: EdgeStore): boolean {
   const { transactions, final } = edge.guarantees();
   return !transactions || !final;
@@ -157,7 +157,7 @@ export async function executeStep(
 }
 
 /**
- * Rows that a document's overrides should have and have not, such as those of an aborted attempt.
+ * Rows that a document's overrides should have but do not, such as those of an aborted attempt.
  *
  * @param isApart see {@link areRowsApart}
  */
@@ -176,9 +176,9 @@ async function findWrongRows(
 }
 
 /**
- * Keys of rows of touched overrides that the document neither has nor had, with which they would go: one that was put by
- * itself may have been on its way when the override went, and a write of another region may have taken the place of the
- * document that it came with.
+ * Keys of rows of touched overrides that the document neither has nor had, and with which they would be removed: a
+ * row that was put separately may have been on its way when the override was removed, and a write in another region
+ * may have replaced the document that the row came with.
  */
 async function findLeftRows(
   { overrideRows }: EdgeStore,
@@ -204,7 +204,7 @@ async function findLeftRows(
   }));
 }
 
-/** Rows alone are added to a document that is as it was read. */
+/** Adds only rows to a document that is still as it was read. */
 export function checkUnchanged(document: Item | undefined): DocumentWrite {
   const { composite_key, identity_features, identity_uuid } = document ?? {};
   const expected = { ...ownershipOf(document ?? {}), identity_features, identity_uuid };

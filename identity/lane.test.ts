@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createConcurrencyLimit } from './lane.ts';
 
-test('groups take turns, so much is under way at the same time, and what fails holds up nothing', async () => {
+test('groups take turns with bounded parallelism, and a failure holds up no other work', async () => {
   const lane = createConcurrencyLimit(2);
   const order: string[] = [];
   let underWay = 0;

@@ -1,11 +1,11 @@
-/** Runs work, a little at a time. Groups take turns: one that has much to do does not hold up the others. */
+/** Runs work, a little at a time. Groups take turns: one with much work does not hold up the others. */
 export interface ConcurrencyLimit {
   run<T>(group: number, work: () => Promise<T>): Promise<T>;
 }
 
-/** @param parallel how much work is under way at the same time */
+/** @param parallel how many pieces of work run at the same time */
 export function createConcurrencyLimit(parallel: number): ConcurrencyLimit {
-  /** In the order in which the groups are next. */
+  /** In the order of their next turns. */
   const waiting = new Map<number, (() => Promise<void>)[]>();
   let running = 0;
 

@@ -14,7 +14,7 @@ const { signal } = new AbortController();
 const KEY = 'client-key_b_x';
 const ALL: Touched = { traits: 'all', overrides: 'all', moved: true };
 
-/** What another project's environment has under the key. */
+/** Another project's environment's data under the key. */
 const THEIRS: Item = {
   composite_key: { S: KEY },
   environment_api_key: { S: 'client-key_b' },
@@ -65,7 +65,7 @@ describe("another identity's document under the same key", () => {
     ['born on Edge', { ...THEIRS, django_id: { NULL: true } }],
     ['with overrides', { ...THEIRS, identity_features: { L: [feature] } }],
     ['that says neither its environment nor its identifier', withoutNames(THEIRS)],
-  ])('%s is left as it is by whatever is written in Core', async (_, theirs) => {
+  ])("another identity's document %s is left alone by any write in Core", async (_, theirs) => {
     await putInCore();
     await insertRows(on.databaseUrl, { features_featurestate: [override] });
     await putInEdge(theirs);
@@ -88,7 +88,7 @@ describe("another identity's document under the same key", () => {
   });
 
   test.each(['KeepEdge', 'CoreWins'] as const)(
-    'is left as it is by the copy, and nothing of it is taken over: %s',
+    "another identity's document is left alone by the copy, and nothing is taken over from it: %s",
     async (onConflict) => {
       await putInCore();
       await putInEdge(THEIRS);
@@ -98,7 +98,7 @@ describe("another identity's document under the same key", () => {
     },
   );
 
-  test('is left as it is by a repair, whatever was found', async () => {
+  test("another identity's document is left alone by a repair, whatever was found", async () => {
     await putInCore();
     await putInEdge({ ...THEIRS, identity_features: { L: [feature] } });
     const all = { missing: [], changed: ['plan'], extra: [], irregular: 1 };
@@ -110,11 +110,11 @@ describe("another identity's document under the same key", () => {
   });
 });
 
-describe('a document that comes under the key between our read and our write', () => {
+describe('a document that appears under the key between our read and our write', () => {
   const LIKE_OURS: Item = { ...THEIRS, django_id: { NULL: true }, identity_traits: { L: [] } };
   const OURS: Item = { ...LIKE_OURS, environment_api_key: { S: 'client-key' }, identifier: { S: 'b_x' } };
 
-  /** Ours goes and theirs comes, equal in everything but its owner, right before the first write. */
+  /** Ours is removed and theirs, equal except for its owner, created right before the first write. */
   function interrupt(stores: Stores): Stores {
     let pending = true;
     const change = async () => {
@@ -147,14 +147,14 @@ describe('a document that comes under the key between our read and our write', (
     return { ...stores, edge };
   }
 
-  test('is not updated', async () => {
+  test('a document of another identity that just appeared is not updated', async () => {
     await putInCore();
     await putInEdge(OURS);
     expect(await converge(interrupt(on.stores), ours(), ALL, signal)).toMatchObject({ outcome: 'unstorable' });
     expect(await fromEdge()).toEqual(LIKE_OURS);
   });
 
-  test('is not updated together with override rows', async () => {
+  test('a document of another identity that just appeared is not updated together with override rows', async () => {
     await putInCore();
     await insertRows(on.databaseUrl, {
       features_feature: [{ id: 5, name: 'banner' }],
@@ -166,7 +166,7 @@ describe('a document that comes under the key between our read and our write', (
     expect(await rows()).toEqual([]);
   });
 
-  test('is not updated by a write that goes together with others', async () => {
+  test('a document of another identity that just appeared is not updated by a batched write', async () => {
     await putInCore();
     await insertRows(on.databaseUrl, { environments_identity: [{ id: 8, identifier: 'other', environment_id: 1 }] });
     const born: Item = { ...OURS, django_id: { N: '7' } };
@@ -202,7 +202,7 @@ describe('a document that comes under the key between our read and our write', (
 });
 
 test.each(['environment_api_key', 'identifier'])(
-  'a document whose %s is lost is still ours: key and the other attribute tell',
+  'a document that lost its %s still counts as ours: key and the other attribute prove it',
   async (name) => {
     await putInCore();
     const damaged: Item = { ...THEIRS, environment_api_key: { S: 'client-key' }, identifier: { S: 'b_x' } };

@@ -4,22 +4,22 @@ import { type DocumentPart, encodePart } from './edge/document/part.ts';
 import { sameValue } from './edge/document/reader.ts';
 import type { Pending } from './edge/merge.ts';
 
-/** An identity that a document cannot hold as a whole, and what it can hold of it. */
+/** An identity that a document cannot hold as a whole, and the part that it can hold. */
 export interface UnstorableIdentity extends SkippedIdentity {
   readonly part: DocumentPart | undefined;
 }
 
 export type Encoded = EncodedDocument | UnstorableIdentity;
 
-/** What Core says of the document's place at one moment. */
+/** Core's answer about the document's place at one moment. */
 export interface Reading {
   /** Undefined: there should be no document. */
   readonly encoded?: Encoded | undefined;
-  /** The environment does not have the key now: who has, and the id of its identity wherever that is by now. */
+  /** Set if the environment lacks the key now: the key's owner, and the id of its identity wherever that is by now. */
   readonly former?: { readonly holder: number | undefined; readonly identityId: number | undefined };
 }
 
-/** Reads it: the identity, and whose the key is, of one snapshot. */
+/** Reads the identity and the owner of its key, in one snapshot. */
 export async function readPlace(
   { core }: Pick<Stores, 'core'>,
   { environment, identifier }: Subject,
@@ -33,7 +33,7 @@ export async function readPlace(
   return { encoded: { ...encoded, part: encodePart(identity!, environment) } };
 }
 
-/** Whether Core has not changed between the two. */
+/** Whether Core is unchanged between the two. */
 export function isSameReading(before: Reading, after: Reading): boolean {
   return sameFormer(before.former, after.former) && isSame(before.encoded, after.encoded);
 }

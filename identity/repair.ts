@@ -21,10 +21,9 @@ export interface LeftRow {
 type Fenced = Fence & { readonly signal: AbortSignal };
 
 /**
- * Makes Edge agree with Core on exactly what was found to differ, while the migration may still do so: by converging
- * (docs/design.md, "Convergence", rule 1), so with Core's rows as they are now and over nothing that somebody else has
- * changed meanwhile. Documents that Flagsmith's readers refuse, and attributes that no event ever touches, are written
- * again before it.
+ * Makes Edge agree with Core on exactly the differences found, while the migration may still do so: by converging
+ * (docs/design.md, "Convergence", rule 1), hence with Core's present rows, and never over concurrent changes by others.
+ * Documents that Flagsmith's readers refuse, and attributes that no event ever touches, are written again before that.
  *
  * @throws as {@link converge}
  */
@@ -44,8 +43,8 @@ export async function repair(
 }
 
 /**
- * Inserts what Edge lacks, and changes nothing that it has: what may be done when the replay window has closed and Edge
- * is the master.
+ * Inserts what Edge lacks, and changes nothing that it has: the only permitted repair once the replay window has closed
+ * and Edge is the master.
  *
  * @throws as {@link converge}
  */
@@ -61,7 +60,7 @@ export async function insertMissing(
   await executeStep(stores.edge, undefined, update(undefined, core.item, NOTHING_TOUCHED), options);
 }
 
-/** Removes a document that came from Core and that nobody can find, if it is as it was read. */
+/** Removes a document that came from Core and that no look-up finds, if it is as it was read. */
 export async function removeMisplaced(
   stores: Stores,
   edge: Item,
@@ -94,7 +93,7 @@ function needsRewrite({ kinds, difference }: Finding): boolean {
   return attributes.length + foreign.length + (traits?.irregular ?? 0) + (overrides?.irregular ?? 0) > 0;
 }
 
-/** Stores the document as it should be over the one that was read, if it is of this very identity. */
+/** Stores the document as it should be over the one that was read, if it belongs to the same identity. */
 async function rewrite(
   stores: Stores,
   subject: Subject,
@@ -112,7 +111,7 @@ async function rewrite(
   await executeStep(stores.edge, edge, { outcome: 'updated', write, after }, options);
 }
 
-/** Created on Edge, or of another identity: converging knows what to do about that. */
+/** Created on Edge, or of another identity: converging handles it. */
 function isEdgesOwn(edge: Item, core: EncodedDocument): boolean {
   const found = edge['django_id'];
   const isNumber = found?.N !== undefined;
@@ -120,8 +119,8 @@ function isEdgesOwn(edge: Item, core: EncodedDocument): boolean {
 }
 
 /**
- * Core's attributes, Edge's own (alias, uuid where it is one) and, list by list, what is sound of Edge's elements with
- * what differed set to Core's; wholly Core's document where readers would still refuse it.
+ * Core's attributes, Edge's own (alias, uuid if valid) and, list by list, Edge's sound elements with the differing ones
+ * set to Core's; entirely Core's document where readers would still refuse it.
  */
 function rebuild(edge: Item, core: Item, difference: DocumentDifference | undefined): Item {
   const { identity_uuid, dashboard_alias, system_traits } = edge;
@@ -144,7 +143,7 @@ function rebuild(edge: Item, core: Item, difference: DocumentDifference | undefi
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** Those with a key; of several with one key the last, as readers see it. */
+/** Elements with a key; of several with one key the last, as readers see it. */
 function soundElements(
   list: AttributeValue | undefined,
   keyOf: (element: AttributeValue) => string | undefined,
@@ -163,7 +162,7 @@ function withRows(touched: Touched, featureIds: readonly string[]): Touched {
   return { ...touched, overrides: new Set([...touched.overrides, ...featureIds]) };
 }
 
-/** Rows follow the document, whatever Core says by now. */
+/** Rows follow the document, regardless of Core's present state. */
 async function rewriteRows(
   stores: Stores,
   subject: Subject,

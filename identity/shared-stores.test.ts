@@ -88,16 +88,16 @@ test('many identities are inserted, found unchanged and updated in a handful of 
   expect(await Promise.all(names.map(planOf))).toEqual(all('free'));
 });
 
-test('an identity that Core cannot be asked for fails alone', async () => {
+test('an identity that cannot be asked for in Core fails alone', async () => {
   const names = await putInCore('poisoned', 2000);
-  // Postgres takes no NUL in a text.
+  // Postgres accepts no NUL in a text.
   const results = await Promise.allSettled(
     [...names.slice(0, 30), 'a\u0000a', ...names.slice(30)].map((name) => run(name)),
   );
   expect(results.flatMap(({ status }, index) => (status === 'rejected' ? [index] : []))).toEqual([30]);
 });
 
-test('what is throttled or lost for all is done one by one', async () => {
+test('work that is throttled or lost for all is done one by one', async () => {
   const names = await putInCore('unlucky', 3000);
   let count = 0;
   proxy.inject(({ operation }) => {
@@ -108,7 +108,7 @@ test('what is throttled or lost for all is done one by one', async () => {
   expect(await Promise.all(names.map(planOf))).toEqual(all('gold'));
 });
 
-test("an Edge client's write in between is kept, and Core's change in between ends up in Edge", async () => {
+test('a concurrent write of an Edge client is kept, and a concurrent change in Core ends up in Edge', async () => {
   const names = await putInCore('busy', 4000);
   await runAll(names);
   await setPlan('silver');
@@ -120,7 +120,7 @@ test("an Edge client's write in between is kept, and Core's change in between en
     await identities.updateIfUnchanged('client-key_busy-0', { set: { identity_traits: traits } }, {});
     await setPlan('platinum');
   }
-  // Once, when everything has been read and nothing is written.
+  // Once, when everything has been read and nothing written.
   let happened: Promise<void> | undefined;
   const writeMany: typeof identities.writeMany = async (...values) => {
     happened ??= happen();
@@ -136,7 +136,7 @@ test("an Edge client's write in between is kept, and Core's change in between en
   expect((await own.edge.identities.get('client-key_busy-0'))?.['identity_traits']?.L).toContainEqual(theirs);
 });
 
-test('who is told to stop writes nothing, and the others go on', async () => {
+test('an aborted caller writes nothing, and the others continue', async () => {
   const names = await putInCore('stopped', 5000);
   const stopping = new AbortController();
   const results = Promise.allSettled(
@@ -148,7 +148,7 @@ test('who is told to stop writes nothing, and the others go on', async () => {
   expect(await Promise.all(names.map(planOf))).toEqual(names.map((_, index) => (index % 2 === 0 ? 'gold' : undefined)));
 });
 
-test('large identities are converged by themselves, few at a time, beside many small ones', async () => {
+test('large identities are converged alone, few at a time, beside many small ones', async () => {
   const names = await putInCore('mixed', 9000);
   const large = names.slice(0, 20);
   await execute(

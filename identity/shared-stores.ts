@@ -15,25 +15,25 @@ import {
 import type { DocumentWrite } from './edge/table/writes.ts';
 import { createConcurrencyLimit } from './lane.ts';
 
-/** Loads of each kind at the same time: the next one fills while these are under way. */
+/** Parallel loads of each kind: the next one fills while these run. */
 const PARALLEL = 2;
-/** Bytes of an identity, on either side, beyond which it is not converged together with a hundred others. */
+/** Bytes of an identity, on either side, above which it is not converged together with a hundred others. */
 const LARGE_BYTES = 64 * 1024;
-/** Of the documents of one load. */
+/** Bytes of the documents of one load. */
 const MOST_BYTES = 4 * 2 ** 20;
-/** Large identities at the same time. */
+/** Large identities processed in parallel. */
 const LARGE_PARALLEL = 2;
 
 /** Stores for many identities, and a way for those that are too large for it. */
 export interface SharedStores extends Stores {
   /**
-   * Runs `work` with stores of its own; two at a time, so that large identities are never in memory all together.
+   * Runs `work` with stores of its own, two at a time, so that large identities are never all in memory together.
    * Environments take turns.
    */
   alone<T>(environmentId: number, work: (stores: Stores) => Promise<T>): Promise<T>;
 }
 
-/** This identity is to be converged by itself. What was done until then is found done, and nothing is done twice. */
+/** This identity has to be converged alone. Work done until then is detected as done, and nothing is done twice. */
 class TooLargeToShareError extends Error {
   override readonly name = 'TooLargeToShareError';
 }
@@ -59,14 +59,14 @@ export async function convergeShared(
 }
 
 /**
- * The same stores for many identities that are converged at the same time: what they read, and single writes of theirs,
- * goes together in calls for many.
+ * Stores shared by many identities that are converged at the same time: their reads and single writes are combined in
+ * calls for many.
  *
- * The protocol is not touched (docs/design.md, "Convergence"). Each identity keeps its own loop, and whatever it asks
- * is answered by a call that begins after it asked, so it sees what it could have seen by a call of its own a little
- * later. Each write is conditional by itself, and done alone when the answer for all leaves a doubt.
+ * The protocol is unchanged (docs/design.md, "Convergence"). Each identity keeps its own loop, and each of its reads is
+ * answered by a call that begins after the request, so it sees what a slightly later call of its own could have seen.
+ * Each write is conditional by itself, and is done alone when the combined answer leaves a doubt.
  *
- * @param options `signal` ends all calls; `isOutage` tells errors for which no single identity can be to blame
+ * @param options `signal` ends all calls; `isOutage` identifies errors that no single identity can have caused
  */
 export function shareStores(
   stores: Stores,

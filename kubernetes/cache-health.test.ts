@@ -26,7 +26,7 @@ async function get(path: string, method = 'GET') {
 }
 
 describe('the metrics server', () => {
-  it('serves the metrics', async () => {
+  it('the metrics server serves the metrics', async () => {
     expect(await get('/metrics')).toMatchObject({
       status: 200,
       text: expect.stringContaining('things_total 3'),
@@ -34,12 +34,12 @@ describe('the metrics server', () => {
     });
   });
 
-  it('says ok while all checks pass', async () => {
+  it('the metrics server reports ok while all checks pass', async () => {
     expect(await get('/livez?verbose')).toMatchObject({ status: 200, text: 'ok\n' });
     expect(await get('/readyz')).toMatchObject({ status: 200, text: 'ok\n' });
   });
 
-  it('names the checks that fail', async () => {
+  it('the metrics server names the checks that fail', async () => {
     age = 60_001;
     expect(await get('/readyz')).toMatchObject({
       status: 500,
@@ -52,12 +52,12 @@ describe('the metrics server', () => {
     expect((await get('/readyz')).text).toContain('[-]synced failed: widgets not listed yet');
   });
 
-  it('knows nothing else', async () => {
+  it('the metrics server serves no other paths', async () => {
     expect((await get('/')).status).toBe(404);
     expect((await get('/metrics', 'POST')).status).toBe(405);
   });
 
-  it('fails to start on a port that is taken', async () => {
+  it('the metrics server fails to start on a port that is taken', async () => {
     await expect(startMetricsServer({ registry, port: server.port })).rejects.toThrow(/EADDRINUSE/);
   });
 });

@@ -34,7 +34,7 @@ beforeAll(async () => {
 afterAll(() => real.leave());
 
 describe('server-side apply', () => {
-  it('creates, changes, and does nothing when nothing is different', async () => {
+  it('server-side apply creates, changes, and does nothing when nothing is different', async () => {
     const options = { fieldManager: 'operator', force: true };
     const created = await real.client.apply(real.widgets, real.widget('applied', { spec: { size: 1 } }), options);
     const changed = await real.client.apply(real.widgets, real.widget('applied', { spec: { size: 2 } }), options);
@@ -43,7 +43,7 @@ describe('server-side apply', () => {
     expect(again.metadata.resourceVersion).toBe(changed.metadata.resourceVersion);
   });
 
-  it('writes the status and not the spec through its subresource', async () => {
+  it('server-side apply writes the status and not the spec through its subresource', async () => {
     await real.client.create(real.widgets, real.widget('status', { spec: { size: 1 } }));
     const condition = (type: string, status: string) => ({ type, status });
     const apply = (conditions: object[]) =>
@@ -59,11 +59,11 @@ describe('server-side apply', () => {
     const first = await apply([condition('A', 'True'), condition('B', 'Unknown')]);
     expect(first).toMatchObject({ spec: { size: 1 }, status: { phase: 'Ready' }, metadata: { generation: 1 } });
     const second = await apply([condition('A', 'False')]);
-    // What one manager leaves out of its own is removed.
+    // Fields that a manager stops applying are removed.
     expect(second['status']).toEqual({ phase: 'Ready', conditions: [condition('A', 'False')] });
   });
 
-  it('meets a conflict with another manager, which force decides', async () => {
+  it('server-side apply conflicts with another manager unless it is forced', async () => {
     await real.client.apply(real.widgets, real.widget('shared', { spec: { size: 1 } }), { fieldManager: 'one' });
     const other = (force: boolean) =>
       real.client.apply(real.widgets, real.widget('shared', { spec: { size: 2 } }), { fieldManager: 'two', force });
@@ -74,7 +74,7 @@ describe('server-side apply', () => {
     expect(await other(true)).toMatchObject({ spec: { size: 2 } });
   });
 
-  it('on the uid of a predecessor is a conflict', async () => {
+  it('server-side apply with the uid of a predecessor is a conflict', async () => {
     const options = { fieldManager: 'operator', force: true };
     await real.client.create(real.widgets, real.widget('successor'));
     for (const name of ['successor', 'gone']) {
@@ -84,7 +84,7 @@ describe('server-side apply', () => {
     }
   });
 
-  it('of a status is kept from a successor by its resourceVersion alone: the uid is ignored there', async () => {
+  it('an applied status is kept from a successor only by its resourceVersion: the uid is ignored there', async () => {
     const options = { fieldManager: 'operator', force: true, subresource: 'status' };
     const old = await real.client.create(real.widgets, real.widget('reborn'));
     await real.client.delete(real.widgets, real.at('reborn'), { uid: old.metadata.uid });
@@ -102,7 +102,7 @@ describe('server-side apply', () => {
 });
 
 describe('the real API server’s refusals', () => {
-  it('are typed', async () => {
+  it('the real API server’s refusals become typed errors', async () => {
     await real.client.create(configMaps, real.configMap('taken'));
     await expect(real.client.create(configMaps, real.configMap('taken'))).rejects.toThrow(AlreadyExistsError);
     await expect(real.client.create(real.widgets, real.widget('big', { spec: { size: 101 } }))).rejects.toThrow(
@@ -117,7 +117,7 @@ describe('the real API server’s refusals', () => {
     expect(await real.client.delete(configMaps, real.at('nothing'))).toBe(false);
   });
 
-  it('keep a delete from the wrong object', async () => {
+  it('the real API server refuses to delete the wrong object', async () => {
     const { metadata } = await real.client.create(configMaps, real.configMap('precious'));
     await expect(real.client.delete(configMaps, real.at('precious'), { uid: randomUUID() })).rejects.toThrow(
       ConflictError,
@@ -125,7 +125,7 @@ describe('the real API server’s refusals', () => {
     expect(await real.client.delete(configMaps, real.at('precious'), { uid: metadata.uid })).toBe(true);
   });
 
-  it('include a watch from too long ago', async () => {
+  it('the real API server refuses a watch from too old a version', async () => {
     const query = { namespace: real.namespace, resourceVersion: '1', timeoutSeconds: 5 };
     const watch = real.client.watch(real.widgets, query, { inactivityMs: 10_000 });
     await expect(watch.next()).rejects.toThrow(GoneError);
@@ -133,7 +133,7 @@ describe('the real API server’s refusals', () => {
 });
 
 describe('a list', () => {
-  it('is read in pages and agrees with its version', async () => {
+  it('a list is read in pages and agrees with its version', async () => {
     for (let i = 0; i < 7; i++) await real.client.create(real.widgets, real.widget(`page-${i}`));
     const list = await real.client.list(real.widgets, { namespace: real.namespace, pageSize: 3 });
     const names = list.items.map(({ metadata }) => metadata.name).filter((name) => name.startsWith('page-'));
@@ -165,7 +165,7 @@ describe('a ServiceAccount', () => {
     return createClient({ kubeConfig, clock: systemClock, userAgent: 'test' });
   }
 
-  it('is kept to its rights, takes new ones at once, and goes on with a rotated token', async () => {
+  it('a ServiceAccount is limited to its rights, gains new ones at once, and survives a token rotation', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'account-'));
     const file = join(folder, 'token');
     const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: real.at('reader') };

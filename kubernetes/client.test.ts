@@ -20,7 +20,7 @@ const any = () => true;
 const first = { namespace: 'default', name: 'first' };
 
 describe('the verbs', () => {
-  it('create, read, change and delete objects as plain JSON', async () => {
+  it('the verbs create, read, change and delete objects as plain JSON', async () => {
     const created = await fake.client.create(widgets, widget('first', { size: 1, unknownToUs: { kept: true } }));
     expect(created.metadata.uid).toBeDefined();
     expect(await fake.client.get(widgets, first)).toEqual(created);
@@ -44,14 +44,14 @@ describe('the verbs', () => {
     expect(await fake.client.delete(widgets, first)).toBe(false);
   });
 
-  it('say who writes, and with which rights over other managers', async () => {
+  it('the verbs identify the writer, and the rights over other managers', async () => {
     await fake.client.apply(widgets, widget('first'), { fieldManager: 'operator', force: true, dryRun: true });
     const { headers, query } = fake.server.requests[0]!;
     expect(headers).toMatchObject({ 'content-type': 'application/apply-patch+yaml', 'user-agent': 'test' });
     expect(Object.fromEntries(query)).toEqual({ fieldManager: 'operator', force: 'true', dryRun: 'All' });
   });
 
-  it('are sent in the name of another, reads and writes alike, by a client that was asked to', async () => {
+  it('a client for another user sends both reads and writes with that user’s credentials', async () => {
     const other = fake.client.withHeaders({ authorization: 'Bearer other', 'impersonate-group': ['a', 'b'] });
     await other.guarded(() => {}).create(widgets, widget('first'));
     await other.get(widgets, first);
@@ -61,7 +61,7 @@ describe('the verbs', () => {
     expect(fake.server.requests[0]?.headers['impersonate-group']).toBe('a, b');
   });
 
-  it('delete only the object that was meant', async () => {
+  it('delete affects only the intended object', async () => {
     const old = fake.server.store.create(widgets, widget('first'));
     fake.server.store.remove(widgets, first);
     fake.server.store.create(widgets, widget('first'));
@@ -69,7 +69,7 @@ describe('the verbs', () => {
     expect(fake.server.store.all(widgets)).toHaveLength(1);
   });
 
-  it('list all pages, with the kind that the API leaves out', async () => {
+  it('list returns all pages, with the kind that the API omits', async () => {
     for (let i = 0; i < 5; i++) fake.server.store.create(widgets, widget(`w${i}`));
     const list = await fake.client.list(widgets, { pageSize: 2 });
     expect(list.items.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual(
@@ -79,7 +79,7 @@ describe('the verbs', () => {
     expect(fake.server.requests).toHaveLength(3);
   });
 
-  it('list by namespace and label', async () => {
+  it('list filters by namespace and label', async () => {
     const labelled = widget('there', {}, 'other');
     labelled.metadata.labels = { app: 'x' };
     fake.server.store.create(widgets, labelled);
@@ -89,7 +89,7 @@ describe('the verbs', () => {
     expect((await fake.client.list(widgets)).items).toHaveLength(2);
   });
 
-  it('list in one piece when the pages grew too old while they were read', async () => {
+  it('list reads everything in one piece when the pages expire while they are read', async () => {
     for (let i = 0; i < 3; i++) fake.server.store.create(widgets, widget(`w${i}`));
     fake.server.fail(({ query }) => query.has('continue'), { status: 410, reason: 'Expired' });
     expect((await fake.client.list(widgets, { pageSize: 1 })).items).toHaveLength(3);
@@ -98,7 +98,7 @@ describe('the verbs', () => {
 });
 
 describe('a missing object', () => {
-  it('is told apart from a kind that is not served', async () => {
+  it('a missing object is distinguished from a kind that is not served', async () => {
     expect(await fake.client.get(widgets, first)).toBeUndefined();
     fake.server.serve(widgets, false);
     await expect(fake.client.get(widgets, first)).rejects.toThrow(NotFoundError);
@@ -127,14 +127,14 @@ describe('errors', () => {
     expect((error as Error).message).toBe(`apply widgets/status default/first: ${reason} (${status}): injected`);
   });
 
-  it('hold no body of a proxy in between', async () => {
+  it('errors contain no body of a proxy in between', async () => {
     fake.server.fail(any, { status: 502, text: '<html>secret token</html>' }, 9);
     const error = (await fake.client.list(widgets, {}, { retries: 0 }).catch((thrown) => thrown)) as ApiError;
     expect(error.message).toBe('list widgets: error (502)');
     expect(JSON.stringify(error)).not.toContain('secret');
   });
 
-  it('tell an answer that is no JSON', async () => {
+  it('an answer that is not JSON is reported as such', async () => {
     fake.server.fail(any, { status: 200, text: 'login please' }, 9);
     await expect(fake.client.list(widgets, {}, { retries: 0 })).rejects.toMatchObject({ reason: 'MalformedResponse' });
   });
@@ -144,7 +144,7 @@ describe('a watch', () => {
   const query = { resourceVersion: '100', timeoutSeconds: 300 };
   const options = { inactivityMs: 90_000 };
 
-  it('brings changes and bookmarks until the API server ends it', async () => {
+  it('a watch delivers changes and bookmarks until the API server ends it', async () => {
     const types: string[] = [];
     const reading = (async () => {
       for await (const event of fake.client.watch(widgets, query, options)) types.push(event.type);
@@ -166,7 +166,7 @@ describe('a watch', () => {
     expect(fake.clock.pending()).toEqual([]);
   });
 
-  it('keeps characters whole that chunks cut in two', async () => {
+  it('a watch keeps characters whole that are split between chunks', async () => {
     const watch = fake.client.watch(widgets, query, options);
     const next = watch.next();
     await until(() => fake.server.watching() === 1);
@@ -181,7 +181,7 @@ describe('a watch', () => {
     ['{"type":"ADDED","object"\n', UnreachableError],
     ['{"type":"INVENTED","object":{}}\n', UnreachableError],
     ['null\n', UnreachableError],
-  ])('ends with an error at %s', async (text, Type) => {
+  ])('a watch ends with an error at %s', async (text, Type) => {
     const next = fake.client.watch(widgets, query, options).next();
     next.catch(() => {});
     await until(() => fake.server.watching() === 1);
@@ -190,7 +190,7 @@ describe('a watch', () => {
     expect(fake.clock.pending()).toEqual([]);
   });
 
-  it('ends when nothing comes any more, and not before', async () => {
+  it('a watch ends when it has been silent for too long, and not before', async () => {
     const watch = fake.client.watch(widgets, query, options);
     const event = watch.next();
     await until(() => fake.server.watching() === 1);
@@ -207,7 +207,7 @@ describe('a watch', () => {
     await until(() => fake.server.watching() === 0);
   });
 
-  it('closes its connection when the reader leaves or aborts', async () => {
+  it('a watch closes its connection when the reader leaves or aborts', async () => {
     const abort = new AbortController();
     const watch = fake.client.watch(widgets, query, { ...options, signal: abort.signal });
     const next = watch.next();

@@ -46,7 +46,7 @@ interface WatchQuery extends Selector {
 
 interface WatchOptions {
   readonly signal?: AbortSignal | undefined;
-  /** A watch that brings no frame for so long is dead; bookmarks come about once a minute. */
+  /** A watch without a frame for this long is dead; bookmarks come about once a minute. */
   readonly inactivityMs: number;
 }
 

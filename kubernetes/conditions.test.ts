@@ -12,7 +12,7 @@ const ready: Condition = {
 };
 
 describe('conditions', () => {
-  it('move their transition time when the status changes, to whole seconds', () => {
+  it('conditions change their transition time with the status, to whole seconds', () => {
     const [condition] = setConditions(
       [ready],
       [{ type: 'Ready', status: 'True', reason: 'Done', message: '' }],
@@ -29,7 +29,7 @@ describe('conditions', () => {
     });
   });
 
-  it('keep their transition time when only reason, message or generation change', () => {
+  it('conditions keep their transition time when only reason, message or generation change', () => {
     const observed = [{ type: 'Ready', status: 'False', reason: 'Slow', message: 'still' }] as const;
     expect(setConditions([ready], observed, 3, noon)[0]).toMatchObject({
       reason: 'Slow',
@@ -39,19 +39,19 @@ describe('conditions', () => {
     });
   });
 
-  it('keep their places, and those not observed', () => {
+  it('conditions keep their places, including those not observed', () => {
     const observed = ['C', 'A'].map((type) => ({ type, status: 'True' as const, reason: 'R', message: '' }));
     const previous = ['A', 'B'].map((type) => ({ ...ready, type }));
     expect(setConditions(previous, observed, 1, noon).map(({ type }) => type)).toEqual(['A', 'B', 'C']);
     expect(previous[0]?.status).toBe('False');
   });
 
-  it('are the same when the same is observed again', () => {
+  it('conditions stay the same when the same is observed again', () => {
     const { type, status, reason, message } = ready;
     expect(setConditions([ready], [{ type, status, reason, message }], 1, noon)).toEqual([ready]);
   });
 
-  it('are found by type', () => {
+  it('conditions are found by type', () => {
     expect(findCondition([ready], 'Ready')).toBe(ready);
     expect(findCondition([], 'Ready')).toBeUndefined();
   });

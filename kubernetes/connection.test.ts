@@ -27,7 +27,7 @@ function connect(cluster: Record<string, unknown>, user: Record<string, unknown>
 }
 
 describe('a connection', () => {
-  it('is shared until the CA changes, then created again', async () => {
+  it('a connection is shared until the CA changes, then created again', async () => {
     const caFile = join(folder, 'ca.crt');
     writeFileSync(caFile, 'one');
     connect({ caFile });
@@ -39,7 +39,7 @@ describe('a connection', () => {
     expect((await connection.access()).dispatcher).toBe(second.dispatcher);
   });
 
-  it('carries the kubeconfig’s credentials and impersonation', async () => {
+  it('a connection carries the kubeconfig’s credentials and impersonation', async () => {
     connect({}, { token: 'secret', impersonateUser: 'someone' });
     expect(await connection.access()).toMatchObject({
       server: 'https://127.0.0.1:1/prefix',
@@ -48,14 +48,14 @@ describe('a connection', () => {
   });
 
   it.each(['http://127.0.0.1:1', 'socks5://127.0.0.1:1'])(
-    'goes through the kubeconfig’s proxy %s',
+    'a connection goes through the kubeconfig’s proxy %s',
     async (proxyUrl) => {
       connect({ proxyUrl });
       expect((await connection.access()).dispatcher.constructor.name).toMatch(/Proxy/);
     },
   );
 
-  it('refuses to send credentials in the clear', async () => {
+  it('a connection refuses to send credentials unencrypted', async () => {
     connect({ server: 'http://127.0.0.1:1' });
     await expect(connection.access()).rejects.toThrow(/HTTP protocol is not allowed/);
   });

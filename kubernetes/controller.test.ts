@@ -70,7 +70,7 @@ function start(reconcile: Reconcile, { sources = [], ...settings }: Partial<Cont
 const nothing: Reconcile = async () => undefined;
 
 describe('a controller', () => {
-  it('reconciles what is there, then what changes', async () => {
+  it('a controller reconciles existing objects, then changed ones', async () => {
     fake.server.store.create(widgets, widget('first'));
     start(nothing, { sources: [sourceOf(reflect())] });
     await until(() => seen.length === 1);
@@ -81,7 +81,7 @@ describe('a controller', () => {
     expect(seen).toEqual(['default/first', 'default/second', 'default/first']);
   });
 
-  it('reconciles nothing before every cache is synced', async () => {
+  it('a controller reconciles nothing before every cache is synced', async () => {
     fake.server.store.create(widgets, widget('first'));
     fake.server.fail(({ verb, resource }) => verb === 'list' && resource === leases, 'hang');
     const own = reflect();
@@ -93,7 +93,7 @@ describe('a controller', () => {
     await until(() => seen.length === 1);
   });
 
-  it('reconciles the owners an object had and has', async () => {
+  it('a controller reconciles an object’s previous and present owners', async () => {
     const owned = {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
@@ -111,7 +111,7 @@ describe('a controller', () => {
     expect(seen).toEqual(['default/a', 'default/a', 'default/b', 'default/b']);
   });
 
-  it('works on several keys at a time, but never twice on one', async () => {
+  it('a controller works on several keys at a time, but never twice on one', async () => {
     const working = new Map<string, number>();
     let most = 0;
     const gate = Promise.withResolvers<undefined>();
@@ -136,21 +136,21 @@ describe('a controller', () => {
 });
 
 describe('after a reconcile', () => {
-  it('that succeeds nothing follows', async () => {
+  it('a reconcile that succeeds is not repeated', async () => {
     start(nothing).enqueue('a');
     await until(() => seen.length === 1);
     await fake.clock.advance(10_000_000);
     expect(seen).toEqual(['a']);
   });
 
-  it('that asks to come back it does, at that time', async () => {
+  it('a reconcile is repeated at the time that it asks for', async () => {
     start(async () => ({ requeueAfterMs: 5_000 })).enqueue('a');
     await until(() => fake.clock.pending()[0] === 5_000);
     await fake.clock.advance(15_000);
     expect(seen).toHaveLength(4);
   });
 
-  it('that fails it is repeated with growing delays, and from the start again once it succeeded', async () => {
+  it('a failed reconcile is repeated with growing delays, which start over after a success', async () => {
     let failing = true;
     const controller = start(async () => {
       if (failing) throw new Error('broken');
@@ -172,7 +172,7 @@ describe('after a reconcile', () => {
     expect(delays).toEqual([5, 10, 20, 5]);
   });
 
-  it('that asks to come back earlier failures are forgotten', async () => {
+  it('a reconcile that asks to be repeated resets earlier failures', async () => {
     const outcomes = ['fail', 'fail', 'later', 'fail'];
     start(async () => {
       if (outcomes.shift() === 'fail') throw new Error('broken');
@@ -187,14 +187,14 @@ describe('after a reconcile', () => {
     expect(delays).toEqual([5, 10, 5_000, 5]);
   });
 
-  it('that fails because the API server is busy it waits as long as that asks', async () => {
+  it('a reconcile that fails because the API server is busy waits as long as that asks', async () => {
     start(async () => {
       throw responseError('list widgets', 429, undefined, 60_000);
     }).enqueue('a');
     await until(() => fake.clock.pending()[0] === 60_000);
   });
 
-  it('that fails with a Retry-After of zero it is repeated with growing delays all the same', async () => {
+  it('a reconcile that fails with a Retry-After of zero is still repeated with growing delays', async () => {
     start(async () => {
       throw responseError('list widgets', 503, undefined, 0);
     }).enqueue('a');
@@ -207,7 +207,7 @@ describe('after a reconcile', () => {
     expect(delays).toEqual([5, 10, 20, 40]);
   });
 
-  it('that is asked to wait for a year it is repeated after the longest delay', async () => {
+  it('a reconcile that is asked to wait for a year is repeated after the longest delay', async () => {
     const backoff = { firstMs: 5, longestMs: 60_000 };
     start(
       async () => {
@@ -218,7 +218,7 @@ describe('after a reconcile', () => {
     await until(() => fake.clock.pending()[0] === 60_000);
   });
 
-  it('that fails for good it is not repeated before a change', async () => {
+  it('a reconcile that fails permanently is not repeated before a change', async () => {
     const controller = start(async () => {
       throw new TerminalError('never');
     });
@@ -231,7 +231,7 @@ describe('after a reconcile', () => {
   });
 
   it.each([new TypeError('undefined is not a function'), 'a string', undefined])(
-    'that throws %o the others go on',
+    'a reconcile that throws %o does not affect the others',
     async (thrown) => {
       const controller = start(async (key) => {
         if (key === 'bad') throw thrown;
@@ -247,7 +247,7 @@ describe('after a reconcile', () => {
     },
   );
 
-  it('that takes too long its signal aborts and it counts as failed', async () => {
+  it('a reconcile that takes too long is aborted by its signal and counts as failed', async () => {
     start(
       (_key, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
       {
@@ -261,7 +261,7 @@ describe('after a reconcile', () => {
 });
 
 describe('stopping', () => {
-  it('aborts the reconcile under way, waits for its end and begins no other', async () => {
+  it('stopping aborts the running reconcile, waits for its end and starts no other', async () => {
     const cleanup = Promise.withResolvers<void>();
     let aborted = false;
     const controller = start(async (_, { signal }) => {
@@ -286,7 +286,7 @@ describe('stopping', () => {
     expect(await fake.registry.metrics()).toContain('controller_runtime_reconcile_errors_total{controller="widget"} 0');
   });
 
-  it('works before the caches are synced', async () => {
+  it('stopping works before the caches are synced', async () => {
     fake.server.fail(({ verb }) => verb === 'list', 'hang');
     start(nothing, { sources: [sourceOf(reflect())] });
     await until(() => fake.server.requests.length === 1);
@@ -296,7 +296,7 @@ describe('stopping', () => {
 });
 
 describe('metrics', () => {
-  it('have a zero for every series from the start', async () => {
+  it('the metrics have a zero for every series from the start', async () => {
     start(nothing);
     const text = await fake.registry.metrics();
     for (const series of [
@@ -316,7 +316,7 @@ describe('metrics', () => {
     }
   });
 
-  it('count reconciles by result', async () => {
+  it('the metrics count reconciles by result', async () => {
     const results: Record<string, () => Promise<undefined | { requeueAfterMs: number }>> = {
       success: async () => undefined,
       later: async () => ({ requeueAfterMs: 1_000_000 }),

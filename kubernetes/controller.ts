@@ -165,7 +165,7 @@ export function createController(settings: ControllerSettings): Controller {
   };
 }
 
-/** A conflict is a race that the next try decides; the others are somebody's to look at. */
+/** A conflict is a race that the next attempt decides; the others need attention. */
 function logFailure(logger: Logger, error: unknown) {
   if (isPanic(error)) logger.error({ err: error }, 'reconcile failed by a programming error, trying again');
   else if (error instanceof ApiError && error.disposition === 'conflict') {

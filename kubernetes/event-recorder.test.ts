@@ -46,7 +46,7 @@ async function idle() {
 }
 
 describe('the event recorder', () => {
-  it('names events so that their names sort by time, those of one moment too', async () => {
+  it('the event recorder names events so that they sort by time, even within the same moment', async () => {
     const reasons = ['Accepted', 'Planning', 'Copying', 'Settling', 'Complete'];
     for (const reason of reasons) recorder.record({ ...started, reason });
     await until(() => sent().length === reasons.length);
@@ -54,7 +54,7 @@ describe('the event recorder', () => {
     expect(byName.map((event) => event['reason'])).toEqual(reasons);
   });
 
-  it('writes who did what to which object and why', async () => {
+  it('the event recorder writes who did what to which object and why', async () => {
     recorder.record({ ...started, related: widget('other') });
     await until(() => sent().length === 1);
     expect(sent()[0]).toMatchObject({
@@ -72,7 +72,7 @@ describe('the event recorder', () => {
     expect(sent()[0]).not.toHaveProperty('series');
   });
 
-  it('counts the same event instead of writing another, whatever its note says', async () => {
+  it('the event recorder counts a repeated event instead of writing another, whatever its note', async () => {
     recorder.record(started);
     await until(() => sent().length === 1);
     await idle();
@@ -87,7 +87,7 @@ describe('the event recorder', () => {
     expect(fake.server.requests).toHaveLength(2);
   });
 
-  it('writes another event when the last one is six minutes old', async () => {
+  it('the event recorder writes another event when the last one is six minutes old', async () => {
     recorder.record(started);
     await until(() => sent().length === 1);
     await idle();
@@ -96,14 +96,14 @@ describe('the event recorder', () => {
     await until(() => sent().length === 2);
   });
 
-  it.each(['type', 'reason', 'action', 'regarding'] as const)('takes another %s for another event', async (field) => {
+  it.each(['type', 'reason', 'action', 'regarding'] as const)('another %s makes it another event', async (field) => {
     const other = { type: 'Warning' as const, reason: 'Other', action: 'Other', regarding: widget('second') };
     recorder.record(started);
     recorder.record({ ...started, [field]: other[field] });
     await until(() => sent().length === 2);
   });
 
-  it('shortens a note to 1 kB of whole characters', async () => {
+  it('the event recorder shortens a note to 1 kB of whole characters', async () => {
     recorder.record({ ...started, note: 'é€😀'.repeat(300) });
     await until(() => sent().length === 1);
     const note = String(sent()[0]?.['note']);
@@ -112,7 +112,7 @@ describe('the event recorder', () => {
     expect(note).toMatch(/^(é€😀)+(é|é€)?…$/u);
   });
 
-  it('does not let one object flood the cluster', async () => {
+  it('the event recorder does not let one object flood the cluster', async () => {
     for (let i = 0; i < 100; i++) recorder.record({ ...started, reason: `Reason${i}` });
     recorder.record({ ...started, regarding: widget('second') });
     await until(() => sent().length === 26);
@@ -121,7 +121,7 @@ describe('the event recorder', () => {
 });
 
 describe('when the API server fails', () => {
-  it('tries again, and writes it once', async () => {
+  it('the event recorder retries after a failure, and writes the event once', async () => {
     fake.server.fail(any, { status: 500 });
     fake.server.fail(any, 'lost');
     recorder.record(started);
@@ -133,7 +133,7 @@ describe('when the API server fails', () => {
     expect(sent()).toHaveLength(1);
   });
 
-  it('gives an event up after five tries and goes on with the next', async () => {
+  it('the event recorder drops an event after five attempts and continues with the next', async () => {
     fake.server.fail(({ name }) => name?.startsWith('first') === true, { status: 500 }, 99);
     recorder.record(started);
     recorder.record({ ...started, regarding: widget('second') });
@@ -145,7 +145,7 @@ describe('when the API server fails', () => {
     expect(sent()).toHaveLength(1);
   });
 
-  it.each([403, 404, 422])('gives an event up at once on %i', async (status) => {
+  it.each([403, 404, 422])('the event recorder drops an event at once on %i', async (status) => {
     fake.server.fail(any, { status });
     recorder.record(started);
     await until(async () => (await fake.registry.metrics()).includes('event_recorder_events_total{result="failed"} 1'));
@@ -154,7 +154,7 @@ describe('when the API server fails', () => {
 });
 
 describe('when it stops', () => {
-  it('sends what is left', async () => {
+  it('the event recorder sends the remaining events when it stops', async () => {
     recorder.record(started);
     await until(() => sent().length === 1);
     await idle();
@@ -166,7 +166,7 @@ describe('when it stops', () => {
     expect(sent()[0]).toMatchObject({ series: { count: 2 } });
   });
 
-  it('does not wait for an API server that is away for longer than five seconds', async () => {
+  it('the event recorder waits for an unreachable API server for at most five seconds when it stops', async () => {
     fake.server.fail(any, 'hang', 99);
     recorder.record(started);
     recorder.record({ ...started, reason: 'Stopping' });

@@ -49,7 +49,7 @@ describe('two replicas on a real API server', () => {
   });
   afterAll(() => real.leave());
 
-  it('never write after a later leader’s first write, though the earlier one froze right before a write', {
+  it('a replica never writes after a later leader’s first write, even if it froze right before a write', {
     timeout: TIMEOUT,
   }, async () => {
     const written = async () => {
@@ -93,7 +93,7 @@ describe('an API server that is killed', () => {
   });
   afterAll(() => controlPlane.stop());
 
-  it('is found again by a reflector, which kept what it had', { timeout: TIMEOUT }, async () => {
+  it('a reflector finds a killed API server again, and has kept its objects', { timeout: TIMEOUT }, async () => {
     const kubeConfig = loadKubeConfig(controlPlane.kubeconfig);
     const client = createClient({ kubeConfig, clock: systemClock, userAgent: 'test' });
     const stop = new AbortController();

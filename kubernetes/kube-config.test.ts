@@ -29,14 +29,14 @@ function write(user: object): string {
 }
 
 describe('a kubeconfig', () => {
-  it('with a token is used as it is', async () => {
+  it('a kubeconfig with a token is used as it is', async () => {
     fake.server.requireToken('plain');
     expect((await fake.connect({ kubeConfig: loadKubeConfig(write({ token: 'plain' })) }).list(widgets)).items).toEqual(
       [],
     );
   });
 
-  it('with a token file has it read beside itself, before its token, and again when it was rotated', async () => {
+  it('a kubeconfig’s token file takes precedence over its token, and is read again after a rotation', async () => {
     const path = write({ token: 'expired', tokenFile: 'token' });
     writeFileSync(join(folder, 'token'), 'one\n');
     const client = fake.connect({ kubeConfig: loadKubeConfig(path) });

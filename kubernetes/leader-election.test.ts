@@ -84,7 +84,7 @@ async function elected(candidate: Candidate): Promise<Leadership> {
   return candidate.leadership!;
 }
 
-/** Lets time pass for a candidate, with an end to each request it makes before time goes on. */
+/** Advances time for a candidate, letting each of its requests finish before time goes on. */
 async function pass(candidate: Candidate, milliseconds: number) {
   for (let left = milliseconds; left > 0 && !candidate.ended; left -= 100) {
     await candidate.clock.advance(Math.min(left, 100));
@@ -93,7 +93,7 @@ async function pass(candidate: Candidate, milliseconds: number) {
 }
 
 describe('an election', () => {
-  it('lets each leader leave word to the next, in the very writes that take and keep the lease', async () => {
+  it('an election lets each leader leave a message to the next, in the writes that hold the lease', async () => {
     const befores: LeaseBefore[] = [];
     const note = (who: string) => (before: LeaseBefore) => {
       befores.push(before);
@@ -113,7 +113,7 @@ describe('an election', () => {
     befores.length = 0;
     await second.clock.advance(20_000);
     await elected(second);
-    // A lease that was never seen to change says nothing about when its holder was last there.
+    // A lease that was never seen to change does not show when its holder was last active.
     expect(befores).toEqual([
       {
         annotations: { word: 'aa' },
@@ -125,7 +125,7 @@ describe('an election', () => {
     expect(server.store.find(leases, lease)?.metadata.annotations).toEqual({ word: 'aab' });
   });
 
-  it('tells the next leader that it has seen the one before renew the lease, and after when', async () => {
+  it('an election tells the next leader whether, and after when, the previous renewal was seen', async () => {
     const befores: LeaseBefore[] = [];
     const first = stand('first');
     await elected(first);
@@ -145,7 +145,7 @@ describe('an election', () => {
     expect(befores[0]?.seenRenewedAfter).toBe(looked);
   });
 
-  it('has one winner, who writes the lease as client-go does', async () => {
+  it('an election has one winner, who writes the lease as client-go does', async () => {
     const first = stand('first');
     expect((await elected(first)).epoch).toBe(0);
     expect(spec()).toEqual({
@@ -162,13 +162,13 @@ describe('an election', () => {
     expect(await second.registry.metrics()).toContain('leader_election_master_status{name="operator"} 0');
   });
 
-  it('has one winner when both find the lease free at the same time', async () => {
+  it('an election has one winner when both find the lease free at the same time', async () => {
     const both = [stand('first'), stand('second')];
     await until(() => both.every(({ clock }) => clock.pending()[0]! <= 4_400));
     expect(both.filter(({ leadership }) => leadership !== undefined)).toHaveLength(1);
   });
 
-  it('is won by the other as soon as the leader has stopped, in a later epoch', async () => {
+  it('an election is won by the other as soon as the leader has stopped, in a later epoch', async () => {
     const first = stand('first');
     await elected(first);
     const second = stand('second');
@@ -181,7 +181,7 @@ describe('an election', () => {
     expect((await elected(second)).epoch).toBe(1);
   });
 
-  it('is won by the other one lease duration after the leader was last seen to renew', async () => {
+  it('an election is won by the other one lease duration after the leader’s last observed renewal', async () => {
     const first = stand('first');
     await elected(first);
     const second = stand('second');
@@ -192,7 +192,7 @@ describe('an election', () => {
     await elected(second);
   });
 
-  it.each([5, -5])('is not decided by clocks that differ by %i minutes', async (minutes) => {
+  it.each([5, -5])('an election is not decided by clocks that differ by %i minutes', async (minutes) => {
     const first = stand('first');
     await elected(first);
     const second = stand('second');
@@ -202,7 +202,7 @@ describe('an election', () => {
     expect(first.leadership?.signal.aborted).toBe(false);
   });
 
-  it('goes on through failures of the API server', async () => {
+  it('an election continues through failures of the API server', async () => {
     server.fail(({ resource }) => resource === leases, { status: 500 }, 3);
     const first = stand('first');
     for (let i = 0; i < 3; i++) {
@@ -212,13 +212,13 @@ describe('an election', () => {
     await elected(first);
   });
 
-  it('refuses times that cannot work', () => {
+  it('an election refuses times that cannot work', () => {
     expect(() => stand('first', { renewDeadlineMs: 2_100 })).toThrow(RangeError);
   });
 });
 
 describe('a leader', () => {
-  it('renews every two seconds, and its term stays the same', async () => {
+  it('a leader renews every two seconds, and its term stays the same', async () => {
     const first = stand('first');
     await elected(first);
     await pass(first, 20_000);
@@ -230,7 +230,7 @@ describe('a leader', () => {
     });
   });
 
-  it('keeps leading when a renewal arrives but its answer does not', async () => {
+  it('a leader keeps leading when a renewal arrives but its answer does not', async () => {
     const first = stand('first');
     const leadership = await elected(first);
     server.fail(writesOfLease, 'lost');
@@ -240,7 +240,7 @@ describe('a leader', () => {
   });
 
   it.each([{ status: 500 }, 'hang', 'reset'] as const)(
-    'that cannot renew (%o) stops within the renew deadline',
+    'a leader that cannot renew (%o) stops within the renew deadline',
     async (fault) => {
       const first = stand('first');
       const leadership = await elected(first);
@@ -256,7 +256,7 @@ describe('a leader', () => {
     },
   );
 
-  it.each(['taken', 'deleted'])('whose lease was %s stops at its next renewal', async (how) => {
+  it.each(['taken', 'deleted'])('a leader whose lease was %s stops at its next renewal', async (how) => {
     const first = stand('first');
     const leadership = await elected(first);
     if (how === 'deleted') server.store.remove(leases, lease);
@@ -268,7 +268,7 @@ describe('a leader', () => {
     expect(spec()?.['holderIdentity']).toBe(how === 'deleted' ? undefined : 'thief');
   });
 
-  it('counts from when it sent its last renewal, not from when the answer came', async () => {
+  it('a leader’s term counts from the sending of its last renewal, not from the answer', async () => {
     const first = stand('first');
     const leadership = await elected(first);
     const answer = Promise.withResolvers<void>();
@@ -285,7 +285,7 @@ describe('a leader', () => {
     await until(() => first.ended);
   });
 
-  it('is not disturbed when somebody labels its lease', async () => {
+  it('a leader is not affected when a label is added to its lease', async () => {
     const first = stand('first');
     const leadership = await elected(first);
     server.store.merge(leases, lease, { metadata: { labels: { seen: 'yes' } } });
@@ -294,7 +294,7 @@ describe('a leader', () => {
     expect(server.store.find(leases, lease)?.metadata.labels).toEqual({ seen: 'yes' });
   });
 
-  it('keeps its lease while it cleans up, and releases it then', async () => {
+  it('a leader keeps its lease while it cleans up, and releases it then', async () => {
     const first = stand('first');
     const leadership = await elected(first);
     first.stop.abort(new Error('shutting down'));
@@ -310,7 +310,7 @@ describe('a leader', () => {
 });
 
 describe('a leader that was frozen past its lease', () => {
-  it('writes nothing any more, although no timer told it yet', async () => {
+  it('a leader frozen past its lease writes nothing more, although no timer has fired yet', async () => {
     const old = stand('old');
     const leadership = await elected(old);
     const fenced = leadership.fence(old.client);
@@ -322,7 +322,7 @@ describe('a leader that was frozen past its lease', () => {
     await pass(young, 18_200);
     await (await elected(young)).fence(young.client).create(widgets, widget('by-young'));
 
-    // It wakes: its signal knows nothing yet.
+    // It wakes: its signal is not aborted yet.
     expect(leadership.signal.aborted).toBe(false);
     const seen = server.requests.length;
     const target = { namespace: 'default', name: 'by-young' };
@@ -343,7 +343,7 @@ describe('a leader that was frozen past its lease', () => {
     expect(spec()).toMatchObject({ holderIdentity: 'young', leaseTransitions: 1 });
   });
 
-  it('writes nothing any more when its monotonic clock stood still, as in a machine that was suspended', async () => {
+  it('a leader writes nothing more after a suspension in which its monotonic clock stopped', async () => {
     const old = stand('old');
     const leadership = await elected(old);
     old.clock.skew(60_000);
@@ -352,7 +352,7 @@ describe('a leader that was frozen past its lease', () => {
     await until(() => old.ended);
   });
 
-  it('does not carry on with a write that was waiting for its next try', async () => {
+  it('a leader frozen past its lease abandons a write that was waiting for its next attempt', async () => {
     const old = stand('old');
     const fenced = (await elected(old)).fence(old.client);
     server.fail(({ resource }) => resource === widgets, { status: 503 });

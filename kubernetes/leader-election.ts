@@ -14,13 +14,13 @@ export interface Leadership {
   /** Aborted when the lease is lost (reason: a {@link LeadershipLostError}) or the process is to stop. */
   readonly signal: AbortSignal;
   /**
-   * Grows with every term of whichever process: tells a later leader's doings from an earlier one's. It starts over
-   * when somebody deletes the Lease.
+   * Grows with every term of any process: distinguishes a later leader's actions from an earlier one's. It starts over
+   * when the Lease is deleted.
    */
   readonly epoch: number;
   /**
-   * Throws unless the lease was renewed so recently that nobody else can hold it. Looks at the clocks, not at the signal,
-   * whose timer cannot fire in a process that was frozen; at both of them, because the monotonic one stands still while the
+   * Throws unless the lease was renewed so recently that no other process can hold it. Checks the clocks, not the
+   * signal, whose timer cannot fire in a frozen process; and both clocks, because the monotonic one stops while the
    * machine is suspended.
    *
    * @throws LeadershipLostError
@@ -33,9 +33,9 @@ export interface Leadership {
 export interface LeaderElectionSettings {
   readonly client: KubernetesClient;
   readonly namespace: string;
-  /** Of the Lease. */
+  /** The Lease's name. */
   readonly name: string;
-  /** Of this process; no other may ever have the same: a pod's name and a random part. */
+  /** Identity of this process, never reused: a pod's name and a random part. */
   readonly identity: string;
   /** How long others wait after the last renewal that they saw. */
   readonly leaseDurationMs?: number | undefined;
@@ -43,8 +43,8 @@ export interface LeaderElectionSettings {
   readonly renewDeadlineMs?: number | undefined;
   readonly retryPeriodMs?: number | undefined;
   /**
-   * What else the Lease is to say, as annotations, each time that it is written: what one leader is to know of the one
-   * before changes hands in the same write as the leadership.
+   * Further annotations of the Lease, set at each write: information for the next leader changes hands in the same
+   * write as the leadership.
    */
   readonly annotate?: ((before: LeaseBefore) => Readonly<Record<string, string>>) | undefined;
   readonly clock: Clock;
@@ -78,11 +78,11 @@ export class LeaderElection {
   }
 
   /**
-   * Waits for the lease, then calls `lead` and keeps the lease until it returns, and releases it. When the signal
-   * aborts, `lead` is told by its own signal and may take its time; the lease is renewed meanwhile.
+   * Waits for the lease, then calls `lead`, keeps the lease until it returns, and releases it. When the signal aborts,
+   * `lead` is notified by its own signal and may take its time; the lease is renewed meanwhile.
    *
    * @throws LeadershipLostError at once when the lease is lost, without waiting for `lead`: exit the process
-   * @throws whatever `lead` throws
+   * @throws any error that `lead` throws
    */
   async run(signal: AbortSignal, lead: (leadership: Leadership) => Promise<void>): Promise<void> {
     const { name, logger } = this.settings;
@@ -179,7 +179,7 @@ export class LeaderElection {
       await lease.hold(options);
     } catch (error) {
       if (!(error instanceof ConflictError || error instanceof NotFoundError)) throw error;
-      // Somebody changed or deleted it, or an earlier renewal of ours arrived although its answer was lost.
+      // It was changed or deleted, or an earlier renewal of ours arrived although its answer was lost.
       await lease.read(options);
       if (lease.holder !== identity)
         throw new LeadershipLostError(`lease ${name} is held by ${lease.holder ?? 'nobody'}`);

@@ -24,13 +24,13 @@ interface LeaseSpec {
 export interface LeaseBefore {
   readonly annotations: Readonly<Record<string, string>>;
   /**
-   * Epoch milliseconds when its holder renewed it last: the earlier of what the holder and the API server say, whose clocks
-   * differ. Undefined when there is no Lease.
+   * Epoch milliseconds of the last renewal by its holder: the earlier of the times by the holder and the API server,
+   * whose clocks differ. Undefined when there is no Lease.
    */
   readonly renewedTime: number | undefined;
-  /** Another's renewal was seen from here that was made after this, in monotonic milliseconds; -Infinity when none was. */
+  /** Another's renewal, made after this time in monotonic milliseconds, was seen from here; -Infinity when none was. */
   readonly seenRenewedAfter: number;
-  /** It is a renewal of ours, not the beginning of a term. */
+  /** It is one of our own renewals, not the start of a term. */
   readonly isRenewal: boolean;
 }
 
@@ -38,7 +38,7 @@ export interface LeaseSettings {
   readonly client: KubernetesClient;
   readonly namespace: string;
   readonly name: string;
-  /** Of this process. */
+  /** This process's identity. */
   readonly identity: string;
   /** How long others wait after the last renewal that they saw. */
   readonly durationMs: number;
@@ -50,8 +50,8 @@ export interface LeaseSettings {
 }
 
 /**
- * A Lease as one candidate sees and writes it. Whether another's has expired is judged by when we last saw it change, on
- * our own monotonic clock, never by the times written in it: clocks of machines differ.
+ * A Lease as one candidate sees and writes it. Another's lease has expired if we have not seen it change for long
+ * enough on our own monotonic clock; the times written in it do not count, because clocks of machines differ.
  */
 export class Lease {
   private readonly settings: LeaseSettings;
@@ -62,7 +62,7 @@ export class Lease {
   private readAt = Number.NEGATIVE_INFINITY;
   private seenRenewedAfter = Number.NEGATIVE_INFINITY;
   private lastHolder: string | undefined;
-  /** When the request of the last successful renewal was sent: nobody can have seen it earlier. */
+  /** When the request of the last successful renewal was sent: no process can have seen it earlier. */
   private renewed: Moment | undefined;
 
   constructor(settings: LeaseSettings) {
@@ -73,7 +73,7 @@ export class Lease {
     return specOf(this.object).holderIdentity ?? undefined;
   }
 
-  /** How often it has changed hands. */
+  /** The number of times it has changed hands. */
   get transitions(): number | undefined {
     return specOf(this.object).leaseTransitions;
   }
@@ -84,13 +84,13 @@ export class Lease {
     return this.settings.clock.monotonic() < (this.observed?.at ?? 0) + leaseDurationSeconds * 1000;
   }
 
-  /** How long it is certainly ours still; nothing, or less, when it may be another's. */
+  /** How long it certainly remains ours; zero or less when it may be another's. */
   leftMs(): number {
     const { clock, renewMs } = this.settings;
     return this.renewed === undefined ? 0 : renewMs - mostSince(clock, this.renewed);
   }
 
-  /** From now on it does not count as ours. */
+  /** Stops counting it as ours. */
   giveUp(): void {
     this.renewed = undefined;
   }
@@ -102,7 +102,7 @@ export class Lease {
     else this.observe(found);
   }
 
-  /** Writes that we are its holder, on the version last read; ConflictError when it changed since. */
+  /** Writes us as its holder, over the version last read; ConflictError when it changed since. */
   async hold(options: CallOptions): Promise<void> {
     const { client, namespace, name, annotate, clock } = this.settings;
     const { object } = this;
@@ -191,7 +191,7 @@ function leaseObject(fields: { metadata: ObjectMeta; spec: LeaseSpec }): Kuberne
   return { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', ...fields };
 }
 
-/** The API server notes in whole seconds when each writer wrote last; a Lease has no other writers than its holders. */
+/** The API server records each writer's last write in whole seconds; only its holders write a Lease. */
 function findRenewedTime(lease: KubernetesObject): number {
   const fields = (lease.metadata['managedFields'] ?? []) as { time?: string }[];
   const written = fields.map(({ time }) => Date.parse(time ?? '')).filter((time) => !Number.isNaN(time));

@@ -10,7 +10,7 @@ const first = { namespace: 'default', name: 'first' };
 const watches = ({ verb }: ReceivedRequest) => verb === 'watch';
 
 describe('a watch that ends', () => {
-  it('in peace is continued from where it was, without a list', async () => {
+  it('a watch that ends normally is continued from its last version, without a list', async () => {
     await reflected.startSynced();
     fake.server.store.create(widgets, widget('first', { size: 1 }));
     await until(() => reflected.changes.length === 1);
@@ -21,7 +21,7 @@ describe('a watch that ends', () => {
     expect(reflected.received('list')).toBe(1);
   });
 
-  it('continues from the last bookmark on a quiet resource', async () => {
+  it('a watch continues from the last bookmark on a quiet resource', async () => {
     await reflected.startSynced();
     fake.server.dropEvents(1);
     fake.server.store.create(widgets, widget('elsewhere', { size: 1 }));
@@ -32,7 +32,7 @@ describe('a watch that ends', () => {
     expect(fake.server.requests.at(-1)?.query.get('resourceVersion')).toBe(fake.server.store.version());
   });
 
-  it('because its version is too old is followed by a list that finds what was missed', async () => {
+  it('a watch that ends because its version is too old is followed by a list that finds missed changes', async () => {
     fake.server.store.create(widgets, widget('first', { size: 1 }));
     await reflected.startSynced();
     await fake.clock.advance(2_000);
@@ -52,7 +52,7 @@ describe('a watch that ends', () => {
     ['{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}}\n', 2],
     ['{"type":"MODIFIED","obj', 1],
     ['not json\n', 1],
-  ])('with %s recovers with %i lists in all', async (text, expected) => {
+  ])('a watch that ends with %s recovers with %i lists in all', async (text, expected) => {
     await reflected.startSynced();
     fake.server.writeToWatches(text);
     fake.server.endWatches();
@@ -62,7 +62,7 @@ describe('a watch that ends', () => {
     expect(reflected.received('list')).toBe(expected);
   });
 
-  it('tells how long objects may have come and gone unseen, if its version is too old, and only then', async () => {
+  it('a watch whose version is too old, and no other, reports how long changes may have been missed', async () => {
     const blind: number[] = [];
     await reflected.startSynced({ onBlind: (milliseconds) => blind.push(milliseconds) });
     await fake.clock.advance(2_000);
@@ -81,7 +81,7 @@ describe('a watch that ends', () => {
     expect(blind[0]).toBeGreaterThan(0);
   });
 
-  it('tells it, too, if the watch broke and a list is due before it can go on', async () => {
+  it('a watch that broke also reports that time if a list is due before it can continue', async () => {
     const blind: number[] = [];
     await reflected.startSynced({ onBlind: (milliseconds) => blind.push(milliseconds) });
     await fake.clock.advance(2_000);
@@ -97,7 +97,7 @@ describe('a watch that ends', () => {
     expect(blind).toEqual([fake.clock.monotonic() - 2_000]);
   });
 
-  it('because its version is too old costs no wait the first time', async () => {
+  it('a watch whose version is too old causes no wait the first time', async () => {
     await reflected.startSynced();
     await fake.clock.advance(2_000);
     fake.server.store.compact();
@@ -107,7 +107,7 @@ describe('a watch that ends', () => {
     expect(fake.clock.monotonic()).toBe(2_000);
   });
 
-  it('never, although the API server was asked to end it, gives way to the periodic list', async () => {
+  it('a watch that the API server fails to end is replaced by the periodic list', async () => {
     await reflected.startSynced();
     for (let minute = 0; minute < 10; minute++) {
       expect(reflected.received('list')).toBe(1);
@@ -117,7 +117,7 @@ describe('a watch that ends', () => {
     await until(() => reflected.received('list') === 2);
   });
 
-  it('without a word is noticed, and what it missed is found', async () => {
+  it('a silent watch is detected, and the changes that it missed are found', async () => {
     await reflected.startSynced();
     fake.server.silenceWatches();
     fake.server.store.create(widgets, widget('missed', { size: 1 }));
@@ -130,7 +130,7 @@ describe('a watch that ends', () => {
     expect(reflected.changes).toEqual(['added default/missed']);
   });
 
-  it('at once, again and again, does not make a storm of requests', async () => {
+  it('a watch that repeatedly ends at once does not cause a storm of requests', async () => {
     await reflected.startSynced();
     for (let i = 0; i < 8; i++) {
       fake.server.endWatches();
@@ -142,7 +142,7 @@ describe('a watch that ends', () => {
 });
 
 describe('an API server that is away', () => {
-  it('is asked ever less often, up to half a minute, and found again', async () => {
+  it('an absent API server is asked ever less often, down to every half minute, and found again', async () => {
     await reflected.startSynced();
     fake.server.fail(() => true, { status: 503 }, 8);
     fake.server.writeToWatches('x\n');
@@ -158,7 +158,7 @@ describe('an API server that is away', () => {
     await until(() => reflected.changes.length === 1);
   });
 
-  it('starts with short waits again after a healthy while', async () => {
+  it('retries start with short waits again after a healthy period', async () => {
     await reflected.startSynced();
     for (let i = 0; i < 3; i++) {
       await fake.clock.advance(31_000);
@@ -169,7 +169,7 @@ describe('an API server that is away', () => {
     }
   });
 
-  it('for 30 minutes leaves the cache as it was, tells its age, and costs nothing but time', async () => {
+  it('an API server absent for 30 minutes leaves the cache as it was, with its age, and costs only time', async () => {
     fake.server.store.create(widgets, widget('first', { size: 1 }));
     await reflected.startSynced();
     fake.server.fail(() => true, { status: 503 }, Number.POSITIVE_INFINITY);
@@ -185,7 +185,7 @@ describe('an API server that is away', () => {
     expect(reflected.reflector.confirmedAge()).toBeLessThanOrEqual(30_000);
   });
 
-  it('or only the kind (its CRD) does not delete anything from the cache by itself', async () => {
+  it('an absent API server or kind (its CRD) does not by itself delete anything from the cache', async () => {
     fake.server.store.create(widgets, widget('first', { size: 1 }));
     await reflected.startSynced();
     fake.server.serve(widgets, false);

@@ -10,16 +10,16 @@ import type { KubernetesObject, Resource } from './objects.ts';
 import type { WatchEvent } from './watch-stream.ts';
 
 export interface Timings {
-  /** A complete list is read again after this time, whatever the watch brings: it may have lost something. */
+  /** A complete list is read again after this time, even with a working watch: it may have missed something. */
   readonly relistMs: number;
-  /** A watch that is silent for so long is dead. The API server sends a bookmark about once a minute. */
+  /** A watch that is silent for this long is dead. The API server sends a bookmark about once a minute. */
   readonly inactivityMs: number;
   /** The API server is asked to end each watch after a time between these, so that watches spread over its replicas. */
   readonly watchSeconds: { readonly shortest: number; readonly longest: number };
   readonly backoff: Backoff;
-  /** After a watch that lived so long the next failure is the first one again. */
+  /** After a watch that lived this long the next failure counts as the first. */
   readonly healthyMs: number;
-  /** {@link ListWatch.refresh} lists at most once in this time. */
+  /** {@link ListWatch.refresh} lists at most once per this time. */
   readonly refreshMs: number;
 }
 
@@ -43,7 +43,7 @@ export interface ListWatchSettings extends Timings {
   onList(objects: readonly KubernetesObject[]): void;
   /**
    * Called before a list that replaces a watch, because its version was lost or a list is due: changes within this many
-   * milliseconds until now may be in neither.
+   * milliseconds until now may be missing from both.
    */
   onBlind?(milliseconds: number): void;
   onEvent(event: WatchEvent): void;
@@ -84,7 +84,7 @@ export class ListWatch {
     return this.lastList;
   }
 
-  /** When the API server was last heard; before that, when this was made. */
+  /** When the API server was last heard from; initially, when this was created. */
   heardAt(): Moment {
     return this.lastHeard;
   }
@@ -140,7 +140,7 @@ export class ListWatch {
       throw error;
     });
     metrics.lists.inc({ ...labels, result: 'success' });
-    // A watch that ended well has just been heard; one that broke has not, and is not gone on with when a list is due.
+    // A watch that ended well has just received something; one that broke has not, and is not resumed if a list is due.
     const isReplaced = this.version === undefined || begun >= this.relistAt;
     if (isReplaced && this.lastList > Number.NEGATIVE_INFINITY)
       this.settings.onBlind?.(mostSince(clock, this.lastHeard));
@@ -153,7 +153,7 @@ export class ListWatch {
     this.waiting = this.waiting.filter((each) => each.listsBegun >= number);
   }
 
-  /** A watch until it ends, for whatever reason; then the loop goes on with a list or another watch. */
+  /** A watch until it ends, for any reason; then the loop goes on with a list or another watch. */
   private async follow(from: string, signal: AbortSignal): Promise<void> {
     const { clock, healthyMs, resource, metrics } = this.settings;
     const watch = new AbortController();
@@ -171,7 +171,7 @@ export class ListWatch {
       metrics.watches.inc({ resource: resource.plural, end: endOf(error) });
       // Only these leave no doubt that the version is still good; etcd restored from a backup answers with others.
       if (!(error instanceof UnreachableError || error instanceof TooManyRequestsError)) this.version = undefined;
-      // The version ages away on a quiet resource: no fault to wait for, the first time.
+      // The version becomes outdated on a quiet resource: the first time this is no fault to wait for.
       if (error instanceof GoneError && this.failures++ === 0) return;
       throw error;
     } finally {

@@ -38,7 +38,7 @@ async function collect(lines: AsyncIterable<string>): Promise<string[]> {
 const query = { namespace: 'ns', pod: 'copy-0' };
 const forever = new AbortController().signal;
 
-test('a log is asked for with the credentials of the kubeconfig, and read line by line', async () => {
+test('a log is requested with the credentials of the kubeconfig, and read line by line', async () => {
   const asked: (string | undefined)[] = [];
   const kubeConfig = await serve((request, response) => {
     asked.push(request.url, request.headers.authorization);
@@ -50,7 +50,7 @@ test('a log is asked for with the credentials of the kubeconfig, and read line b
   expect(asked).toEqual(['/api/v1/namespaces/ns/pods/copy-0/log?container=worker&follow=true&tailLines=5', 'Bearer t']);
 });
 
-test('a refusal is the error that the other verbs throw', async () => {
+test('a refused log throws the same error as the other verbs', async () => {
   const kubeConfig = await serve((_, response) => {
     response.writeHead(403).end(JSON.stringify({ kind: 'Status', reason: 'Forbidden', message: 'no rights' }));
   });
@@ -59,7 +59,7 @@ test('a refusal is the error that the other verbs throw', async () => {
   expect((error as Error).message).toBe('get pods/log ns/copy-0: Forbidden (403): no rights');
 });
 
-test('a stream that breaks in its midst is an error, not the end of the log', async () => {
+test('a log stream that breaks midway is an error, not the end of the log', async () => {
   const kubeConfig = await serve((_, response) => {
     response.write('first\n', () => response.destroy());
   });
@@ -71,7 +71,7 @@ test('a stream that breaks in its midst is an error, not the end of the log', as
   expect(seen).toEqual(['first']);
 });
 
-test('a log that is followed ends with the reason of the signal', async () => {
+test('a followed log ends with the reason of the signal', async () => {
   const stop = new AbortController();
   const kubeConfig = await serve((_, response) => {
     response.write('first\n');

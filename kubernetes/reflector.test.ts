@@ -10,7 +10,7 @@ const first = { namespace: 'default', name: 'first' };
 const lists = ({ verb }: ReceivedRequest) => verb === 'list';
 
 describe('a reflector', () => {
-  it('holds what was there before and follows every change', async () => {
+  it('a reflector holds the existing objects and follows every change', async () => {
     fake.server.store.create(widgets, widget('first', { size: 1 }));
     await reflected.startSynced();
     fake.server.store.create(widgets, widget('second', { size: 2 }));
@@ -27,7 +27,7 @@ describe('a reflector', () => {
     expect(reflected.reflector.get('default/first')?.size).toBe(3);
   });
 
-  it('is not synced before the first list is complete', async () => {
+  it('a reflector is not synced before the first list is complete', async () => {
     fake.server.fail(lists, { status: 500 }, 3);
     reflected.start();
     let synced = false;
@@ -39,7 +39,7 @@ describe('a reflector', () => {
     expect(reflected.received('list')).toBe(4);
   });
 
-  it('follows a list of namespaces and no other', async () => {
+  it('a reflector follows only the listed namespaces', async () => {
     for (const namespace of ['a', 'b', 'c']) fake.server.store.create(widgets, widget('w', { size: 1 }, namespace));
     await reflected.startSynced({ namespaces: ['a', 'b'] });
     expect(reflected.changes.sort()).toEqual(['added a/w', 'added b/w']);
@@ -49,7 +49,7 @@ describe('a reflector', () => {
     expect(reflected.reflector.list()).toHaveLength(1);
   });
 
-  it('finds objects by index, as they change', async () => {
+  it('a reflector finds objects by index, as they change', async () => {
     fake.server.store.create(widgets, widget('first', { size: 1 }));
     fake.server.store.create(widgets, widget('second', { size: 1 }));
     await reflected.startSynced({ indexes: { size: ({ size }) => [String(size)] } });
@@ -64,7 +64,7 @@ describe('a reflector', () => {
 });
 
 describe('an object that cannot be read', () => {
-  it('is reported, and stops no other', async () => {
+  it('an unreadable object is reported, and does not affect the others', async () => {
     fake.server.store.create(widgets, widget('bad', { size: 'large' }));
     fake.server.store.create(widgets, widget('good', { size: 1 }));
     await reflected.startSynced();
@@ -77,7 +77,7 @@ describe('an object that cannot be read', () => {
     expect(reflected.reflector.get('default/bad')).toMatchObject({ size: 2 });
   });
 
-  it('is not mistaken for a deleted one when it was readable before', async () => {
+  it('an unreadable object is not mistaken for a deleted one when it was readable before', async () => {
     fake.server.store.create(widgets, widget('first', { size: 1 }));
     await reflected.startSynced();
     fake.server.store.merge(widgets, first, { spec: { size: 'large' } });
@@ -90,7 +90,7 @@ describe('an object that cannot be read', () => {
 });
 
 describe('a lost change', () => {
-  it('is found by the periodic list, deletions too', async () => {
+  it('a lost change, even a deletion, is found by the periodic list', async () => {
     fake.server.store.create(widgets, widget('first', { size: 1 }));
     fake.server.store.create(widgets, widget('second', { size: 1 }));
     await reflected.startSynced({ timings: { inactivityMs: 10_000_000 } });
@@ -109,7 +109,7 @@ describe('a lost change', () => {
     ]);
   });
 
-  it('of a deletion and re-creation under the same name shows both', async () => {
+  it('a lost deletion and re-creation under the same name is reported as both', async () => {
     const old = fake.server.store.create(widgets, widget('first', { size: 1 }));
     await reflected.startSynced();
     fake.server.dropEvents(1);
@@ -121,7 +121,7 @@ describe('a lost change', () => {
     expect(recreated.metadata.uid).not.toBe(old.metadata.uid);
   });
 
-  it('makes no noise where nothing changed', async () => {
+  it('a periodic list reports nothing where nothing has changed', async () => {
     fake.server.store.create(widgets, widget('first', { size: 1 }));
     await reflected.startSynced();
     await fake.clock.advance(1_000);
@@ -131,7 +131,7 @@ describe('a lost change', () => {
 });
 
 describe('a refresh', () => {
-  it('resolves with a list that began after it was asked for', async () => {
+  it('a refresh resolves with a list that began after the call', async () => {
     await reflected.startSynced();
     fake.server.silenceWatches();
     fake.server.store.create(widgets, widget('first', { size: 1 }));
@@ -141,7 +141,7 @@ describe('a refresh', () => {
     expect(reflected.reflector.listedAge()).toBe(0);
   });
 
-  it('is shared by all who ask, at most one list a second', async () => {
+  it('a refresh is shared by all callers, with at most one list a second', async () => {
     await reflected.startSynced();
     await fake.clock.advance(1_000);
     await Promise.all(Array.from({ length: 50 }, () => reflected.reflector.refresh(reflected.stop.signal)));
@@ -154,7 +154,7 @@ describe('a refresh', () => {
     expect(reflected.received('list')).toBe(3);
   });
 
-  it('is not satisfied by a list that was under way when it was asked for', async () => {
+  it('a refresh is not satisfied by a list that was already running at the call', async () => {
     const answer = Promise.withResolvers<void>();
     fake.server.fail(lists, { after: answer.promise });
     reflected.start();
@@ -173,14 +173,14 @@ describe('a refresh', () => {
     expect([reflected.received('list'), reflected.cached()]).toEqual([2, ['first=1']]);
   });
 
-  it('gives up when its caller does', async () => {
+  it('a refresh ends when its caller aborts', async () => {
     await reflected.startSynced();
     fake.server.fail(lists, { status: 503 }, Number.POSITIVE_INFINITY);
     await expect(reflected.reflector.refresh(AbortSignal.abort(new Error('late')))).rejects.toThrow('late');
   });
 });
 
-it('a listener that throws harms neither the others nor the loop', async () => {
+it('a listener that throws affects neither the others nor the loop', async () => {
   await reflected.startSynced();
   const seen: string[] = [];
   reflected.reflector.subscribe(() => {
@@ -192,7 +192,7 @@ it('a listener that throws harms neither the others nor the loop', async () => {
   await until(() => seen.length === 2);
 });
 
-it('a cache of a machine that was suspended is not fresh, although its monotonic clock stood still', async () => {
+it('the cache of a suspended machine is not fresh, although its monotonic clock stopped', async () => {
   await reflected.startSynced();
   fake.clock.skew(60_000);
   expect(reflected.reflector.confirmedAge()).toBeGreaterThanOrEqual(60_000);

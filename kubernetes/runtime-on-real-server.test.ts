@@ -54,7 +54,7 @@ describe('a reflector', () => {
     metadata: { ...object.metadata, labels: { reflected: 'yes' } },
   });
 
-  it('follows creations, changes, labels that come and go, and deletions', async () => {
+  it('a reflector follows creations, changes, added and removed labels, and deletions', async () => {
     const { reflector, changes, end } = reflect(configMaps);
     await reflector.synced;
     await real.client.create(configMaps, labelled(real.configMap('seen')));
@@ -70,7 +70,7 @@ describe('a reflector', () => {
     await end();
   });
 
-  it('finds a kind again whose CRD was removed and put back', async () => {
+  it('a reflector finds a kind again whose CRD was removed and restored', async () => {
     const gadgets = await installWidgets(real.client, `gone.${real.namespace}.example.com`);
     const gadget = (name: string) =>
       labelled({ apiVersion: apiVersionOf(gadgets), kind: 'Widget', metadata: real.at(name) });
@@ -90,7 +90,7 @@ describe('a reflector', () => {
 });
 
 describe('leader election', () => {
-  it('is taken by the API server, renewed, handed over and recorded with microseconds', async () => {
+  it('a lease is accepted by the API server, renewed, handed over and recorded with microseconds', async () => {
     const stand = (identity: string) => {
       const stop = new AbortController();
       const elected = Promise.withResolvers<Leadership>();
@@ -125,7 +125,7 @@ describe('leader election', () => {
 });
 
 describe('the event recorder', () => {
-  it('writes events and their series that the API server takes', async () => {
+  it('the event recorder writes events and series that the API server accepts', async () => {
     const registry = new Registry();
     const recorder = createEventRecorder({
       ...{ client: real.client, clock: systemClock, logger, registry },

@@ -7,14 +7,14 @@ function object(uid: string, resourceVersion: string, namespace = 'default'): Ku
 }
 
 describe('a store', () => {
-  it('takes the same version for no news and any other for news, without comparing them', () => {
+  it('a store treats the same version as no change and any other as a change, without comparing order', () => {
     const store = createStore(({ metadata }) => metadata.resourceVersion);
     expect(store.put(object('a', '10'))).toEqual([{ type: 'added', key: 'default/one', object: '10' }]);
     expect(store.put(object('a', '10'))).toEqual([]);
     expect(store.put(object('a', '9'))).toEqual([{ type: 'updated', key: 'default/one', object: '9', previous: '10' }]);
   });
 
-  it('does not let the late end of an object remove its successor', () => {
+  it('a store does not let the late deletion of an object remove its successor', () => {
     const store = createStore(({ metadata }) => metadata.uid);
     store.put(object('old', '1'));
     expect(store.put(object('new', '2')).map(({ type }) => type)).toEqual(['deleted', 'added']);
@@ -23,7 +23,7 @@ describe('a store', () => {
     expect(store.remove(object('new', '4'))).toEqual([{ type: 'deleted', key: 'default/one', previous: 'new' }]);
   });
 
-  it('removes by a namespace’s list only what is of that namespace', () => {
+  it('a namespace’s list removes only objects of that namespace from a store', () => {
     const store = createStore(({ metadata }) => metadata.namespace);
     store.put(object('a', '1', 'here'));
     store.put(object('b', '1', 'there'));
@@ -32,7 +32,7 @@ describe('a store', () => {
     expect(store.replace(undefined, []).map(({ key }) => key)).toEqual(['there/one']);
   });
 
-  it('knows no index that it was not given', () => {
+  it('a store has only the indexes that it was given', () => {
     expect(() => createStore(() => 1).byIndex('owner', 'x')).toThrow('no index owner');
   });
 });

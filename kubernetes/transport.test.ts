@@ -15,7 +15,7 @@ const any = () => true;
 const first = { namespace: 'default', name: 'first' };
 
 describe('retries', () => {
-  it('wait as long as the API server asks, for every verb', async () => {
+  it('a retry waits as long as the API server asks, for every verb', async () => {
     fake.server.fail(any, { status: 429, headers: { 'retry-after': '3' } });
     const creating = fake.client.create(widgets, widget('first'));
     await fake.clock.sleepers(1);
@@ -24,7 +24,7 @@ describe('retries', () => {
     expect(await creating).toMatchObject({ metadata: { name: 'first' } });
   });
 
-  it('leave a long Retry-After to the caller', async () => {
+  it('a long Retry-After is left to the caller', async () => {
     fake.server.fail(any, { status: 429, headers: { 'retry-after': '60' } });
     const error = fake.client.list(widgets);
     await expect(error).rejects.toBeInstanceOf(TooManyRequestsError);
@@ -32,7 +32,7 @@ describe('retries', () => {
   });
 
   it.each(['reset', 'lost', { status: 500 }, { status: 503 }] as const)(
-    'repeat a repeatable call after %o',
+    'retries repeat a repeatable call after %o',
     async (fault) => {
       const instant = fake.connect({ clock: systemClock, random: () => 0 });
       fake.server.fail(any, fault, 2);
@@ -42,13 +42,13 @@ describe('retries', () => {
     },
   );
 
-  it.each(['reset', 'lost', { status: 500 }] as const)('never send a create twice after %o', async (fault) => {
+  it.each(['reset', 'lost', { status: 500 }] as const)('a create is never sent twice after %o', async (fault) => {
     fake.server.fail(any, fault);
     await expect(fake.client.create(widgets, widget('first'))).rejects.toThrow(ApiError);
     expect(fake.server.requests).toHaveLength(1);
   });
 
-  it('repeat even a create that was never sent', async () => {
+  it('even a create is repeated if it was never sent', async () => {
     const { url } = fake.server;
     await fake.server.stop();
     const instant = fake.connect({ clock: systemClock, random: () => 0, retries: 3 });
@@ -58,7 +58,7 @@ describe('retries', () => {
     expect(url).not.toBe(fake.server.url);
   });
 
-  it('end with the last error when nothing helps', async () => {
+  it('retries end with the last error when nothing helps', async () => {
     const instant = fake.connect({ clock: systemClock, random: () => 0 });
     fake.server.fail(any, { status: 503 }, 99);
     await expect(instant.list(widgets)).rejects.toMatchObject({ status: 503 });
@@ -67,7 +67,7 @@ describe('retries', () => {
 });
 
 describe('waiting', () => {
-  it('ends at the deadline of each try when the API server does not answer', async () => {
+  it('waiting ends at the deadline of each try when the API server does not answer', async () => {
     fake.server.fail(any, 'hang');
     const getting = fake.client.get(widgets, first, { timeoutMs: 7_000, retries: 0 });
     getting.catch(() => {});
@@ -82,7 +82,7 @@ describe('waiting', () => {
     expect(fake.clock.pending()).toEqual([]);
   });
 
-  it('ends at once with the caller’s reason, in a call and between tries', async () => {
+  it('waiting ends at once with the caller’s reason, in a call and between tries', async () => {
     const reason = new Error('shutting down');
     for (const fault of ['hang', { status: 503 }] as const) {
       fake.server.fail(any, fault);
@@ -99,7 +99,7 @@ describe('waiting', () => {
 });
 
 describe('credentials', () => {
-  it('are read again when the API server no longer accepts them', async () => {
+  it('credentials are read again when the API server no longer accepts them', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'token-'));
     const tokenFile = join(folder, 'token');
     writeFileSync(tokenFile, 'old\n');
@@ -119,7 +119,7 @@ describe('credentials', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('that cannot be read fail the call, not the process', async () => {
+  it('unreadable credentials fail the call, not the process', async () => {
     const kubeConfig = new KubeConfig();
     kubeConfig.loadFromClusterAndUser(
       { name: 'fake', server: fake.server.url, skipTLSVerify: true },
@@ -131,7 +131,7 @@ describe('credentials', () => {
     await expect(watch.next()).rejects.toThrow(UnreachableError);
   });
 
-  it('may come from an exec plugin', async () => {
+  it('credentials may come from an exec plugin', async () => {
     const credential = {
       apiVersion: 'client.authentication.k8s.io/v1',
       kind: 'ExecCredential',
@@ -148,7 +148,7 @@ describe('credentials', () => {
 });
 
 describe('a guarded client', () => {
-  it('asks before each try of a write, and sends nothing when refused', async () => {
+  it('a guarded client asks before each attempt of a write, and sends nothing when refused', async () => {
     const refusal = new Error('not leading');
     let asked = 0;
     const guarded = fake.connect({ clock: systemClock, random: () => 0 }).guarded(() => {
@@ -162,14 +162,14 @@ describe('a guarded client', () => {
   });
 });
 
-it('counts requests by code and method', async () => {
+it('the transport counts requests by code and method', async () => {
   fake.server.fail(any, { status: 404, reason: 'NotFound' });
   await fake.client.list(widgets, {}, { retries: 0 }).catch(() => {});
   await fake.client.list(widgets);
   expect(await requestsByCode()).toEqual({ 404: 1, 200: 1 });
 });
 
-it('shares connections between calls', async () => {
+it('the transport shares connections between calls', async () => {
   for (let i = 0; i < 50; i++) await fake.client.list(widgets);
   // undici may open a second one before the first has become idle again.
   expect(new Set(fake.server.requests.map(({ port }) => port)).size).toBeLessThanOrEqual(2);

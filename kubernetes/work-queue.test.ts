@@ -15,17 +15,17 @@ beforeEach(() => {
 });
 
 describe('a work queue', () => {
-  it('hands out keys in the order they came', async () => {
+  it('a work queue hands out keys in order of arrival', async () => {
     for (const key of ['b', 'a', 'c']) queue.add(key);
     expect([await queue.take(), await queue.take(), await queue.take()]).toEqual(['b', 'a', 'c']);
   });
 
-  it('holds a key once, however often it is added', async () => {
+  it('a work queue holds a key once, however often it is added', async () => {
     for (const key of ['a', 'a', 'b', 'a']) queue.add(key);
     expect(queue.length).toBe(2);
   });
 
-  it('never hands a key to two workers, and hands it out again when it was added meanwhile', async () => {
+  it('a work queue never gives a key to two workers, and hands it out again if added meanwhile', async () => {
     queue.add('a');
     await queue.take();
     queue.add('a');
@@ -37,7 +37,7 @@ describe('a work queue', () => {
     expect(queue.length).toBe(0);
   });
 
-  it('wakes waiting workers one by one', async () => {
+  it('a work queue wakes waiting workers one by one', async () => {
     const first = queue.take();
     const second = queue.take();
     queue.add('a');
@@ -46,7 +46,7 @@ describe('a work queue', () => {
     expect(await second).toBe('b');
   });
 
-  it('adds a delayed key at the earliest of the times it was given', async () => {
+  it('a work queue adds a delayed key at the earliest of its times', async () => {
     queue.addAfter('a', 1000);
     queue.addAfter('a', 300);
     queue.addAfter('a', 500);
@@ -59,7 +59,7 @@ describe('a work queue', () => {
     expect(queue.length).toBe(0);
   });
 
-  it('forgets a delay when the key is added at once', async () => {
+  it('a work queue forgets a delay when the key is added at once', async () => {
     queue.addAfter('a', 1000);
     queue.add('a');
     await queue.take();
@@ -68,7 +68,7 @@ describe('a work queue', () => {
     expect(queue.length).toBe(0);
   });
 
-  it('delays a key again after a delay was over while the key was waiting for a worker', async () => {
+  it('a work queue delays a key again if a delay ended while the key was waiting for a worker', async () => {
     queue.add('a');
     await queue.take();
     queue.add('a');
@@ -82,7 +82,7 @@ describe('a work queue', () => {
     expect(queue.length).toBe(1);
   });
 
-  it('doubles the delay of a failing key from 5 ms to 1000 s, until it is forgotten', async () => {
+  it('a work queue doubles the delay of a failing key from 5 ms to 1000 s, until it is forgotten', async () => {
     const delays: number[] = [];
     for (let i = 0; i < 20; i++) {
       queue.addRateLimited('a');
@@ -98,7 +98,7 @@ describe('a work queue', () => {
     expect(clock.pending()).toEqual([5]);
   });
 
-  it('limits the retries of all keys together to 10 a second after a burst of 100', async () => {
+  it('a work queue limits the retries of all keys together to 10 a second after a burst of 100', async () => {
     for (let i = 0; i < 120; i++) queue.addRateLimited(`k${i}`);
     await clock.advance(5);
     expect(queue.length).toBe(100);
@@ -108,7 +108,7 @@ describe('a work queue', () => {
     expect(queue.length).toBe(111);
   });
 
-  it('when shut down drops what waits, ends delays, releases workers and waits for keys in hand', async () => {
+  it('shutting down drops waiting keys, ends delays, releases workers and waits for keys in progress', async () => {
     queue.add('a');
     await queue.take();
     queue.add('b');
@@ -126,7 +126,7 @@ describe('a work queue', () => {
     expect(await queue.take()).toBeUndefined();
   });
 
-  it('when shut down to drain hands out what waits and what was added while in hand', async () => {
+  it('draining hands out waiting keys, and those added while they were in progress', async () => {
     queue.add('a');
     await queue.take();
     queue.add('a');
@@ -140,13 +140,13 @@ describe('a work queue', () => {
     expect(await queue.take()).toBeUndefined();
   });
 
-  it('releases workers that wait when it is shut down', async () => {
+  it('shutting down releases waiting workers', async () => {
     const taking = queue.take();
     await queue.shutDown();
     expect(await taking).toBeUndefined();
   });
 
-  it('reports client-go’s metrics', async () => {
+  it('a work queue reports client-go’s metrics', async () => {
     queue.add('a');
     queue.add('b');
     await clock.advance(2000);
@@ -164,7 +164,7 @@ describe('a work queue', () => {
     expect(await registry.metrics()).toContain('workqueue_work_duration_seconds_sum{name="test"} 3');
   });
 
-  it('loses no addition and never works on a key twice at a time, whatever happens in whatever order', async () => {
+  it('a work queue loses no addition and never works on a key twice at a time, in any order of events', async () => {
     const key = fc.constantFrom('a', 'b', 'c');
     const step = fc.oneof(
       fc.record({ do: fc.constant('add' as const), key }),

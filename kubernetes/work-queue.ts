@@ -17,8 +17,8 @@ export interface WorkQueueSettings {
 }
 
 /**
- * Keys of work to do, with client-go's semantics: a key waits once however often it is added; it is never in two hands
- * at a time; added while it is in hand, it waits again as soon as it is done. First come, first served.
+ * Keys of work to do, with client-go's semantics: a key waits once however often it is added; it is never processed
+ * twice at a time; if added while it is processed, it waits again once it is done. First come, first served.
  */
 export class WorkQueue {
   private readonly name: string;
@@ -26,10 +26,10 @@ export class WorkQueue {
   private readonly backoff: Backoff;
   private readonly metrics: RuntimeMetrics;
   private readonly bucket: TokenBucket;
-  /** Key to the time since when; in order of arrival. */
+  /** Key to the time since which it waits; in order of arrival. */
   private readonly waiting = new Map<string, number>();
   private readonly inHand = new Map<string, number>();
-  /** Added while in hand. */
+  /** Added while being processed. */
   private readonly again = new Set<string>();
   private readonly delayed = new Map<string, { due: number; cancel: AbortController }>();
   private readonly failures = new Map<string, number>();
@@ -52,14 +52,14 @@ export class WorkQueue {
     this.measure();
   }
 
-  /** Keys waiting now, without those that wait for their time. */
+  /** Keys waiting now, without those whose time has not come. */
   get length(): number {
     return this.waiting.size;
   }
 
   add(key: string): void {
     if (!this.isOpen) return;
-    // Also when it waits already: a delay that is over but still noted would stand for every later one.
+    // Even when it already waits: a delay that is over but still recorded would stand for every later one.
     this.undelay(key);
     if (this.waiting.has(key) || this.again.has(key)) return;
     this.metrics.queueAdds.inc({ name: this.name });
@@ -89,8 +89,8 @@ export class WorkQueue {
   /**
    * Adds the key after a delay that doubles with each call for it until {@link forget}, within an overall rate.
    *
-   * @param askedMs the other side has asked to wait for so long. It never makes the delay shorter, nor longer than the longest one:
-   *   one answer of a proxy must not stop a key for hours, or have it tried without end
+   * @param askedMs the wait that the other side has asked for. It never shortens the delay, nor exceeds the longest:
+   *   one answer of a proxy must not stop a key for hours, or have it retried endlessly
    */
   addRateLimited(key: string, askedMs = 0): void {
     if (!this.isOpen) return;
@@ -111,7 +111,7 @@ export class WorkQueue {
     return this.failures.get(key) ?? 0;
   }
 
-  /** The next key, when there is one; undefined once the queue is shut down. Pair it with {@link done}. */
+  /** The next key, once there is one; undefined once the queue is shut down. Pair it with {@link done}. */
   async take(): Promise<string | undefined> {
     const key = this.hand();
     if (key !== undefined || !this.isOpen) return key;
@@ -128,8 +128,8 @@ export class WorkQueue {
   }
 
   /**
-   * Refuses new keys and ends delays; resolves when the last key in hand is done. Keys that wait are dropped, or with
-   * `drain` still handed out.
+   * Refuses new keys and ends delays; resolves when the last key being processed is done. Waiting keys are dropped, or
+   * with `drain` still handed out.
    */
   shutDown({ drain = false }: { drain?: boolean } = {}): Promise<void> {
     this.isOpen = false;
@@ -149,7 +149,7 @@ export class WorkQueue {
     this.takers.shift()?.(this.hand());
   }
 
-  /** Moves the first waiting key into a hand. */
+  /** Starts processing the first waiting key. */
   private hand(): string | undefined {
     const { name, metrics, waiting, inHand } = this;
     const [first] = waiting;

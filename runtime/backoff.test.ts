@@ -4,7 +4,7 @@ import { choosePause } from './backoff.ts';
 
 const BACKOFF = { firstMs: 200, longestMs: 10_000 };
 
-test('pauses double from try to try, up to the longest, each between half of that and all of it', () => {
+test('pauses double with each attempt, up to the longest, each random between half and all of it', () => {
   fc.assert(
     fc.property(fc.nat({ max: 2000 }), (attempt) => {
       const whole = [200, 400, 800, 1600, 3200, 6400][attempt] ?? 10_000;
@@ -16,6 +16,6 @@ test('pauses double from try to try, up to the longest, each between half of tha
   );
 });
 
-test('two who fail at the same time do not come back at the same time', () => {
+test('two clients that fail at the same time do not retry at the same time', () => {
   expect(new Set(Array.from({ length: 20 }, () => choosePause(BACKOFF, 3))).size).toBeGreaterThan(1);
 });

@@ -14,7 +14,7 @@ function createLoad() {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test('what is asked in one turn goes together, the same question once', async () => {
+test('items requested in one turn are loaded together, and equal ones once', async () => {
   const { calls, load } = createLoad();
   const { ask } = createBatcher(load);
   const answers = Promise.all([ask('a', 'a'), ask('b', 'b'), ask('a', 'a')]);
@@ -24,7 +24,7 @@ test('what is asked in one turn goes together, the same question once', async ()
   expect(await answers).toEqual(['A', 'B', 'A']);
 });
 
-test('what is asked while a load is under way is answered by a later one, never by that one', async () => {
+test('items requested during a load are answered by a later one, never by that one', async () => {
   const { calls, load } = createLoad();
   const { ask } = createBatcher(load);
   const early = ask('a', 'a');
@@ -39,7 +39,7 @@ test('what is asked while a load is under way is answered by a later one, never 
   expect(await late).toBe('new');
 });
 
-test('loads are no larger and no more than allowed', async () => {
+test('loads never exceed the allowed size and number', async () => {
   const { calls, load } = createLoad();
   const { ask } = createBatcher(load, { most: 2, parallel: 2 });
   const answers = Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) => ask(name, name)));
@@ -55,7 +55,7 @@ test('loads are no larger and no more than allowed', async () => {
   expect(await answers).toEqual(['a', 'b', 'c', 'd', 'e']);
 });
 
-test('a question that makes loads fail fails alone', async () => {
+test('an item that makes loads fail fails alone', async () => {
   const load = async (questions: readonly string[]) => {
     if (questions.includes('poison')) throw new Error('unanswerable');
     return questions;
@@ -68,7 +68,7 @@ test('a question that makes loads fail fails alone', async () => {
   );
 });
 
-test('what nobody asked about in particular fails for all who asked', async () => {
+test('an error that no single item causes fails all requests', async () => {
   const { ask } = createBatcher(async () => Promise.reject(new Error('away')));
   const answers = await Promise.allSettled([ask('a', 'a'), ask('b', 'b')]);
   expect(answers.map(({ status }) => status)).toEqual(['rejected', 'rejected']);

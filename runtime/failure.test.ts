@@ -6,13 +6,13 @@ class BusyError extends Error {
   readonly retryAfterMs = 3_000;
 }
 
-test('an error that says what may be done about it is taken at its word', () => {
+test('the disposition of an error is the one that it declares', () => {
   expect(dispositionOf(new BusyError())).toBe('throttled');
   expect(retryAfterOf(new BusyError())).toBe(3_000);
 });
 
 test.each([new TypeError('a mistake'), 'text', undefined, null, { disposition: 'transient' }])(
-  'nothing is known about %o',
+  '%o has no disposition',
   (thrown) => {
     expect(dispositionOf(thrown)).toBeUndefined();
     expect(retryAfterOf(thrown)).toBeUndefined();

@@ -3,7 +3,7 @@ import { describeEnd } from './last-words.ts';
 
 const line = (fields: Record<string, unknown>) => JSON.stringify({ level: 30, time: 1, projectId: 42, ...fields });
 
-describe('why a container ended', () => {
+describe('the end of a container', () => {
   test.for<[string, Parameters<typeof describeEnd>[0], string]>([
     [
       'as it says itself',
@@ -66,11 +66,11 @@ describe('why a container ended', () => {
       },
       'Error, exit code 1; it last said: cannot connect: OperationalError: timeout',
     ],
-  ])('is told %s', ([, end, expected]) => {
+  ])('the end of a container is described %s', ([, end, expected]) => {
     expect(describeEnd(end)).toBe(expected);
   });
 
-  test('never names what a customer is known by', () => {
+  test('the end of a container is described without customers’ identifiers and keys', () => {
     const fields = { identifier: 'user@example.com', environment_api_key: 'client-1', key: 'ser.1' };
     const logs = [
       line({ msg: 'skipped an identity', ...fields }),

@@ -2,9 +2,9 @@ import type { Backoff } from './backoff.ts';
 import type { RetryPolicy } from './retry.ts';
 
 /**
- * How often, how long and how fast the product tries again, how long it waits for an answer, and how often it looks at
- * what nobody tells it of; all of it is here, so that another policy is a change of this file alone. What people may set
- * themselves is in the settings (docs/configuration.md), with these as defaults where they are the same thing.
+ * How often, how long and how fast the product retries, how long it waits for an answer, and how often it polls when it
+ * gets no notification; all in one place, so that another policy is a change of this file alone. User settings are
+ * documented in docs/configuration.md; where they are the same thing, these are their defaults.
  */
 
 // Postgres; failures are retried by the caller, a worker or an applier.
@@ -132,125 +132,125 @@ export const NATS_CONNECT = { firstMs: 500, longestMs: 2_000 } satisfies RetryPo
 /** Two missed answers are a dead connection: a half-open one is noticed within 30 seconds. */
 export const NATS_PING_MS = 10_000;
 
-/** The client library connects again by itself, for ever, after a pause between these. */
+/** The client library reconnects by itself, forever, after a pause between these. */
 export const NATS_RECONNECT_MS = { shortest: 250, longest: 2_000 };
 
 /** A failed publish of the sidecar; a stream without a leader has one again within seconds. */
 export const SIDECAR_PUBLISH = { firstMs: 200, longestMs: 10_000 } satisfies Backoff;
 
-// Looks of the operator, which a watch tells nothing of; each is as old as what is decided by it may be.
+// Polls of the operator, for facts that no watch reports; each is as old as a decision based on it may be.
 
 /** The streams and the reports in them: status, deadline and `Capturing` follow them within seconds. */
 export const STREAM_LOOK_MS = 2_000;
 
 /**
- * What is known of the streams is written down. What was stored later than it was written down last is, for longer, still
- * in the sidecars' spools.
+ * The known state of the streams is recorded. Messages stored after the last record are still in the sidecars' spools
+ * for longer than that.
  */
 export const STREAM_RECORD_MS = 10_000;
 
-/** How far the clock of Core's Postgres is from ours: clocks drift slowly; nothing is compared until it is known once. */
+/** Offset between the clocks of Core's Postgres and ours, which drift slowly; comparisons wait for the first value. */
 export const CORE_CLOCK_LOOK_MS = { known: 30_000, unknown: 2_000 };
 
-/** In which regions the tables are: replicas are added by people; no copy goes on until it is known once. */
+/** The tables' regions: people add replicas; no copy continues until the regions are known. */
 export const REGIONS_LOOK_MS = { known: 60_000, unknown: 5_000 };
 
-/** Core or Edge, while they keep a migration from going on. */
+/** Core or Edge, while it prevents a migration from continuing. */
 export const STORES_RECHECK_MS = 15_000;
 
-/** Coverage, while a migration waits for it: a sidecar's first proof comes within seconds. */
+/** Coverage, while a migration waits for it: a sidecar's first proof arrives within seconds. */
 export const COVERAGE_RECHECK_MS = 2_000;
 
-/** The numbers of a window, which move all the time: the status has them at most this often. */
+/** The numbers of a window, which change all the time: the status is updated at most this often. */
 export const REPLAY_STATUS_MS = 10_000;
 
-/** What is left of a window, while only events from before the deadline are waited for. */
+/** The rest of a window, while only events from before the deadline are outstanding. */
 export const DRAIN_LOOK_MS = 5_000;
 
-/** The Events of a Job without pods: they say what refuses them. */
+/** The Events of a Job without pods: they show why pods are refused. */
 export const JOB_EVENTS_LOOK_MS = 5_000;
 
-/** A hand-over: an ended Job says nothing new, one that is not there comes by us alone, and one that is overdue may go on for ever. */
+/** A hand-over: an ended Job has no news, a missing one is created only by us, and an overdue one may run forever. */
 export const HANDOVER_LOOK_MS = { running: 1_000, absent: 1_000, overdue: 10_000, ended: 30_000 };
 
-/** The Core API's pods, by all hand-overs together that failed. */
+/** The Core API's pods, by all failed hand-overs together. */
 export const API_PODS_LOOK_MS = 30_000;
 
-/** A project's marks in Edge: a decision may be taken many times a second; or the pods that are to be listed first. */
+/** A project's marks in Edge (a decision may be made many times a second), or the pods, which must be listed first. */
 export const MARKS_LOOK_MS = { listed: 30_000, unlisted: 1_000 };
 
-/** What the processes of an installation say is in memory: a change is written down soon. */
+/** The reports of an installation's processes are in memory: a change is recorded soon. */
 export const INSTALLATION_LOOK_MS = 5_000;
 
-/** It is written at least so often, which shows that it is kept up to date; stores that fail are looked at as often. */
+/** It is written at least this often, to show that it is up to date; failing stores are checked as often. */
 export const INSTALLATION_REPORT_MS = 60_000;
 
-/** Stores that were well, or no worse than before: each look is a new connection to Core's Postgres. */
+/** Stores that were healthy, or no worse than before: each check opens a new connection to Core's Postgres. */
 export const STORES_CHECK_MS = 5 * 60_000;
 
-// Looks of workers.
+// Polls of workers.
 
-/** The settings that people change while a Job runs, and whether its migration is still there. */
+/** The settings that people change while a Job runs, and whether its migration still exists. */
 export const WORK_SETTINGS_LOOK_MS = 5_000;
 
-/** Whether replay has got to what a comparison waits for; it is in memory. */
+/** Whether replay has reached the point that a comparison waits for; it is in memory. */
 export const REPLAY_WAIT_LOOK_MS = 500;
 
-// Looks of appliers.
+// Polls of appliers.
 
 /** Whether there is room to fetch more: events wait for it, and it is all in memory. */
 export const ROOM_LOOK_MS = 5;
 
-/** Whether an event is there that the view of the EdgeMigrations must be confirmed for. */
+/** Whether an event needs a confirmed view of the EdgeMigrations. */
 export const HELD_BACK_LOOK_MS = 20;
 
-/** Whether what a project's rate held up may go on. */
+/** Whether work held up by a project's rate may continue. */
 export const APPLY_QUEUE_LOOK_MS = 20;
 
-/** How old the view of the EdgeMigrations is: it is asked for anew long before it says nothing any more. */
+/** The age of the view of the EdgeMigrations: it is refreshed long before it becomes useless. */
 export const VIEW_LOOK_MS = 250;
 
-/** What waits aside; while events come back as there is room for them, it is freed within moments. */
+/** Parked events; while events return as there is room for them, it is freed within moments. */
 export const PARKING_LOOK_MS = { idle: 2_000, busy: 100 };
 
-/** Messages below the floor of the consumer, which are rare and wait for nobody. */
+/** Messages below the floor of the consumer, which are rare and which nothing waits for. */
 export const ORPHANED_LOOK_MS = 5_000;
 
-/** An applier's report, by which the operator sees within seconds that it lives. */
+/** An applier's report, which shows the operator within seconds that it is alive. */
 export const APPLIER_REPORT_MS = 2_000;
 
-/** Another release of Flagsmith, or another region of Edge, may be installed at any time in the weeks that replay goes on. */
+/** Another release of Flagsmith, or another region of Edge, may be installed at any time during weeks of replay. */
 export const STORES_LOOK_MS = 60_000;
 
-/** The home region, and the one that is written: leaving it is decided by seconds of silence. */
+/** The home region, and the written one: seconds of silence decide about leaving it. */
 export const FAILOVER_LOOK_MS = 1_000;
 
-// Looks of the sidecar.
+// Polls of the sidecar.
 
 /** Time-outs of requests: thousands of them share this one timer, and nearly none expires. */
 export const DEADLINES_TICK_MS = 25;
 
-/** Late acknowledgements, and what a broken connection left to do. */
+/** Late acknowledgements, and work left by a broken connection. */
 export const PUBLISHER_TICK_MS = 200;
 
 /** Old segments, old requests, and memory. */
 export const SIDECAR_TICK_MS = 1_000;
 
-/** Whether all is sent, on the way out, which has seconds. */
+/** Whether everything is sent, during shutdown, which has only seconds. */
 export const SIDECAR_DRAIN_LOOK_MS = 20;
 
-/** How soon a gap that begins or ends is reported. */
+/** Delay until the beginning or end of a gap is reported. */
 export const GAP_LOOK_MS = 1_000;
 
-// Looks of servers and programs.
+// Polls of servers and programs.
 
-/** A certificate that was renewed is used at most so much later. */
+/** Delay until a renewed certificate is used. */
 export const CERTIFICATE_LOOK_MS = 60_000;
 
-/** However often a project changes, a stream of events tells it once in this time. */
+/** However often a project changes, a stream of events reports it once per this time. */
 export const EVENT_STREAM_PAUSE_MS = 1_000;
 
-/** A stream of events that has nothing to tell; a page takes one that is silent for 40 seconds for dead. */
+/** Heartbeat of a quiet stream of events; a page considers one dead that is silent for 40 seconds. */
 export const EVENT_STREAM_HEARTBEAT_MS = 15_000;
 
 /** `watch` of the command line: people wait for it, a script's log is read later. */

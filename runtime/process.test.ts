@@ -9,11 +9,11 @@ const PROGRAM = fileURLToPath(new URL('testing/service-process.ts', import.meta.
 
 interface Ended {
   readonly code: number | null;
-  /** Of its log, as soon as it was asked to stop. */
+  /** Its log, from the moment it was asked to stop. */
   readonly said: readonly Record<string, unknown>[];
 }
 
-/** Asks a service to stop as soon as it runs; `ending` is how it goes on from there. */
+/** Asks a service to stop as soon as it runs; `ending` is how it continues from there. */
 async function stop(ending: string): Promise<Ended> {
   const service = spawn(process.execPath, [PROGRAM, ending], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -31,15 +31,15 @@ async function stop(ending: string): Promise<Ended> {
   return { code, said: said.slice(1) };
 }
 
-test.each(['orderly', 'stop', 'cause'])('a service that is stopped ends with 0: %s', async (ending) => {
+test.each(['orderly', 'stop', 'cause'])('a service that is stopped exits with 0: %s', async (ending) => {
   expect(await stop(ending)).toEqual({ code: 0, said: [{ level: 'info', msg: 'stopped' }] });
 });
 
-test('what goes wrong while a service stops is told, and ends it with 1', async () => {
+test('a failure while a service stops is reported, and the exit code is 1', async () => {
   const said = [{ level: 'fatal', msg: 'ended', err: 'the last report is lost' }];
   expect(await stop('fault')).toEqual({ code: 1, said });
 });
 
-test('of an error that is expected the message is told alone', async () => {
+test('an expected error is reported by its message alone', async () => {
   expect(await stop('expected')).toEqual({ code: 1, said: [{ level: 'fatal', msg: 'ended', error: 'not in time' }] });
 });

@@ -49,16 +49,16 @@ export async function runServiceProcess<Configuration extends { readonly logLeve
   }
 }
 
-/** What was under way fails by the signal's reason, or because of it; whatever else fails meanwhile is a fault. */
+/** Pending work fails with the signal's reason, or because of it; any other failure in the meantime is a fault. */
 function isStop(error: unknown, signal: AbortSignal): boolean {
   if (!signal.aborted) return false;
   return error === signal.reason || (error instanceof Error && isStop(error.cause, signal));
 }
 
 /**
- * The settings of a process by its environment variables. Where they are wrong the process ends, with 64.
+ * The settings of a process from its environment variables. If they are wrong the process ends, with 64.
  *
- * @param tell says what is wrong with them
+ * @param tell reports the problem with them
  */
 export function readConfiguration<S extends Shape>(
   schema: z.ZodObject<S>,

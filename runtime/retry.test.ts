@@ -9,7 +9,7 @@ function failure(disposition: Disposition, retryAfterMs?: number): Failure {
   return Object.assign(new Error(disposition), { disposition, retryAfterMs });
 }
 
-/** Work that fails as told, and then succeeds; the fake clock's random is at its middle. */
+/** Work that fails as specified, and then succeeds; the fake clock's random is at its midpoint. */
 function start(failures: readonly unknown[], options: Partial<RetryOptions> = {}) {
   const clock = createFakeClock();
   const left = [...failures];
@@ -26,20 +26,20 @@ function start(failures: readonly unknown[], options: Partial<RetryOptions> = {}
 
 const repeat = (error: unknown, count: number) => new Array<unknown>(count).fill(error);
 
-test('what may pass is tried again, with pauses that grow up to the longest', async () => {
+test('transient failures are retried, with pauses that grow up to the longest', async () => {
   const { clock, times, result } = start(repeat(failure('transient'), 6));
   await clock.advance(10_000);
   expect(await result).toBe('done');
   expect(times).toEqual([0, 75, 225, 525, 1_125, 1_875, 2_625]);
 });
 
-test('who is throttled waits for twice as long', async () => {
+test('throttled work waits for twice as long', async () => {
   const { clock, times } = start(repeat(failure('throttled'), 2));
   await clock.advance(10_000);
   expect(times).toEqual([0, 150, 450]);
 });
 
-test('pauses are spread by chance', async () => {
+test('pauses are random', async () => {
   const pauses = [0, 0.999].map((chance) => {
     const { clock } = start([failure('transient')], { random: () => chance });
     return clock.sleepers(1).then(() => clock.pending()[0]);
@@ -47,26 +47,26 @@ test('pauses are spread by chance', async () => {
   expect(await Promise.all(pauses)).toEqual([50, expect.closeTo(100, 0)]);
 });
 
-test.each(['conflict', 'misconfigured', 'rejected'] as const)('what is %s ends it at once', async (disposition) => {
+test.each(['conflict', 'misconfigured', 'rejected'] as const)('%s failures end it at once', async (disposition) => {
   const { times, result } = start([failure(disposition)]);
   await expect(result).rejects.toThrow(disposition);
   expect(times).toEqual([0]);
 });
 
-test('an error of which nothing is known ends it at once', async () => {
+test('an unknown error ends the work at once', async () => {
   const { times, result } = start([new TypeError('a mistake')]);
   await expect(result).rejects.toThrow('a mistake');
   expect(times).toEqual([0]);
 });
 
-test('the caller may know what is worth another try; a first conflict needs no pause', async () => {
+test('the caller may decide what is worth a retry; a first conflict needs no pause', async () => {
   const { clock, times, result } = start(repeat(failure('conflict'), 3), { isWorthIt: () => true });
   await clock.advance(10_000);
   expect(await result).toBe('done');
   expect(times).toEqual([0, 0, 75, 225]);
 });
 
-test('a budget of attempts ends with the last failure', async () => {
+test('a limit of attempts ends the work with the last failure', async () => {
   const last = failure('transient');
   const { clock, times, result } = start([...repeat(failure('transient'), 2), last, failure('transient')], {
     policy: { ...POLICY, attempts: 3 },
@@ -76,7 +76,7 @@ test('a budget of attempts ends with the last failure', async () => {
   expect(times.length).toBe(3);
 });
 
-test('a budget of time ends with the first failure after it', async () => {
+test('a time limit ends the work with the first failure after it', async () => {
   const { clock, times, result } = start(repeat(failure('transient'), 9), { policy: { ...POLICY, budgetMs: 500 } });
   await clock.advance(10_000);
   await expect(result).rejects.toThrow('transient');
@@ -84,13 +84,13 @@ test('a budget of time ends with the first failure after it', async () => {
   expect(clock.pending()).toEqual([]);
 });
 
-test('without any budget there is one try', async () => {
+test('without limits there is one attempt', async () => {
   const { times, result } = start([failure('transient')], { policy: { ...POLICY, budgetMs: 0 } });
   await expect(result).rejects.toThrow('transient');
   expect(times).toEqual([0]);
 });
 
-test('who is asked to wait comes back no earlier, and not together with all others', async () => {
+test('a retry after a requested wait comes no earlier, and not together with all others', async () => {
   const { clock, times } = start([failure('throttled', 3_000)]);
   await clock.advance(2_999);
   expect(times).toEqual([0]);
@@ -99,7 +99,7 @@ test('who is asked to wait comes back no earlier, and not together with all othe
 });
 
 test.each([{ longestRetryAfterMs: 10_000 }, { budgetMs: 10_000 }])(
-  'who is asked to wait for longer than %o is told at once',
+  'a requested wait of more than %o is an error at once',
   async (limit) => {
     const { clock, result } = start([failure('throttled', 10_001)], { policy: { ...POLICY, ...limit } });
     await expect(result).rejects.toThrow('throttled');
@@ -107,7 +107,7 @@ test.each([{ longestRetryAfterMs: 10_000 }, { budgetMs: 10_000 }])(
   },
 );
 
-test('each failure that is tried again is told, before the pause', async () => {
+test('each failure that is retried is reported, before the pause', async () => {
   const onRetry = vi.fn();
   const [first, second] = [failure('transient'), failure('rejected')];
   const { clock, result } = start([first, second], { onRetry });
@@ -127,7 +127,7 @@ test('an abort ends the pause with its reason', async () => {
   expect(clock.pending()).toEqual([]);
 });
 
-test('work that fails because of the abort is told by the reason of the abort', async () => {
+test('work that fails because of the abort rejects with the reason of the abort', async () => {
   const stop = new AbortController();
   const working = retry(
     async () => {
@@ -139,7 +139,7 @@ test('work that fails because of the abort is told by the reason of the abort', 
   await expect(working).rejects.toThrow('stop');
 });
 
-test('nothing is begun once the signal is aborted', async () => {
+test('nothing is started once the signal is aborted', async () => {
   const { times, result } = start([], { signal: AbortSignal.abort(new Error('stop')) });
   await expect(result).rejects.toThrow('stop');
   expect(times).toEqual([]);

@@ -28,7 +28,7 @@ export function listValues(): ChartValue[] {
 
 function collect(schema: Schema, fallback: unknown, path: string): ChartValue[] {
   const { description = '', properties } = schema;
-  // Of resources and the like the whole is one value.
+  // A value such as `resources` counts as a whole.
   if (properties === undefined || description !== '') return [{ path, description, fallback }];
   const values = fallback as Record<string, unknown>;
   return Object.entries(properties).flatMap(([name, inner]) =>

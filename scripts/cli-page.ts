@@ -9,7 +9,7 @@ import type { Terminal } from '@edge-migration/cli/terminal.ts';
 const PAGE = new URL('../docs/cli.md', import.meta.url);
 const MARK = "<!-- Generated from the commands' own help by `node scripts/cli-page.ts`. -->\n";
 
-/** The page with what the commands say of themselves. */
+/** The page with the commands' own help. */
 export function renderPage(page: string): string {
   const terminal: Terminal = {
     isInteractive: false,

@@ -97,7 +97,7 @@ function buildSchema(): Schema {
   return schema;
 }
 
-/** What people and the operator send: a field with a default may be absent. */
+/** The objects that people and the operator send: a field with a default may be absent. */
 function convert(schema: z.ZodType): Schema {
   const { $schema: _, ...converted } = z.toJSONSchema(schema, {
     io: 'input',
@@ -119,13 +119,13 @@ function makeStructural(zodSchema: z.core.$ZodType, json: z.core.JSONSchema.Base
     const isSmall = format === 'int32' || (json.maximum ?? Number.POSITIVE_INFINITY) <= BOUNDS.int32.maximum;
     json.format = isSmall ? 'int32' : 'int64';
   }
-  // The API server knows the formats of times, and Zod's patterns only say them again.
+  // The API server knows the formats of times, and Zod's patterns only repeat them.
   if (json.format === 'date-time' || json.format === 'date') delete json.pattern;
-  // A list that is absent reads as an empty one: nothing needs to store it.
+  // An absent list reads as an empty one, so it need not be stored.
   if (Array.isArray(json.default)) delete json.default;
 }
 
-/** Adds what the overlay has for each path, and puts keywords in order. */
+/** Adds the overlay's keywords for each path, and sorts keywords. */
 function layOver(schema: Schema, path: string, unused: Set<string>): Schema {
   const inner = (name: string) => (path === '' ? name : `${path}.${name}`);
   const whole: Schema = { ...schema, ...OVERLAY[path] };
@@ -143,7 +143,7 @@ function layOver(schema: Schema, path: string, unused: Set<string>): Schema {
   );
 }
 
-/** The file's text: what has nothing within it is on a line of its own, but for the fields of the spec. */
+/** The file's text: nodes without nested content take one line, except the fields of the spec. */
 export function renderDefinition(): string {
   const document = new Document(buildDefinition(), { aliasDuplicateObjects: false });
   visit(document, {
@@ -156,7 +156,7 @@ export function renderDefinition(): string {
       if (node.items.every((item) => isScalar(item))) node.flow = true;
     },
   });
-  // As people write it: space within braces, none within brackets.
+  // As people write it: spaces within braces, none within brackets.
   return document.toString({ lineWidth: 0 }).replaceAll(/\[ (.*?) \]/g, '[$1]');
 }
 

@@ -1,17 +1,17 @@
 /**
- * What each workspace's `exports` must list: the modules that other workspaces import, and no more, so that all else can change
- * without a look at them. First those of the product, then those that only tests import. `node scripts/exports.ts` fails
- * and says what to add or to remove; `--write` does it.
+ * Keeps each workspace's `exports` at the modules that other workspaces import, so that all others can change freely.
+ * The product's imports come first, then those of tests only. `node scripts/exports.ts` fails and lists what to add or
+ * to remove; `--write` does it.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const SCOPE = '@edge-migration/';
-/** Nothing of the product may import it (.dependency-cruiser.mjs), so it hides nothing. */
+/** The product may not import it (.dependency-cruiser.mjs), so it hides nothing. */
 const OPEN = 'test';
-/** As .dependency-cruiser.mjs has it, and what is not part of the product at all. */
+/** As in .dependency-cruiser.mjs, and the folders that are not part of the product at all. */
 const OF_TESTS = /\.test\.ts$|\/(testing|fixtures)\/|\/testing\.ts$|^(test|scripts)\//;
-/** Types and dynamic imports too. */
+/** Includes types and dynamic imports. */
 const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*)'@edge-migration\/([^/']+)\/([^']+)'/g;
 
 interface Manifest {
@@ -20,17 +20,17 @@ interface Manifest {
   readonly exports?: Readonly<Record<string, string>>;
 }
 
-/** Of one workspace, whose manifest is named from the root. */
+/** One workspace, whose manifest is named relative to the root. */
 export interface Exports {
   readonly manifest: string;
-  /** As `exports` must be, in this order. */
+  /** The required `exports`, in this order. */
   readonly wanted: Readonly<Record<string, string>>;
   readonly missing: readonly string[];
   readonly needless: readonly string[];
   readonly isSorted: boolean;
 }
 
-/** Compares the manifests of all workspaces with what the modules below `root` import. */
+/** Compares the manifests of all workspaces with the imports of the modules below `root`. */
 export function compareExports(root: string): Exports[] {
   const { workspaces = [] } = readManifest(join(root, 'package.json'));
   const imported = readImports(root);
@@ -38,7 +38,7 @@ export function compareExports(root: string): Exports[] {
     .filter((workspace) => workspace !== OPEN)
     .map((workspace) => {
       const manifest = join(workspace, 'package.json');
-      // Without `exports` all can be imported.
+      // Without `exports` everything can be imported.
       const { name, exports = { './*': './*' } } = readManifest(join(root, manifest));
       const modules = imported.get(name.slice(SCOPE.length)) ?? new Map<string, boolean>();
       const isOfTests = ([, ofTests]: [string, boolean]) => Number(ofTests);
@@ -51,7 +51,7 @@ export function compareExports(root: string): Exports[] {
     });
 }
 
-/** By workspace the modules that others import, and whether only tests do. */
+/** By workspace, the modules that others import, and whether only tests do. */
 function readImports(root: string): Map<string, Map<string, boolean>> {
   const imported = new Map<string, Map<string, boolean>>();
   const files = globSync('**/*.{ts,tsx,mjs}', { cwd: root, exclude: ['**/node_modules', '.*'] });
@@ -67,7 +67,7 @@ function readImports(root: string): Map<string, Map<string, boolean>> {
 
 const readManifest = (path: string): Manifest => JSON.parse(readFileSync(path, 'utf8'));
 
-/** Puts `exports` in its place, behind `type`. */
+/** Puts `exports` in its place, after `type`. */
 function write(root: string, { manifest, wanted }: Exports): void {
   const { exports: _, ...others } = readManifest(join(root, manifest));
   const entries = Object.entries(others).flatMap((entry) =>

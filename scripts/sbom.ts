@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-/** As in the Dockerfile; of the console's page the image has the bundle. */
+/** As in the Dockerfile; the image contains the console's page as a bundle. */
 const WORKSPACES = [
   'console',
   'console/page',
@@ -37,7 +37,7 @@ export interface BillOfMaterials {
   readonly components: readonly Component[];
 }
 
-/** @throws the generator's error, with what it says, when package-lock.json and the manifests do not fit together */
+/** @throws the generator's error, with its output, when package-lock.json and the manifests do not match */
 export async function createBillOfMaterials(): Promise<BillOfMaterials> {
   const generator = fileURLToPath(new URL('bin/cyclonedx-npm-cli.js', import.meta.resolve('@cyclonedx/cyclonedx-npm')));
   const workspaces = WORKSPACES.flatMap((name) => ['--workspace', name]);

@@ -112,7 +112,7 @@ function addCreating(program: Command, run: Run, name: string, description: stri
         );
         if (code !== EXIT.done || !options.watch || options.dryRun) return code;
         const ended = await watch(context, selectionOf(ids, options), {});
-        // What a plan is for.
+        // The purpose of a plan.
         if (name === 'plan') await status(context, selectionOf(ids, options), undefined);
         return ended;
       }),

@@ -1,4 +1,4 @@
-/** Commands while the API server fails or moves on; what it does by itself is tested in test/integration/cli.test.ts. */
+/** Commands while the API server fails or moves on; its own behaviour is tested in test/integration/cli.test.ts. */
 import { EDGE_MIGRATIONS } from '@edge-migration/contract/edge-migration/api.ts';
 import { useFake } from '@edge-migration/kubernetes/testing/fake.ts';
 import { until } from '@edge-migration/kubernetes/testing/until.ts';
@@ -49,11 +49,11 @@ const ended = (status: 'True' | 'False') => [
   { type: 'Succeeded', status, reason: 'Any', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' },
 ];
 
-/** Between two looks; requests have longer deadlines. */
+/** Between two polls; requests have longer deadlines. */
 const paused = (milliseconds: number) => until(() => fake.clock.pending()[0] === milliseconds);
 
 describe('watch', () => {
-  test('prints a line at each look where there is no terminal, and ends with the migration', async () => {
+  test('watch without a terminal prints a line at each poll, and ends with the migration', async () => {
     await start();
     await setStatus({ phase: 'Copying', progress: '1/2 (50%)' });
     const { context, out } = createContext();
@@ -68,7 +68,7 @@ describe('watch', () => {
     ]);
   });
 
-  test('draws over its last picture on a terminal', async () => {
+  test('watch on a terminal redraws its output in place', async () => {
     await start();
     await setStatus({ phase: 'Planning' });
     const { context, out } = createContext({ isInteractive: true });
@@ -83,7 +83,7 @@ describe('watch', () => {
     ]);
   });
 
-  test('never draws more lines than the terminal has, which it could not draw over', async () => {
+  test('watch never draws more lines than the terminal has, which it could not redraw', async () => {
     for (const id of [42, 43, 44, 45, 46, 47]) await start(`project-${id}`, id);
     await setStatus({ conditions: ended('True') });
     const { context, out } = createContext({ isInteractive: true, rows: 4 });
@@ -100,7 +100,7 @@ describe('watch', () => {
     ]);
   });
 
-  test('goes on when the API server does not answer for a while, but not when it does not at the first look', async () => {
+  test('watch survives a temporary failure of the API server, except at the first poll', async () => {
     await start();
     await setStatus({ phase: 'Copying' });
     const { context, err } = createContext();
@@ -117,7 +117,7 @@ describe('watch', () => {
     await expect(watch(context, SELECTION, {})).rejects.toThrow('503');
   });
 
-  test('ends when the migration is deleted meanwhile', async () => {
+  test('watch ends when the migration is deleted meanwhile', async () => {
     await start();
     const { context } = createContext();
     const watching = watch(context, SELECTION, { intervalSeconds: 5 });
@@ -134,7 +134,7 @@ describe('a change', () => {
   const readTargets = async (context: Context) =>
     (await select(context.cluster, SELECTION, context.signal)).map(({ migration }) => ({ reference, migration }));
 
-  test('is decided again by what is there when the EdgeMigration was changed meanwhile', async () => {
+  test('a change is decided again on the current state if the EdgeMigration was changed meanwhile', async () => {
     await start();
     const { context, out } = createContext();
     const targets = await readTargets(context);
@@ -144,7 +144,7 @@ describe('a change', () => {
     expect((await fake.client.get(EDGE_MIGRATIONS, reference))!['spec']).toMatchObject({ suspend: true });
   });
 
-  test('names the object that was read, so that another one of its name is never changed', async () => {
+  test('a change names the object that was read, so that a later one of the same name is never changed', async () => {
     await start();
     const { context } = createContext();
     const [target] = await readTargets(context);
@@ -154,7 +154,7 @@ describe('a change', () => {
     expect(patch!.body['metadata']).toEqual({ uid, resourceVersion });
   });
 
-  test.each([false, undefined])('that cannot be undone is not made when the answer is %s', async (answer) => {
+  test.each([false, undefined])('an irreversible change is not made when the answer is %s', async (answer) => {
     await start();
     const { context } = createContext({ answer: answer as boolean });
     const targets = await readTargets(context);

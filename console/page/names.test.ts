@@ -5,7 +5,7 @@ import { CONFIRMED_KINDS } from '@edge-migration/operator/edge-migration/verific
 import { expect, test } from 'vitest';
 import { TEXT } from './text.ts';
 
-/** Told by the operator's look at pods and appliers. */
+/** Reported by the operator's check of pods and appliers. */
 const OBSERVED = ['notWatched', 'eventsDropped', 'parkingFull'];
 
 test.each([

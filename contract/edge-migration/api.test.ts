@@ -11,16 +11,16 @@ const metadata = {
 };
 
 describe('an EdgeMigration as the API server sends it', () => {
-  test('may have no status yet', () => {
+  test('an EdgeMigration may have no status yet', () => {
     expect(parseEdgeMigration({ metadata, spec: { projectId: 42 } })).toMatchObject({ generation: 3, status: {} });
   });
 
-  test('gets the defaults of fields that did not exist when it was stored', () => {
+  test('an EdgeMigration gets the defaults of fields that did not exist when it was stored', () => {
     const { spec } = parseEdgeMigration({ metadata, spec: { projectId: 42 }, status: {} });
     expect(spec).toMatchObject({ mode: 'Migrate', copy: { parallelism: 4 }, replay: { windowSeconds: 2_419_200 } });
   });
 
-  test('with a spec that breaks the rules tells which field, instead of being lost', () => {
+  test('an EdgeMigration with an invalid spec names the field, instead of being lost', () => {
     const parsed = parseEdgeMigration({ metadata, spec: { projectId: 42, copy: { parallelism: 0 } } });
     expect(parsed.spec).toBeUndefined();
     expect(parsed.specProblem).toContain('spec.copy.parallelism');
@@ -28,7 +28,7 @@ describe('an EdgeMigration as the API server sends it', () => {
   });
 
   test.each(['a..b', '.a', 'a.', 'a b', 'a.*', '>', 'a\n', '', 'x'.repeat(64)])(
-    'with spec.retry %j, which a subject of NATS cannot hold, is refused',
+    'an EdgeMigration with spec.retry %j, which a NATS subject cannot hold, is refused',
     (retry) => {
       const parsed = parseEdgeMigration({ metadata, spec: { projectId: 42, retry } });
       expect(parsed.spec).toBeUndefined();
@@ -36,18 +36,18 @@ describe('an EdgeMigration as the API server sends it', () => {
     },
   );
 
-  test.each(['a', 'v1.2', 'after-incident_17.b', '2026-11-28', 'a__b--c'])('with spec.retry %s is taken', (retry) => {
+  test.each(['a', 'v1.2', 'after-incident_17.b', '2026-11-28', 'a__b--c'])('spec.retry %s is accepted', (retry) => {
     expect(parseEdgeMigration({ metadata, spec: { projectId: 42, retry } }).spec?.retry).toBe(retry);
   });
 
-  test('with a status that somebody has damaged in part is read without that part', () => {
+  test('an EdgeMigration with a partly damaged status is read without the damaged part', () => {
     const status = { conditions: 'none', phase: 'Copying', plan: { writeUnits: 7 } };
     const parsed = parseEdgeMigration({ metadata, spec: { projectId: 42 }, status });
     expect(parsed.status).toEqual({ phase: 'Copying', plan: { writeUnits: 7 } });
     expect(parseEdgeMigration({ metadata, spec: { projectId: 42 }, status: 'none' }).status).toEqual({});
   });
 
-  test('with a status that is longer than this release lets anything become is read as a whole', () => {
+  test("a status longer than this release's limits is read completely", () => {
     const status = {
       phase: 'x'.repeat(33),
       conditions: Array.from({ length: 17 }, (_, index) => ({
@@ -62,13 +62,13 @@ describe('an EdgeMigration as the API server sends it', () => {
     expect(parseEdgeMigration({ metadata, spec: { projectId: 42 }, status }).status).toEqual(status);
   });
 
-  test('may lack lists that were written empty, because the API server stores none', () => {
+  test('a status may lack lists that were written empty, because the API server stores none', () => {
     const parsed = parseEdgeMigration({ metadata, spec: { projectId: 42 }, status: { skipped: { total: 0 } } });
     expect(parsed.status.skipped).toEqual({ total: 0, byReason: [] });
   });
 });
 
-test('names of objects stay within what Kubernetes allows for pods of a Job', () => {
+test('object names stay within the limits of Kubernetes for pods of a Job', () => {
   const names = objectNames({ name: 'project-2147483647', uid: metadata.uid }, 'copy');
   // A Job's name plus `-<index>-<5 characters>` must be a DNS label for the pods' host names.
   expect(`${names.job(9999)}-99999-abcde`.length).toBeLessThanOrEqual(63);

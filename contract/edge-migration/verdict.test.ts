@@ -41,7 +41,7 @@ const APPLY = { kind: 'apply', copying: false };
 const dropped = (reason: string) => ({ kind: 'drop', reason });
 const parked = (reason: string) => ({ kind: 'park', reason });
 
-describe('what becomes of an event whose request began at noon', () => {
+describe('the verdict on an event whose request began at noon', () => {
   test.each<[string, EdgeMigration | undefined, object]>([
     ['no EdgeMigration', undefined, dropped('noMigration')],
     ['one that is being deleted', migration(COPIED, {}, { deleting: true }), dropped('noMigration')],
@@ -88,7 +88,7 @@ describe('what becomes of an event whose request began at noon', () => {
       dropped('finished'),
     ],
     ['failed for good', migration(conditions({ Accepted: 'True', Succeeded: 'False' })), dropped('finished')],
-  ])('%s', (_, found, verdict) => {
+  ])('the EdgeMigration decides about the event: %s', (_, found, verdict) => {
     expect(decideAdmission(found, NOON)).toEqual(verdict);
   });
 });
@@ -98,20 +98,20 @@ describe('several EdgeMigrations of one project', () => {
   const older = migration({}, {}, { uid: 'c', namespace: 'older', creationTime: '2026-05-04T10:59:59Z' });
   const sameSecond = migration({}, {}, { uid: 'a', namespace: 'same second' });
 
-  test('the oldest counts, whatever the order; in the same second the one with the smaller uid', () => {
+  test('the oldest EdgeMigration counts, in any order; within the same second the one with the smaller uid', () => {
     expect(chooseMigration([one, older, sameSecond])).toBe(older);
     expect(chooseMigration([sameSecond, one])).toBe(sameSecond);
     expect(chooseMigration([one, sameSecond])).toBe(sameSecond);
     expect(chooseMigration([])).toBeUndefined();
   });
 
-  test('the older one being deleted, the younger does not count yet', () => {
+  test('a younger EdgeMigration does not count while the older one is being deleted', () => {
     const deleting = { ...older, deleting: true };
     expect(decideAdmission(chooseMigration([one, deleting]), NOON)).toEqual(dropped('noMigration'));
   });
 });
 
-test('the name tells the project where the spec cannot be read', () => {
+test('the name identifies the project if the spec cannot be read', () => {
   expect(projectOf({ name: 'project-42', spec: undefined })).toBe(42);
   expect(projectOf({ name: 'other', spec: undefined })).toBe(0);
 });

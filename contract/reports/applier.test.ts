@@ -33,7 +33,7 @@ const project = (projectId: number): ApplierReport['projects'][number] => ({
   lastAppliedTime: TIME,
 });
 
-/** As the stream has it. */
+/** As stored in the stream. */
 function message(payload: string | Uint8Array, process = report().process, encoding?: 'gzip') {
   const header = headers();
   if (encoding !== undefined) header.set('Content-Encoding', encoding);
@@ -45,7 +45,7 @@ function encoded(one: ApplierReport) {
   return { ...message(payload, one.process), header };
 }
 
-test('a report of ten thousand projects is read as it was written, but for counts of zero', () => {
+test('a report of ten thousand projects is read as it was written, except for counts of zero', () => {
   const projects = Array.from({ length: 10_000 }, (_, index) => project(index + 1));
   const sent = encoded(report({ projects }));
   expect(sent.data.length).toBeLessThan(1024 ** 2);
@@ -58,8 +58,8 @@ test('a report of ten thousand projects is read as it was written, but for count
   });
 });
 
-describe('a report is refused', () => {
-  test.each(['{},', '[],', '0,'])('that a small gzip of many %s blows up, before it fills the memory', (element) => {
+describe('refused reports', () => {
+  test.each(['{},', '[],', '0,'])('a gzip of many %s is refused before it fills the memory', (element) => {
     const bomb = `[${element.repeat(20_000_000)}0]`;
     const sent = message(gzipSync(bomb), report().process, 'gzip');
     expect(sent.data.length).toBeLessThan(100_000);
@@ -68,7 +68,7 @@ describe('a report is refused', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 ** 2);
   });
 
-  test('that a message of many gzips, one behind the other, blows up to more than a gigabyte', () => {
+  test('a message of many concatenated gzips that expand to more than a gigabyte is refused', () => {
     const member = gzipSync(Buffer.alloc(32 * 1024 ** 2, ' '));
     const sent = message(Buffer.concat(Array(32).fill(member)), report().process, 'gzip');
     const before = process.memoryUsage().rss;
@@ -76,7 +76,7 @@ describe('a report is refused', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 ** 2);
   });
 
-  test('on the subject of another process, whose counters it would replace', () => {
+  test('a report on the subject of another process, whose counters it would replace, is refused', () => {
     expect(decodeReport(message(JSON.stringify(report()), 'applier-1-87654321'))).toBeUndefined();
     expect(decodeReport(message(JSON.stringify(report())))).toEqual(report());
   });
@@ -93,12 +93,12 @@ describe('a report is refused', () => {
     ],
     ['an outage longer than a status takes', { outage: 'x'.repeat(501) }],
     ['a time that is none', { time: 'now' }],
-  ])('with %s', (_, changes) => {
+  ])('a report with %s is refused', (_, changes) => {
     expect(decodeReport(message(JSON.stringify({ ...report(), ...changes })))).toBeUndefined();
   });
 });
 
-test('what no reader would take is not sent', () => {
+test('a report that no reader would accept is not sent', () => {
   const projects = Array.from({ length: 30_000 }, (_, index) => project(index + 1));
   expect(() => encodeReport(report({ projects }))).toThrow(RangeError);
 });

@@ -52,8 +52,8 @@ export const coverageGap = z.object({
   until: time.nullable(),
   reason: gapReason,
   /**
-   * Whose writes may be missing; null if unknown, which means everyone's. Sidecars of releases before 0.2 do not report
-   * it.
+   * The identities whose writes may be missing; null if unknown, which means all. Sidecars of releases before 0.2 do
+   * not report it.
    */
   scope: z.array(writeScope).max(MOST_SCOPES).nullable().default(null),
 });

@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 describe('the streams', () => {
-  it('are made as the design says', async () => {
+  it('the streams are created as the design says', async () => {
     const manager = await jetstreamManager(connection);
     await ensureStreams(manager, SETTINGS);
     expect((await manager.streams.info(STREAM)).config).toMatchObject({
@@ -40,7 +40,7 @@ describe('the streams', () => {
     });
   });
 
-  it.each(['all', 'sub'])('let nobody who may publish remove what is in them by Nats-Rollup: %s', async (rollup) => {
+  it.each(['all', 'sub'])('the streams let no publisher remove their content by Nats-Rollup: %s', async (rollup) => {
     const manager = await jetstreamManager(connection);
     await ensureStreams(manager, SETTINGS);
     const client = jetstream(connection);
@@ -51,7 +51,7 @@ describe('the streams', () => {
     expect((await manager.streams.info(STREAM)).state.messages).toBe(1);
   });
 
-  it('are bounded in bytes, messages of a subject and size of a message, and full they refuse', async () => {
+  it('the streams bound bytes, messages per subject and message size, and reject publishes when full', async () => {
     const manager = await jetstreamManager(connection);
     await ensureStreams(manager, SETTINGS);
     for (const name of [STREAM, COVERAGE_STREAM]) {
@@ -63,7 +63,7 @@ describe('the streams', () => {
     }
   });
 
-  it('are made once and follow the settings, with what is in them', async () => {
+  it('the streams are created once and follow the settings without losing their content', async () => {
     const manager = await jetstreamManager(connection);
     await ensureStreams(manager, SETTINGS);
     const { created } = await manager.streams.info(STREAM);
@@ -73,7 +73,7 @@ describe('the streams', () => {
     expect(info).toMatchObject({ created, config: { max_bytes: 2 * 1024 ** 2 }, state: { messages: 1 } });
   });
 
-  it('of earlier releases, which every publisher could empty, are closed', async () => {
+  it('streams of earlier releases, which every publisher could empty, are closed', async () => {
     const manager = await jetstreamManager(connection);
     await manager.streams.add({
       name: STREAM,
@@ -91,7 +91,7 @@ describe('the streams', () => {
     await expect(manager.streams.purge(STREAM)).rejects.toThrow(/purge/);
   });
 
-  it('of another kind under their names are refused, not replaced', async () => {
+  it('streams of another kind under the same names are refused, not replaced', async () => {
     const manager = await jetstreamManager(connection);
     await manager.streams.add({
       name: STREAM,
@@ -102,7 +102,7 @@ describe('the streams', () => {
     await expect(ensureStreams(manager, SETTINGS)).rejects.toThrow(StreamMismatchError);
   });
 
-  it('take test events under a subject that is told from an event', () => {
+  it('probes have a subject that differs from that of events', () => {
     expect(isProbe(probeSubject('uid-1'))).toBe(true);
     expect(isProbe('identity.writes.event')).toBe(false);
   });

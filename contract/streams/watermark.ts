@@ -79,7 +79,7 @@ export function streamStateOf(
   return { created, last, oldest, time, asked, answered: momentOf(clock) };
 }
 
-/** Messages tell their time in nanoseconds, more of them than a number holds exactly. */
+/** Messages have their time in nanoseconds, more of them than a number holds exactly. */
 const ROUNDING_MS = 1;
 
 /**
@@ -130,7 +130,7 @@ function latestSince({ looked }: Watermarks, { last, oldest, time, answered }: S
   if (looked === undefined) return told;
   const elapsed = [answered.wall - looked.wall, answered.monotonic - (looked.monotonic ?? answered.monotonic)];
   const latest = Math.max(told, looked.time + Math.max(0, ...elapsed));
-  // Another process looked, by the wall clock of another machine, which says little of how long ago that was.
+  // Another process checked, by another machine's wall clock, which says little about how long ago that was.
   return looked.monotonic === undefined ? latest + UNKNOWN_STEP_MS : latest;
 }
 
@@ -147,7 +147,7 @@ export interface Loss {
 
 /** Further ones are merged, oldest first: a merged one only claims more. */
 const MOST_LOSSES = 16;
-/** One loss is found by several, one after the other. */
+/** Several processes find the same loss, one after the other. */
 const JOIN_MS = 60_000;
 
 /** The losses, including one more. */

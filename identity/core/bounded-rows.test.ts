@@ -15,7 +15,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Rows of an id and a JSON text of `size` characters, quotes included. */
+/** Rows with an id and a JSON text of `size` characters, quotes included. */
 const rowsOf = (count: number, size: number, maxSize: number) =>
   core.read((query) =>
     query.bounded<{ id: number; text: string }>(
@@ -25,7 +25,7 @@ const rowsOf = (count: number, size: number, maxSize: number) =>
     ),
   );
 
-test('all rows are read where they fit', async () => {
+test('all rows that fit are read', async () => {
   const { rows, sizes, isCut } = await rowsOf(3, 10, 1000);
   expect(rows.map(({ id, text }) => [id, text.length])).toEqual([
     [1, 8],
@@ -36,32 +36,32 @@ test('all rows are read where they fit', async () => {
   expect(isCut).toBe(false);
 });
 
-test('rows beyond the bound are left out, and that is said', async () => {
+test('rows beyond the limit are omitted, and the result says so', async () => {
   const { rows, isCut } = await rowsOf(100, 99, 250);
   expect(rows.map(({ id }) => id)).toEqual([1, 2, 3]);
   expect(isCut).toBe(true);
 });
 
-test('the bound being reached by the last row leaves nothing out', async () => {
+test('nothing is omitted when the last row reaches the limit', async () => {
   const { rows, isCut } = await rowsOf(3, 99, 250);
   expect([rows.length, isCut]).toEqual([3, false]);
 });
 
-test('one row is read however large it is', async () => {
+test('a single row is read however large it is', async () => {
   const { rows, isCut } = await rowsOf(2, 1_000_000, 10);
   expect([rows.length, rows[0]?.text.length, isCut]).toEqual([1, 999_998, true]);
 });
 
-test('no rows are no rows', async () => {
+test('a statement without rows has an empty result', async () => {
   expect(await rowsOf(0, 10, 10)).toEqual({ rows: [], sizes: [], isCut: false });
 });
 
-test('an error of the database is told as such, and the next read works', async () => {
+test('a database error is reported as such, and the next read works', async () => {
   await expect(core.read((query) => query.bounded('SELECT 1/0 AS x', [], 10))).rejects.toThrow(CoreError);
   expect((await rowsOf(1, 10, 10)).rows).toHaveLength(1);
 });
 
-test('what is left out takes no memory', async () => {
+test('omitted rows take no memory', async () => {
   await rowsOf(1, 10, 10);
   globalThis.gc?.();
   const before = process.memoryUsage().heapUsed;

@@ -1,18 +1,18 @@
 import { Query as PgQuery, type PoolClient, type QueryResultRow, types } from 'pg';
 
-/** A statement's first rows, as far as they fit into a bound. */
+/** The first rows of a statement that fit into a bound. */
 export interface BoundedRows<Row> {
-  /** All, or as many as fit, but at least one where there are any. */
+  /** All rows, or as many as fit, but at least one if there are any. */
   readonly rows: Row[];
-  /** Size of each as Postgres sent it, in characters. */
+  /** Size of each row as Postgres sent it, in characters. */
   readonly sizes: number[];
   /** Rows were left out. */
   readonly isCut: boolean;
 }
 
 /**
- * Runs one statement and keeps its first rows, until their texts together reach `maxSize` characters. What follows is
- * dropped as it arrives, unparsed, so that memory holds `maxSize` and one row at most, whatever Core has.
+ * Runs one statement and keeps its first rows, until their texts together reach `maxSize` characters. The rest is
+ * dropped unparsed as it arrives, so memory holds at most `maxSize` and one row, however much Core has.
  *
  * @throws errors of node-postgres
  */

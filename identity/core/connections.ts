@@ -1,16 +1,16 @@
 import { Pool, type PoolClient, type PoolConfig } from 'pg';
 import type { CoreAddress, Encryption } from './database-url.ts';
 
-/** Pooled connections that are encrypted as the address wants it. */
+/** Pooled connections, encrypted as the address demands. */
 export interface Connections {
   connect(): Promise<PoolClient>;
-  /** Closes them once their work is done, and takes no more. */
+  /** Closes them once their work is done, and accepts no more. */
   end(): Promise<void>;
 }
 
 /**
- * libpq's `sslmode=prefer` and `allow` settle for the second choice where the server refuses the first. What was taken
- * stays, until the server refuses that. Only its word counts: a certificate that cannot be verified is an error.
+ * libpq's `sslmode=prefer` and `allow` fall back to the second choice where the server refuses the first. The choice
+ * is kept until the server refuses it. Only a refusal counts: a certificate that cannot be verified is an error.
  */
 export function createConnections(
   { encryptions, ...address }: CoreAddress,
@@ -41,7 +41,7 @@ export function createConnections(
     },
     async end() {
       ended = true;
-      // One that begins may have its second try before it.
+      // A connection that is starting may need its second attempt first.
       await Promise.allSettled(connecting);
       await Promise.all(pools.map((pool) => pool.end()));
     },
@@ -50,7 +50,7 @@ export function createConnections(
 
 function createPool(config: PoolConfig): Pool {
   const pool = new Pool(config);
-  // A connection that breaks leaves the pool by itself; the one who uses it or opens the next one reports what failed.
+  // A broken connection leaves the pool by itself; its user, or the opening of the next one, reports the failure.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;

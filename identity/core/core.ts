@@ -48,9 +48,9 @@ import { readScopeProjects } from './write-scopes.ts';
 export type { CoreSettings } from './database-url.ts';
 
 /**
- * Core, read only, with whatever release of Flagsmith is installed at that moment (docs/design.md, "Where it runs"). Each
- * read is one short transaction, and throws as {@link Database.read}, or {@link Database.readByRelease} where its rows depend
- * on the release.
+ * Core, read only, with whichever release of Flagsmith is installed at that moment (docs/design.md, "Where it runs").
+ * Each read is one short transaction. It throws as {@link Database.read}, or as {@link Database.readByRelease} where
+ * its rows depend on the release.
  */
 export interface Core {
   /** How messages name it: `host:port/database`. */
@@ -81,22 +81,22 @@ export function openCore(settings: CoreSettings, options: DatabaseOptions): Core
 }
 
 export interface Identities {
-  /** The next ones of an environment. */
+  /** The next identities of an environment. */
   page(request: PageRequest, signal?: AbortSignal): Promise<Page>;
-  /** Those at these places, in their order; undefined where there is none. */
+  /** The identities at these places, in their order; undefined where there is none. */
   at(places: readonly IdentityPlace[], signal?: AbortSignal): Promise<(CoreIdentity | undefined)[]>;
-  /** The one of this place, and whose the place's client key is. */
+  /** The identity at this place, and the owner of the place's client key. */
   keyed(place: KeyedPlace, signal?: AbortSignal): Promise<KeyedIdentity>;
-  /** The same of many, by one statement. */
+  /** The same for many places, by one statement. */
   keyedMany(places: readonly KeyedPlace[], signal?: AbortSignal): Promise<KeyedIdentity[]>;
   one(place: IdentityPlace, signal?: AbortSignal): Promise<CoreIdentity | undefined>;
-  /** Those of the environment among these ids. */
+  /** The environment's identities among these ids. */
   byId(environment: Pick<CoreEnvironment, 'id'>, ids: readonly number[], signal?: AbortSignal): Promise<CoreIdentity[]>;
-  /** The newest of all, of whatever project; 0 when there is none. */
+  /** The newest identity of all projects; 0 when there is none. */
   newestId(signal?: AbortSignal): Promise<number>;
-  /** How many an environment has. */
+  /** The number of identities of an environment. */
   count(environmentId: number, signal?: AbortSignal): Promise<number>;
-  /** Where these are; those that Core does not have are left out. */
+  /** The places of these identities; those that Core does not have are left out. */
   places(ids: readonly number[], signal?: AbortSignal): Promise<Map<number, IdentityPlace>>;
   /** The next identifiers of an environment, in the database's order. */
   identifiers(
@@ -105,18 +105,18 @@ export interface Identities {
   ): Promise<string[]>;
   /** Which of these identifiers the environment has. */
   present(environmentId: number, identifiers: readonly string[], signal?: AbortSignal): Promise<Set<string>>;
-  /** Which of these Core has after all, although they were not found by their identifiers; see {@link findPresentById}. */
+  /** Those of these identities that Core does have, although not found by identifier; see {@link findPresentById}. */
   presentById(
     environmentId: number,
     identities: readonly { readonly id: number; readonly identifier: string }[],
     signal?: AbortSignal,
   ): Promise<number[]>;
-  /** The next ones of a project that have, or had, an override of a feature. */
+  /** The next identities of a project that have, or had, an override of a feature. */
   overriding(
     request: { featureId: number; projectId: number; after: number; limit: number },
     signal?: AbortSignal,
   ): Promise<number[]>;
-  /** The features that one has, or had, an override of. */
+  /** The features that an identity has, or had, an override of. */
   overriddenFeatures(id: string, signal?: AbortSignal): Promise<string[]>;
 }
 
@@ -140,15 +140,15 @@ function createIdentities(database: Database): Identities {
   };
 }
 
-/** What is in a stretch of an environment's identities, those newer than `newestId` left out. */
+/** Counts and lists a stretch of an environment's identities, without those newer than `newestId`. */
 export interface Stretches {
-  /** How many, each compared by itself, whatever the index says. */
+  /** Their number, each compared by itself, without relying on the index. */
   count(stretch: Stretch, newestId: number, signal?: AbortSignal): Promise<number>;
   /** Their ids, each compared by itself. */
   scanIds(stretch: Stretch, newestId: number, signal?: AbortSignal): AsyncGenerator<number[]>;
   /** Their ids along the index, as pages are read. */
   listIds(stretch: Stretch, newestId: number, signal?: AbortSignal): AsyncGenerator<number[]>;
-  /** What comes next along the index. */
+  /** The next identities along the index. */
   measure(request: StepRequest, signal?: AbortSignal): Promise<MeasuredStep>;
 }
 
@@ -162,13 +162,13 @@ function createStretches(database: Database): Stretches {
 }
 
 export interface Environments {
-  /** What references name, soft-deleted environments included, by `referenceName`. */
+  /** The environments that references name, soft-deleted ones included, by `referenceName`. */
   find(references: readonly DerivedReference[], signal?: AbortSignal): Promise<Map<string, EnvironmentRecord>>;
-  /** The ids of what references lead to, by `scopeName`. */
+  /** The ids of the environments that references lead to, by `scopeName`. */
   refer(references: readonly EnvironmentReference[], signal?: AbortSignal): Promise<Map<string, ReferencedEnvironment>>;
-  /** Ids of all of a project, soft-deleted ones included. */
+  /** Ids of all environments of a project, soft-deleted ones included. */
   ofProject(projectId: number, signal?: AbortSignal): Promise<number[]>;
-  /** Whose client keys were that no environment has now. */
+  /** Former owners of client keys that no environment has now. */
   formerOwners(apiKeys: readonly string[], projectIds: readonly number[], signal?: AbortSignal): Promise<FormerOwner[]>;
 }
 
@@ -182,13 +182,13 @@ function createEnvironments(database: Database): Environments {
 }
 
 export interface Projects {
-  /** With its live environments; undefined when Core has no such row. */
+  /** The project with its live environments; undefined when Core has no such row. */
   get(id: number, signal?: AbortSignal): Promise<CoreProject | undefined>;
-  /** What Edge must know of it before it can serve it; undefined where there is no live one. */
+  /** What Edge must know of the project before it can serve it; undefined where there is no live one. */
   forEdge(id: number, signal?: AbortSignal): Promise<EdgeProject | undefined>;
-  /** Which of these Core has deleted, or does not know. */
+  /** Those of these projects that Core has deleted or does not know. */
   deleted(ids: readonly number[], signal?: AbortSignal): Promise<number[]>;
-  /** Those that scopes lead to, by `scopeName`. */
+  /** The projects that scopes lead to, by `scopeName`. */
   ofScopes(scopes: readonly WriteScope[], signal?: AbortSignal): Promise<Map<string, Set<number>>>;
 }
 
@@ -202,15 +202,15 @@ function createProjects(database: Database): Projects {
 }
 
 export interface Features {
-  /** Ids of all of a project, soft-deleted ones included. */
+  /** Ids of all features of a project, soft-deleted ones included. */
   ofProject(projectId: number, signal?: AbortSignal): Promise<number[]>;
-  /** Where identities have, or had, an override of one of these, or one that holds an option of theirs. */
+  /** Places where identities have, or had, an override of one of these features, or one holding an option of theirs. */
   places(ids: readonly number[], signal?: AbortSignal): Promise<FeaturePlace[]>;
-  /** As {@link places}, of one option. */
+  /** As {@link places}, for one option. */
   placesOfOption(optionId: number, signal?: AbortSignal): Promise<FeaturePlace[]>;
-  /** As {@link places}, of the deleted projects' features that identities of other projects, these, have an override of. */
+  /** As {@link places}, for the deleted projects' features that these identities of other projects override. */
   placesOfDeletedProjects(projectIds: readonly number[], signal?: AbortSignal): Promise<FeaturePlace[]>;
-  /** What a feature state is of. */
+  /** The feature and identity that a feature state belongs to. */
   placeOfState(featureStateId: number, signal?: AbortSignal): Promise<FeatureStatePlace | undefined>;
 }
 
@@ -224,17 +224,17 @@ function createFeatures(database: Database): Features {
   };
 }
 
-/** What holds for all that is read. */
+/** Properties of the database as a whole. */
 export interface Server {
-  /** Finds anew what the installed release has. */
+  /** Detects again what the installed release has. */
   release(signal?: AbortSignal): Promise<CoreRelease>;
-  /** Reads a row of every table that cannot be done without. */
+  /** Reads a row of every required table. */
   probeTables(signal?: AbortSignal): Promise<void>;
-  /** Now by Core's clock, in milliseconds since the epoch. */
+  /** The current time by Core's clock, in milliseconds since the epoch. */
   time(signal: AbortSignal): Promise<number>;
-  /** Whether the library that sorts identifiers has another version than the one that built their index. */
+  /** Whether identifiers are sorted by another library version than the one that built their index. */
   hasCollationDrift(signal?: AbortSignal): Promise<boolean>;
-  /** Indexes of Flagsmith's that are read by and are missing, as `table (columns)`. */
+  /** Those of Flagsmith's indexes that reads rely on and that are missing, as `table (columns)`. */
   missingIndexes(signal?: AbortSignal): Promise<string[]>;
 }
 

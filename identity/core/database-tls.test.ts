@@ -38,7 +38,7 @@ test('sslmode=require encrypts and trusts any certificate', async () => {
   expect(await read({}, 'require')).toBe(1);
 });
 
-test('without sslmode the server decides: TLS where it has it, none where it has not', async () => {
+test('without sslmode the server decides whether TLS is used', async () => {
   expect(await read({})).toBe(1);
   expect(encrypted).toBe(true);
   const plain = openDatabase({ databaseUrl: database.url }, { maxConnections: 4 });
@@ -47,13 +47,13 @@ test('without sslmode the server decides: TLS where it has it, none where it has
   await plain.close();
 });
 
-test('where TLS is asked for and not offered, the error says which setting asks for it', async () => {
+test('when TLS is required and not offered, the error names the setting that requires it', async () => {
   const core = openDatabase({ databaseUrl: `${database.url}?sslmode=require` }, { maxConnections: 1 });
   await expect(core.read((query) => query('SELECT 1'))).rejects.toThrow(/offers no TLS.* take sslmode=prefer/);
   await core.close();
 });
 
-test('a server that takes no connection without TLS gets one, or is reported with what to set', async () => {
+test('a server that accepts only TLS connections gets one, or the error says what to set', async () => {
   await using strict = await startRefusing(
     'no pg_hba.conf entry for host "10.0.0.1", user "u", database "d", no encryption',
   );
@@ -67,13 +67,13 @@ test('a server that takes no connection without TLS gets one, or is reported wit
   expect(strict.asked).toEqual(['plain', 'plain', 'TLS']);
 });
 
-test('a certificate that cannot be verified is an error, not a reason to go on without TLS', async () => {
+test('an unverifiable certificate is an error, not a reason to continue without TLS', async () => {
   await expect(read({}, undefined, 'localhost', path('stranger.pem'))).rejects.toThrow(
     /cannot be verified.*sslrootcert/,
   );
 });
 
-test('a CA file makes us verify: the right authority and the right name are taken', async () => {
+test('a CA file enables verification: the right authority and the right name are accepted', async () => {
   expect(await read({ databaseCaFile: path('ca.pem') })).toBe(1);
   expect(await read({ databaseCaFile: path('ca.pem') }, 'require')).toBe(1);
 });
@@ -145,7 +145,7 @@ async function startTlsServer(target: URL): Promise<Server> {
   return started;
 }
 
-/** A server without TLS that refuses every user, in these words; what it was asked for, in order. */
+/** A server without TLS that refuses every user with these words; and the requests that it got, in order. */
 async function startRefusing(message: string) {
   const asked: string[] = [];
   const refusing = createServer((socket) => {

@@ -3,7 +3,7 @@ import { parseDatabaseUrl } from './database-url.ts';
 
 const parse = (databaseUrl: string) => parseDatabaseUrl({ databaseUrl });
 
-test('the ordinary form', () => {
+test('a URL of the ordinary form is parsed', () => {
   expect(parse('postgres://flagsmith:secret@db.example:6432/core')).toEqual({
     host: 'db.example',
     port: 6432,
@@ -28,12 +28,12 @@ test.each([
   expect(parse(`postgres://u:${written}@h:1/d`)).toMatchObject({ user: 'u', password, host: 'h', port: 1 });
 });
 
-test('IPv6 hosts and Unix sockets', () => {
+test('IPv6 hosts and Unix sockets are parsed', () => {
   expect(parse('postgres://u:p@[::1]:5433/d')).toMatchObject({ host: '::1', port: 5433 });
   expect(parse('postgres://u:p@%2Fvar%2Frun%2Fpostgresql/d')).toMatchObject({ host: '/var/run/postgresql' });
 });
 
-test('a user without password', () => {
+test('a user without a password is accepted', () => {
   expect(parse('postgres://u@h/d')).toMatchObject({ user: 'u', password: undefined });
 });
 
@@ -41,7 +41,7 @@ const TRUSTING = { rejectUnauthorized: false };
 const VERIFYING = {};
 const VERIFYING_AUTHORITY = { checkServerIdentity: expect.any(Function) };
 
-describe('TLS is chosen as libpq does it', () => {
+describe('TLS as libpq chooses it', () => {
   test.each([
     ['', [TRUSTING, false]],
     ['sslmode=prefer', [TRUSTING, false]],
@@ -51,7 +51,7 @@ describe('TLS is chosen as libpq does it', () => {
     ['sslmode=verify-ca', [VERIFYING_AUTHORITY]],
     ['sslmode=verify-full', [VERIFYING]],
     ['sslrootcert=system', [VERIFYING]],
-  ])('%s', (parameters, encryptions) => {
+  ])('the parameters "%s" choose TLS as libpq does', (parameters, encryptions) => {
     expect(parse(`postgres://u:p@h/d?connect_timeout=1&${parameters}`).encryptions).toEqual(encryptions);
   });
 
@@ -61,16 +61,16 @@ describe('TLS is chosen as libpq does it', () => {
     ['&sslmode=require', [{ ca: expect.any(String), ...VERIFYING_AUTHORITY }]],
     ['&sslmode=verify-full', [{ ca: expect.any(String) }]],
     ['&sslmode=disable', [false]],
-  ])('with an authority in sslrootcert, which is then verified at least: %s', (parameters, encryptions) => {
+  ])('an authority in sslrootcert is at least verified: %s', (parameters, encryptions) => {
     expect(parse(`postgres://u:p@h/d?sslrootcert=${here}${parameters}`).encryptions).toEqual(encryptions);
   });
 
-  test('a client certificate in sslcert and sslkey', () => {
+  test('a client certificate is read from sslcert and sslkey', () => {
     const [first] = parse(`postgres://u:p@h/d?sslcert=${here}&sslkey=${here}`).encryptions;
     expect(first).toEqual({ ...TRUSTING, cert: expect.any(String), key: expect.any(String) });
   });
 
-  test('none on a Unix socket', () => {
+  test('TLS is not used on a Unix socket', () => {
     expect(parse('postgres:///d?host=/var/run/postgresql&sslmode=require')).toMatchObject({
       host: '/var/run/postgresql',
       encryptions: [false],
@@ -78,7 +78,7 @@ describe('TLS is chosen as libpq does it', () => {
   });
 });
 
-test('parameters go before the parts of the URL', () => {
+test('parameters take precedence over the parts of the URL', () => {
   expect(parse('postgres://u:p@h/d?host=h2&port=5433&user=u2&password=p2&dbname=d2')).toMatchObject({
     host: 'h2',
     port: 5433,
@@ -88,12 +88,12 @@ test('parameters go before the parts of the URL', () => {
   });
 });
 
-test('several hosts are refused: only the primary will do', () => {
+test('several hosts are refused: only the primary is usable', () => {
   expect(() => parse('postgres://u:p@one,two/d')).toThrow(/names several hosts: give the address of the primary/);
 });
 
 test.each(['postgres://u:p@h', 'postgres://u:p@h/', 'http://u:p@h/d', '', 'postgres://u:p@h:port/d'])(
-  '%s is refused',
+  'the URL "%s" is refused',
   (url) => {
     expect(() => parse(url)).toThrow(/postgres:\/\/user:password@host:port\/database/);
   },
@@ -103,7 +103,7 @@ test('an unknown sslmode is refused', () => {
   expect(() => parse('postgres://u:p@h/d?sslmode=maybe')).toThrow(/unknown sslmode/);
 });
 
-test('certificate files are checked at start, by the name of their variable', () => {
+test('certificate files are checked at start, and errors name their variable', () => {
   const settings = { databaseUrl: 'postgres://u:p@h/d' };
   expect(() => parseDatabaseUrl({ ...settings, databaseCaFile: '/nowhere/ca.pem' })).toThrow(
     /EDGE_MIGRATION_DATABASE_CA_FILE names cannot be read/,

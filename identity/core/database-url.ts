@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
 
-/** What of {@link import('../configuration.ts').coreSettings} a connection needs. */
+/** The part of {@link import('../configuration.ts').coreSettings} that a connection needs. */
 export interface CoreSettings {
   readonly databaseUrl: string;
   readonly databaseCaFile?: string | undefined;
@@ -10,7 +10,7 @@ export interface CoreSettings {
   readonly databaseKeyFile?: string | undefined;
 }
 
-/** TLS as Node takes it; false: none. */
+/** TLS options for Node; false: no TLS. */
 export type Encryption = ConnectionOptions | false;
 
 export interface CoreAddress {
@@ -19,11 +19,11 @@ export interface CoreAddress {
   readonly database: string;
   readonly user: string;
   readonly password: string | undefined;
-  /** In the order of preference: the second one is taken where the server refuses the first. */
+  /** In order of preference: the second is used where the server refuses the first. */
   readonly encryptions: readonly [Encryption, Encryption?];
 }
 
-/** The password may hold `@`, `/`, `#` and `?` as they are: Flagsmith's chart does not encode it. Hence "up to the last @". */
+/** The password may hold unencoded `@`, `/`, `#` and `?`: Flagsmith's chart does not encode it. Hence "the last @". */
 const URL_PARTS =
   /^postgres(?:ql)?:\/\/(?:([^:@/]*)(?::(.*))?@)?(\[[^\]]+\]|[^:@/?#]*)(?::([0-9]+))?\/([^?#]*)(?:\?([^#]*))?$/s;
 
@@ -32,8 +32,8 @@ const URL_PARTS =
  * broken sequences alone) and reads the certificate files.
  *
  * Parameters mean what they mean to libpq: `host`, `port`, `user`, `password`, `dbname`, `sslmode` (`prefer` by default),
- * `sslrootcert`, `sslcert`, `sslkey`. Others are of no concern here. Stricter than libpq in one point: a certificate that
- * cannot be verified is never answered by going on without TLS.
+ * `sslrootcert`, `sslcert`, `sslkey`. Others are ignored. Stricter than libpq in one point: if a certificate cannot be
+ * verified, the connection never falls back to plain text.
  *
  * @throws ConfigurationError that names the variable, never a value
  */
@@ -64,7 +64,7 @@ export function parseDatabaseUrl(settings: CoreSettings): CoreAddress {
 function chooseEncryptions(settings: CoreSettings, parameters: URLSearchParams): CoreAddress['encryptions'] {
   const mode = parameters.get('sslmode') ?? 'prefer';
   const { certificates, verify } = readCertificates(settings, parameters);
-  // The authority alone: the name in the certificate may be any.
+  // Verifies the authority only: the certificate may have any name.
   const verifyAuthority = { ...certificates, checkServerIdentity: () => undefined };
   if (verify === 'always') return [mode === 'verify-ca' ? verifyAuthority : certificates];
   const trusting = { ...certificates, rejectUnauthorized: false };
@@ -94,8 +94,8 @@ function chooseEncryptions(settings: CoreSettings, parameters: URLSearchParams):
 type Verification = 'always' | 'authority' | 'by mode';
 
 /**
- * The files that our variables name, else those of the URL. With an authority in the URL libpq verifies at least that
- * it signed the certificate; one in our variable, or `sslrootcert=system`, asks for full verification.
+ * The files that our variables name, else those of the URL. With an authority in the URL, libpq at least verifies that
+ * it signed the certificate; one in our variable, or `sslrootcert=system`, demands full verification.
  */
 function readCertificates(settings: CoreSettings, parameters: URLSearchParams) {
   const root = parameters.get('sslrootcert');

@@ -48,7 +48,7 @@ const failure = (promise: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
-test('a read sees one snapshot in a transaction that cannot write', async () => {
+test('a read sees one snapshot in a read-only transaction', async () => {
   const core = open();
   const seen = await core.read(async (query) => {
     const [before] = await query<{ n: string }>('SELECT count(*) AS n FROM organisations_organisation');
@@ -64,7 +64,7 @@ test('a read sees one snapshot in a transaction that cannot write', async () => 
   await expect(write).rejects.toThrow(/read-only transaction/);
 });
 
-test('settings of the role do not change what is read', async () => {
+test('settings of the role do not change the results of reads', async () => {
   const name = new URL(database.url).pathname.slice(1);
   await administer(
     `ALTER DATABASE "${name}" SET extra_float_digits = -15`,
@@ -87,7 +87,7 @@ test('more reads than connections wait for their turn', async () => {
   expect(await Promise.all(Array.from({ length: 20 }, () => one(core)))).toEqual(Array(20).fill(1));
 });
 
-test('a failing statement leaves the core usable, and only closes its own connection', async () => {
+test('a failing statement closes only its own connection and leaves the core usable', async () => {
   const core = open(undefined, { maxConnections: 1 });
   await expect(core.read((query) => query('SELECT * FROM nowhere'))).rejects.toThrow(CoreUnsupportedError);
   await expect(core.read((query) => query('SELECT 1/0'))).rejects.toThrow(/22012/);
@@ -130,7 +130,7 @@ test('an abort while waiting for a connection rejects at once and leaks none', a
   expect(await one(core)).toBe(1);
 });
 
-test('a connection that the server ends is unreachable once, and the next read opens another', async () => {
+test('a connection that the server ends is unreachable once, and the next read opens another one', async () => {
   const core = open(undefined, { maxConnections: 1 });
   const killed = core.read(async (query) => {
     const [me] = await query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
@@ -159,7 +159,7 @@ test.for<[string, string, string | Buffer]>([
   ['a web server', 'require', HTTP],
   ['a web server', 'disable', HTTP],
   ['something with messages of its own', 'disable', Buffer.from([1, 0, 0, 0, 4])],
-])('a place where %s answers is unreachable, too, with sslmode=%s', async ([, mode, answer]) => {
+])('a place where %s answers is also unreachable, with sslmode=%s', async ([, mode, answer]) => {
   const stranger = createServer((socket) => socket.on('error', () => {}).once('data', () => socket.end(answer)));
   await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void stranger.close());
@@ -190,7 +190,7 @@ test.each([
   ['a wrong password', { password: 'wrong' }],
   ['an unknown user', { username: 'nobody_knows' }],
   ['an unknown database', { pathname: '/nowhere' }],
-])('%s is refused with what to check', async (_, parts) => {
+])('%s is refused with advice on what to check', async (_, parts) => {
   const error = await failure(one(open(changed(database.url, (url) => Object.assign(url, parts)))));
   expect(error).toBeInstanceOf(CoreRefusedError);
   expect(String(error)).toMatch(/check user, password, database name/);
@@ -211,7 +211,7 @@ test('a user without rights is refused', async () => {
   }
 });
 
-test('rows that row-level security would hide are refused, not taken for deleted ones', async () => {
+test('rows hidden by row-level security are refused, not mistaken for deleted ones', async () => {
   const role = `limited_${process.pid}`;
   await administer(
     `CREATE ROLE ${role} LOGIN PASSWORD 'x'`,
@@ -234,14 +234,14 @@ test('rows that row-level security would hide are refused, not taken for deleted
   }
 });
 
-test('closing waits for reads under way, refuses new ones and may be repeated', async () => {
+test('closing waits for running reads, refuses new ones and may be repeated', async () => {
   const core = open();
   const reading = one(core);
   await Promise.all([core.close(), core.close(), reading]);
   await expect(one(core)).rejects.toThrow();
 });
 
-test('a URL that is none is a configuration error that does not repeat it', () => {
+test('an invalid URL is a configuration error that does not repeat it', () => {
   expect(() => open('mysql://secret@host/db')).toThrow(ConfigurationError);
   expect(() => open('mysql://secret@host/db')).not.toThrow(/secret/);
 });

@@ -12,42 +12,42 @@ export type { CoreSettings } from './database-url.ts';
 
 /** Core's Postgres, read only. */
 export interface Database {
-  /** How messages name it: `host:port/database`. */
+  /** Its name in messages: `host:port/database`. */
   readonly name: string;
   /**
    * Runs `work` in one short read-only transaction with one snapshot. The begin travels with the first statement, so a
-   * single statement costs one round trip before its rows are here.
+   * single statement costs one round trip.
    *
    * Every transaction makes sure that it sees everything the API has committed: the server is a primary, and row-level
    * security hides nothing. A standby counts as an outage, because a failover is under way or the address is wrong.
    *
-   * @throws CoreUnreachableError, CoreRefusedError, CoreTimeoutError, CoreUnsupportedError, CoreError; the signal's reason on abort, which
-   *   also drops the connection; whatever `work` throws
+   * @throws CoreUnreachableError, CoreRefusedError, CoreTimeoutError, CoreUnsupportedError, CoreError; the signal's
+   *   reason on abort, which also drops the connection; any error that `work` throws
    */
   read<T>(work: (query: Query) => Promise<T>, signal?: AbortSignal): Promise<T>;
   /**
-   * As {@link read}, for statements that depend on the release: it is found in the same transaction where this connection
-   * has not asked yet, or not for a minute, because an upgrade may come at any time.
+   * As {@link read}, for statements that depend on the release. The release is detected in the same transaction unless
+   * this connection has done so in the last minute, because an upgrade may come at any time.
    *
    * @throws CoreUnsupportedError when the database is not Flagsmith's, or is older than what we can read
    */
   readByRelease<T>(work: (query: Query, release: CoreRelease) => Promise<T>, signal?: AbortSignal): Promise<T>;
-  /** Finds the release anew. Throws as {@link readByRelease}. */
+  /** Detects the release again. Throws as {@link readByRelease}. */
   findRelease(signal?: AbortSignal): Promise<CoreRelease>;
   /** Closes all connections once their work is done. */
   close(): Promise<void>;
 }
 
 export interface DatabaseOptions {
-  /** Connections at most; Core's API needs them more than we do. */
+  /** Maximum number of connections; Core's API needs them more than we do. */
   readonly maxConnections: number;
   /** Shown in `pg_stat_activity`. */
   readonly applicationName?: string;
-  /** Milliseconds until a connection must stand, waiting for a free one included; 10 s by default. */
+  /** Milliseconds for opening a connection, including the wait for a free one; 10 s by default. */
   readonly connectTimeoutMs?: number;
   /** Milliseconds that one statement may take; 30 s by default, as long as a page may be old. */
   readonly statementTimeoutMs?: number;
-  /** Tells how old the known release is. */
+  /** Measures the age of the known release. */
   readonly clock?: Clock;
 }
 
@@ -88,7 +88,7 @@ export function openDatabase(settings: CoreSettings, options: DatabaseOptions): 
     readByRelease: (work, signal) =>
       transact((query, session) => {
         const release = known.of(session.connection);
-        // The first statement travels with the begin where nothing is to be asked before it.
+        // The first statement travels with the begin unless something has to be asked first.
         if (release !== undefined) return work(query, release);
         return known.find(query, session).then((found) => work(query, found));
       }, signal),
@@ -100,7 +100,7 @@ export function openDatabase(settings: CoreSettings, options: DatabaseOptions): 
   };
 }
 
-/** A free connection; on abort the one that comes too late goes back to the pool. */
+/** A free connection; after an abort, one that arrives too late returns to the pool. */
 function connect(connections: Connections, signal: AbortSignal | undefined): Promise<PoolClient> {
   const connecting = connections.connect();
   return unlessAborted(connecting, signal).catch((error: unknown) => {

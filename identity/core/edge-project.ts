@@ -1,6 +1,6 @@
 import type { Database } from './database.ts';
 
-/** A live environment, as far as Edge must know it. */
+/** The facts about a live environment that Edge needs. */
 export interface EdgeEnvironment {
   readonly id: number;
   readonly name: string;
@@ -11,25 +11,25 @@ export interface EdgeEnvironment {
 /** A server key that SDKs may use now. */
 export interface ServerKey {
   readonly id: number;
-  /** A secret: never in a message. */
+  /** A secret: never put it in a message. */
   readonly key: string;
 }
 
 /** What Flagsmith hands over to Edge for a project besides its identities. */
 export interface EdgeProject {
-  /** `enable_dynamo_db`; false, too, where the release has no such column. */
+  /** `enable_dynamo_db`; also false where the release has no such column. */
   readonly enabled: boolean;
-  /** Whether Flagsmith brings its changes of environments to `environments_v2`, too. */
+  /** Whether Flagsmith also writes its changes of environments to `environments_v2`. */
   readonly keepsEnvironmentsV2: boolean;
-  /** Whether Flagsmith takes the overrides in `environments_v2` for complete. */
+  /** Whether Flagsmith treats the overrides in `environments_v2` as complete. */
   readonly countsOverrides: boolean;
   /** Ascending by id. */
   readonly environments: readonly EdgeEnvironment[];
 }
 
 /**
- * Reads what Edge must know of a project before it can serve it; undefined where Core has no live project of this id. The
- * columns of the project go by their names in its row, because older releases do not have all of them.
+ * Reads what Edge must know of a project before it can serve it; undefined where Core has no live project with this
+ * id. The project's columns are looked up by name in its row, because older releases do not have all of them.
  *
  * @throws as {@link Database.read}
  */

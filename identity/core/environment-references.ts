@@ -2,7 +2,7 @@ import type { EnvironmentReference } from '@edge-migration/contract/write-event.
 import { scopeName } from '@edge-migration/contract/write-scope.ts';
 import type { Database } from './database.ts';
 
-/** Each gives the name of a reference, as {@link scopeName} makes it, its environment and that one's project; `$1` are the values. */
+/** Each selects a reference's name, as {@link scopeName} makes it, its environment and project; `$1` are the values. */
 export const ENVIRONMENT_STATEMENTS = {
   clientKey: `SELECT 'clientKey:' || api_key, id, project_id FROM environments_environment WHERE api_key = ANY ($1::text[])`,
   serverKey: `SELECT 'serverKey:' || hash, e.id, e.project_id
@@ -23,7 +23,7 @@ interface Row extends ReferencedEnvironment {
 }
 
 /**
- * The environments that references lead to, by {@link scopeName}; one that Core does not know is left out.
+ * The environments that references lead to, by {@link scopeName}; those that Core does not know are left out.
  *
  * @throws as {@link Database.read}
  */
@@ -42,9 +42,9 @@ export async function readEnvironments(
 }
 
 /**
- * What names lead to, with one query for each of their kinds.
+ * Resolves names, with one query for each kind of name.
  *
- * @param statements by kind, which is what stands before a name's colon; `$1` are the texts behind it
+ * @param statements by kind, the part of a name before its colon; `$1` are the texts after the colon
  * @throws as {@link Database.read}
  */
 export function readByName<R>(

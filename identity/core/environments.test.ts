@@ -8,7 +8,7 @@ import { referenceName } from './environments.ts';
 let database: TestDatabase;
 let core: Core;
 
-/** Backslashes and letters beyond ASCII: neither is anything special to a key. */
+/** Backslashes and letters beyond ASCII: a key treats neither specially. */
 const SERVER_KEY = 'ser.\\x41ü';
 const serverKeySha256 = createHash('sha256').update(SERVER_KEY).digest('hex');
 
@@ -51,37 +51,37 @@ describe('the environment that a reference names', () => {
     ['id', { environmentId: 1 }, 1, false],
     ['hash of a server key, whether or not it is active', { serverKeySha256 }, 1, false],
     ['client key of a deleted one', { clientKey: 'deleted' }, 2, true],
-  ])('%s', async (_, reference, id, deleted) => {
+  ])('an environment is found by %s', async (_, reference, id, deleted) => {
     const found = await core.environments.find([reference]);
     expect(found.get(referenceName(reference))).toMatchObject({ environment: { id }, deleted, projectId: 1 });
   });
 
-  test('comes with the settings that decide whether Core stores traits', async () => {
+  test('an environment comes with the settings that decide whether Core stores traits', async () => {
     const found = await core.environments.find([{ clientKey: 'live' }]);
     expect(found.get('c:live')).toMatchObject({ persistTraitData: false, environment: { allowClientTraits: false } });
   });
 
-  test('is not there for keys that nobody has', async () => {
+  test('an environment is not found by unknown references', async () => {
     const references = [{ clientKey: 'nobody' }, { environmentId: 3 }, { serverKeySha256: '0'.repeat(64) }];
     expect(await core.environments.find(references)).toEqual(new Map());
   });
 });
 
-test('a project has its deleted environments, too', async () => {
+test("a project's environments include deleted ones", async () => {
   expect(await core.environments.ofProject(1)).toEqual([1, 2]);
 });
 
-test('identities are found by id; ids beyond 32 bits name none', async () => {
+test('identities are found by id; ids beyond 32 bits match none', async () => {
   expect(await core.identities.places([2, 99, 2 ** 40])).toEqual(new Map([[2, { environmentId: 1, identifier: 'b' }]]));
 });
 
-test('identifiers come page by page', async () => {
+test('identifiers are read page by page', async () => {
   expect(await core.identities.identifiers({ environmentId: 1, after: null, limit: 2 })).toEqual(['a', 'b']);
   expect(await core.identities.identifiers({ environmentId: 1, after: 'b', limit: 2 })).toEqual(['c']);
   expect(await core.identities.present(1, ['b', 'z'])).toEqual(new Set(['b']));
 });
 
-test('identities that have or had an override of a feature come once each', async () => {
+test('identities that have or had an override of a feature are listed once each', async () => {
   expect(await core.identities.overriding({ featureId: 9, projectId: 1, after: 0, limit: 10 })).toEqual([2, 3]);
   expect(await core.identities.overriding({ featureId: 9, projectId: 2, after: 0, limit: 10 })).toEqual([]);
   expect(await core.identities.overriding({ featureId: 9, projectId: 1, after: 2, limit: 10 })).toEqual([3]);

@@ -3,17 +3,17 @@ import type { Database } from './database.ts';
 import type { CoreEnvironment, IdentityPlace } from './identity.ts';
 import type { CoreRelease } from './release.ts';
 
-/** An environment as its row describes it, with what of its project and organisation decides about replay. */
+/** An environment as its row describes it, with the facts of its project and organisation that matter for replay. */
 export interface EnvironmentRecord {
   readonly environment: CoreEnvironment;
   readonly projectId: number;
-  /** Soft-deleted: it has no place in Edge, and its identities are gone or about to be. */
+  /** Soft-deleted: it has no place in Edge, and its identities are deleted or about to be. */
   readonly deleted: boolean;
   /** The organisation's setting; when false, Core stores no traits that SDKs send. */
   readonly persistTraitData: boolean;
 }
 
-/** One text for a reference, for maps. */
+/** The reference as one text, as a key of maps. */
 export function referenceName(reference: DerivedReference): string {
   if ('clientKey' in reference) return `c:${reference.clientKey}`;
   return 'environmentId' in reference ? `i:${reference.environmentId}` : `s:${reference.serverKeySha256}`;
@@ -21,7 +21,7 @@ export function referenceName(reference: DerivedReference): string {
 
 /**
  * Reads the environments that these references name, soft-deleted ones included, by {@link referenceName}. A reference
- * that is left out names none: an unknown key, or a server key that was removed.
+ * that is left out matches none: an unknown key, or a server key that was removed.
  *
  * Server keys count whether or not they are active or expired, as in Core (docs/flagsmith.md, "Environment key ->
  * project"). They are hashed by the database, so that no key leaves it.
@@ -102,7 +102,7 @@ export async function readIdentityPlaces(
   return new Map(rows.map(({ id, ...place }) => [id, place]));
 }
 
-/** Core's ids are 32-bit; Postgres refuses others outright. */
+/** Core's ids are 32-bit; Postgres rejects statements with larger ones. */
 function isInteger32(id: number): boolean {
   return id <= 2147483647;
 }
@@ -125,7 +125,7 @@ export async function readPresentIdentifiers(
   return new Set(rows.map(({ identifier }) => identifier));
 }
 
-/** The next identifiers of an environment in the database's order, `limit` at most, behind `after`. */
+/** The next identifiers of an environment in the database's order, at most `limit`, after `after`. */
 export async function readIdentifiers(
   database: Database,
   { environmentId, after, limit }: { environmentId: number; after: string | null; limit: number },
@@ -144,7 +144,7 @@ export async function readIdentifiers(
 }
 
 /**
- * The next identities of a project that have, or had (soft-deleted), an override of a feature; ascending by id, behind
+ * The next identities of a project that have, or had (soft-deleted), an override of a feature; ascending by id, after
  * `after`.
  */
 export async function readOverriddenIdentities(

@@ -2,8 +2,8 @@ import type { Disposition } from '@edge-migration/runtime/failure.ts';
 import { offersNoTls, wantsTls } from './connections.ts';
 
 /**
- * Anything that kept us from reading Core. The message names host and database, never the password. The `name` of each
- * kind is published, as the reason of conditions: it is that of its class without `Error`.
+ * Any reason why Core cannot be read. The message names host and database, never the password. The `name` of each
+ * kind is published as the reason of conditions: its class name without `Error`.
  */
 export class CoreError extends Error {
   override readonly name: string = 'CoreError';
@@ -16,7 +16,7 @@ export class CoreUnreachableError extends CoreError {
   override readonly disposition = 'transient';
 }
 
-/** The database answered and said no: credentials, certificate, missing database or rights. */
+/** The database rejected the connection or query: credentials, certificate, missing database or rights. */
 export class CoreRefusedError extends CoreError {
   override readonly name = 'CoreRefused';
   override readonly disposition = 'misconfigured';
@@ -34,25 +34,25 @@ export class CoreUnsupportedError extends CoreError {
   override readonly disposition = 'misconfigured';
 }
 
-/** More rows than their caller is ready to hold; it is to ask for fewer. */
+/** More rows than the caller can hold; it should ask for fewer. */
 export class ResultTooLargeError extends CoreError {
   override readonly name = 'ResultTooLarge';
 }
 
 const TIMEOUTS = new Set(['57014', '55P03', '25P03', 'ETIMEDOUT']);
 /**
- * Of node-postgres, which has no codes for these. The last two: what answers is no Postgres, or one that cannot even start a
- * process for us.
+ * Messages of node-postgres, which has no codes for these. The last two come from a server that is not Postgres, or
+ * that cannot even start a process for us.
  */
 const LOST =
   /^Connection terminated|not queryable|^There was an error establishing an SSL connection|^received invalid response/;
 const CERTIFICATE = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SSL_)/;
 
 /**
- * Gives a failure of node-postgres its place in our vocabulary; other errors (the caller's own) are returned as they
+ * Translates a failure of node-postgres into one of our errors; other errors (the caller's own) are returned as they
  * are.
  *
- * @param database how messages name it, for example `db.example:5432/flagsmith`
+ * @param database its name in messages, for example `db.example:5432/flagsmith`
  */
 export function asCoreError(cause: unknown, database: string): unknown {
   if (!(cause instanceof Error) || cause instanceof CoreError) return cause;

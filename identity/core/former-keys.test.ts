@@ -24,7 +24,7 @@ afterAll(async () => {
 const rename = (key: string) =>
   execute(database.url, `UPDATE environments_environment SET api_key = '${key}' WHERE id = 1`);
 
-test("Core's history tells whose every earlier key was, and that another was nobody's", async () => {
+test("Core's history names the owner of every former key, and shows that another key had none", async () => {
   await rename('second');
   await rename('third');
   const owners = await core.environments.formerOwners(['client-key', 'invented', 'second'], [1]);
@@ -32,15 +32,15 @@ test("Core's history tells whose every earlier key was, and that another was nob
   expect(owners).toEqual([environment, { kind: 'none' }, environment]);
 });
 
-test('where the beginning of a history is missing, nobody can say of a key whose it was', async () => {
+test('the owner of a key is unknown if the beginning of a history is missing', async () => {
   await execute(database.url, "DELETE FROM environments_historicalenvironment WHERE history_type = '+'");
   const owners = await core.environments.formerOwners(['client-key', 'second'], [1]);
   expect(owners).toEqual([{ kind: 'unknown' }, { kind: 'environment', environmentId: 1 }]);
-  // Of projects that are not migrated nothing is asked.
+  // Projects that are not migrated are not queried.
   expect(await core.environments.formerOwners(['client-key'], [])).toEqual([{ kind: 'none' }]);
 });
 
-test('a release that keeps no history knows none', async () => {
+test('a release without a history knows no owners of keys', async () => {
   await execute(
     database.url,
     'DROP TRIGGER keep_environment ON environments_environment',

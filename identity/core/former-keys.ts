@@ -1,17 +1,17 @@
 import type { Database } from './database.ts';
 import type { Query } from './transaction.ts';
 
-/** Whose a client key was that no environment has now. */
+/** The former owner of a client key that no environment has now. */
 export type FormerOwner =
   | { readonly kind: 'environment'; readonly environmentId: number }
   /** Core has kept every key of every environment concerned, and this one is not among them. */
   | { readonly kind: 'none' }
-  /** It may have been one from before Core kept them. */
+  /** It may date from before Core kept keys. */
   | { readonly kind: 'unknown' };
 
 /**
- * Asks the history that Flagsmith keeps of its environments (django-simple-history: a row for each state of each) whose
- * these keys were. Environments that are older than that table, or were never saved since, are missing in it.
+ * Looks up the owners of these keys in the history that Flagsmith keeps of its environments (django-simple-history: a
+ * row for each state). Environments that are older than that table, or were never saved since, are missing in it.
  *
  * @param projectIds the projects concerned
  * @returns in the order of the keys
@@ -44,7 +44,7 @@ async function findOwners(query: Query, apiKeys: readonly string[]): Promise<Map
   return new Map(owners.map(({ key, id }) => [key, id]));
 }
 
-/** Whether the history of every environment of these projects has its beginning. */
+/** Whether the history of every environment of these projects is complete from its beginning. */
 async function knowsAll(query: Query, projectIds: readonly number[]): Promise<boolean> {
   const [row] = await query<{ complete: boolean }>(
     `SELECT NOT EXISTS (

@@ -15,7 +15,7 @@ export const identityOf = (row: IdentityRow, { overrideWinner }: CoreRelease): C
  *
  * Traits and overrides are scalar subqueries, not joins: the planner can only look them up by identity, never scan and
  * hash the tables of all tenants. They come as JSON, because one text per identity costs the reader far less than a row
- * per trait, and because JSON writes timestamps and floats the same whatever the session is set to.
+ * per trait, and because JSON writes timestamps and floats the same way under all session settings.
  */
 export function identityColumns(release: CoreRelease): string {
   return `
@@ -38,8 +38,8 @@ const TRAITS = `
       FROM environments_trait t WHERE t.identity_id = i.id ORDER BY t.id) trait`;
 
 /**
- * Whether an override is live follows from the environment of its own row, not of its identity; a row without
- * environment is none of any environment's flags, so the inner join leaves it out.
+ * Whether an override is live depends on the environment of its own row, not of its identity. A row without an
+ * environment belongs to no environment's flags, so the inner join leaves it out.
  */
 function overrides(release: CoreRelease): string {
   const scheduled = 'fs.version IS NOT NULL AND fs.live_from <= now()';
@@ -84,7 +84,7 @@ function featureValue(table: string): string {
            END`;
 }
 
-/** As text in UTC with all its microseconds; `#>> '{}'` takes the string out of its JSON quotes. */
+/** UTC text with all microseconds; `#>> '{}'` strips the JSON quotes. */
 function utc(column: string): string {
   return `to_json(${column} AT TIME ZONE 'UTC') #>> '{}'`;
 }

@@ -1,6 +1,6 @@
 /**
  * An identity as Core's rows describe it, before any rule of the Edge document is applied.
- * Scalars are exactly Postgres's: what JavaScript cannot hold without loss stays text.
+ * Scalars are exactly as in Postgres: values that JavaScript cannot hold without loss stay text.
  */
 export interface CoreIdentity {
   /** `environments_identity.id`, Edge's `django_id`. */
@@ -12,19 +12,19 @@ export interface CoreIdentity {
   readonly systemTraits: string | null;
   /** Ascending by id. */
   readonly traits: readonly CoreTrait[];
-  /** The live ones, ascending by id; several may be of one feature. */
+  /** The live ones, ascending by id; a feature may have several. */
   readonly overrides: readonly CoreOverride[];
-  /** Which of several live overrides of one feature the release takes from which this was read. */
+  /** Which of several live overrides of one feature counts in the release that this was read from. */
   readonly overrideWinner: OverrideWinner;
 }
 
 /**
- * Which of several live overrides of one feature Core's flag evaluation takes, in an environment with v1 feature
+ * Which of several live overrides of one feature Core's flag evaluation uses in an environment with v1 feature
  * versioning (with v2 it is always the highest id).
  */
 export type OverrideWinner = 'highestId' | 'latestLiveFrom';
 
-/** A float that JSON has no number for arrives as `Infinity`, `-Infinity` or `NaN` in text. */
+/** A float that JSON cannot represent arrives as the text `Infinity`, `-Infinity` or `NaN`. */
 type CoreFloat = number | string;
 
 export interface CoreTrait {
@@ -47,7 +47,7 @@ export interface CoreOverride {
   readonly featureName: string;
   /** `STANDARD`, `MULTIVARIATE` or a legacy type. */
   readonly featureType: string;
-  /** Of the override's row, which a stray row has in another environment than its identity. */
+  /** Environment of the override's row; a stray row has another one than its identity. */
   readonly environmentId: number;
   readonly enabled: boolean;
   /** As {@link CoreIdentity.createdDate}. */
@@ -80,7 +80,7 @@ export interface CoreEnvironment {
   readonly useV2FeatureVersioning: boolean;
 }
 
-/** Where an identity is, or would be. */
+/** The place where an identity is, or would be. */
 export interface IdentityPlace {
   readonly environmentId: number;
   readonly identifier: string;

@@ -16,11 +16,11 @@ beforeAll(async () => {
 });
 afterAll(() => started.disposeAsync());
 
-test("Flagsmith's own schema has every index that identities are read by", async () => {
+test("Flagsmith's own schema has every index that reads rely on", async () => {
   expect(await core.server.missingIndexes()).toEqual([]);
 });
 
-test('names what was dropped; an index on other columns, or on some of the rows, does not stand in for it', async () => {
+test('dropped indexes are named; one on other columns, or on some of the rows, is no substitute', async () => {
   await execute(
     databaseUrl,
     `DROP INDEX environments_trait_identity_id_144c9227;

@@ -1,6 +1,6 @@
 import type { Database } from './database.ts';
 
-/** What every page of a copy and every replayed event looks up, by table and leading columns of an index. */
+/** The lookups of every copied page and every replayed event, by table and leading columns of an index. */
 const NEEDED: readonly (readonly [string, readonly string[]])[] = [
   ['environments_identity', ['environment_id', 'identifier']],
   ['environments_trait', ['identity_id']],
@@ -19,8 +19,8 @@ const INDEXES = `
      AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL`;
 
 /**
- * Which of Flagsmith's own indexes that we read by are missing, or invalid, as `table (columns)`. Without one of them
- * everything is right and slow, and Core's Postgres scans whole tables because of us.
+ * Those of Flagsmith's own indexes that we rely on and that are missing or invalid, as `table (columns)`. Without one
+ * of them results are right but slow, because Core's Postgres scans whole tables for us.
  *
  * @throws as {@link Database.read}
  */

@@ -5,26 +5,26 @@ import { type IdentityRow, identityColumns, identityOf } from './identity-query.
 import { MAX_PAGE_SIZE } from './pages.ts';
 import type { CoreRelease } from './release.ts';
 
-/** Where a document says that an identity is: under a client key of its environment, or one that it had before. */
+/** An identity's location according to its document: under a present or former client key of its environment. */
 export interface KeyedPlace {
   readonly environmentId: number;
   readonly apiKey: string;
   readonly identifier: string;
 }
 
-/** What Core says of a place at one moment. */
+/** Core's answer about a place at one moment. */
 export interface KeyedIdentity {
-  /** Id of the live environment that has the client key now; undefined: none has. */
+  /** Id of the live environment that has the client key now; undefined: none has it. */
   readonly holder: number | undefined;
-  /** The identity of the place's environment, whatever key that has by now. */
+  /** The identity of the place's environment, whichever key that environment has by now. */
   readonly identity: CoreIdentity | undefined;
   /** Characters of its rows. */
   readonly size: number;
 }
 
 /**
- * The identities of these places as they are now, in the order of the places, each with whose its key is. One statement,
- * so all is of one snapshot: an environment's key may change, and another environment take it, at any time.
+ * The identities at these places as they are now, in the order of the places, each with the owner of its key. One
+ * statement, hence one snapshot: an environment's key may change, and another environment take it, at any time.
  *
  * @throws ResultTooLargeError when there are several places and their rows have more than {@link MAX_PAGE_SIZE} characters
  *   together; as {@link Database.read}
@@ -54,7 +54,7 @@ export async function readKeyedIdentities(
 
 function keyedStatement(release: CoreRelease): string {
   const live = release.environmentSoftDelete ? 'AND e.deleted_at IS NULL' : '';
-  // The lateral limit makes it one look into the unique index for each place, whatever the planner thinks of the rest.
+  // The lateral limit forces one look-up in the unique index per place, however the planner estimates the rest.
   return `
     SELECT i.position, i.holder, ${identityColumns(release)}
       FROM (SELECT place.position, one.*,

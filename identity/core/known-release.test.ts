@@ -41,16 +41,16 @@ const UPGRADED = '{"cohort": true}';
 
 const OURS = `FROM pg_stat_activity WHERE application_name = '${USER}'`;
 
-test('an upgrade of Flagsmith is seen as soon as the connection has been lost and made anew', async () => {
+test('an upgrade of Flagsmith is noticed as soon as the connection is lost and re-established', async () => {
   expect(await readSystemTraits()).toBeNull();
   await upgrade();
   expect(await readSystemTraits()).toBeNull();
   await execute(database.url, `SELECT pg_terminate_backend(pid) ${OURS}`);
-  // The read that finds its connection broken fails, as any does.
+  // The read that finds its connection broken fails, like any other.
   await vi.waitFor(async () => expect(await readSystemTraits()).toBe(UPGRADED), 30_000);
 });
 
-test('an upgrade that breaks no connection is seen after a minute', async () => {
+test('an upgrade that breaks no connection is noticed after a minute', async () => {
   expect(await readSystemTraits()).toBeNull();
   await upgrade();
   await clock.advance(59_000);
@@ -59,14 +59,14 @@ test('an upgrade that breaks no connection is seen after a minute', async () => 
   expect(await readSystemTraits()).toBe(UPGRADED);
 });
 
-test('what one connection has found holds for the others at once', async () => {
+test('a release detected by one connection applies to the others at once', async () => {
   await Promise.all([readSystemTraits(), readSystemTraits()]);
   await upgrade();
   expect(await core.server.release()).toMatchObject({ systemTraits: true });
   expect(await Promise.all([readSystemTraits(), readSystemTraits()])).toEqual([UPGRADED, UPGRADED]);
 });
 
-test('an upgrade that was taken back fails one read of each connection from before', async () => {
+test('a reverted upgrade fails one read of each earlier connection', async () => {
   await upgrade();
   await Promise.all([readSystemTraits(), readSystemTraits()]);
   await downgrade(database.url, '2.262.0');

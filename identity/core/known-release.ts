@@ -2,14 +2,14 @@ import { type Clock, type Moment, momentOf, mostSince } from '@edge-migration/ru
 import { type CoreRelease, findRelease } from './release.ts';
 import type { Query, Session } from './transaction.ts';
 
-/** An upgrade of Flagsmith breaks no connection of ours: what is known for so long is asked again. */
+/** An upgrade of Flagsmith breaks no connection of ours, so what is known is asked again after this long. */
 const KNOWN_MS = 60_000;
 
-/** What is known of Core's release. */
+/** The knowledge about Core's release. */
 export interface KnownRelease {
-  /** Undefined: this connection is to ask, because behind a new one there may be another release. */
+  /** Undefined: this connection has to ask, because a new connection may see another release. */
   of(connection: object): CoreRelease | undefined;
-  /** Asks in this transaction, for all. */
+  /** Asks in this transaction, on behalf of all. */
   find(query: Query, session: Session): Promise<CoreRelease>;
 }
 

@@ -4,12 +4,12 @@ import { CoreUnsupportedError } from './errors.ts';
 import type { Query } from './transaction.ts';
 
 /**
- * In what order an environment's identities are read: by their identifiers, along the unique index, or by their ids,
- * which is slower and asks nothing of a collation.
+ * The order in which an environment's identities are read: by identifier, along the unique index, or by id, which is
+ * slower and does not depend on a collation.
  */
 export type IdentityOrder = 'identifier' | 'id';
 
-/** Versions of the collation that the index on identifiers was built with, and that compares now; null: not known. */
+/** Collation versions that the index on identifiers was built with, and that compares now; null: unknown. */
 interface CollationVersions {
   readonly recorded: string | null;
   readonly actual: string | null;
@@ -30,12 +30,12 @@ interface Column {
   readonly server: number;
 }
 
-/** Databases have recorded the version of their default collation since this release of Postgres. */
+/** Databases record the version of their default collation since this release of Postgres. */
 const DATABASE_VERSIONS = 150_000;
 
 /**
- * Whether the library that sorts identifiers has another version than the one that Core's unique index was built with.
- * After such an upgrade a look into the index may miss rows that are there, until it is rebuilt.
+ * Whether identifiers are sorted by another library version than the one that Core's unique index was built with.
+ * After such an upgrade a look-up in the index may miss existing rows until it is rebuilt.
  *
  * @throws as {@link Database.read}
  */
@@ -64,10 +64,10 @@ async function readVersions(query: Query): Promise<CollationVersions> {
 }
 
 /**
- * Which of these identities Core has after all, although they were not found by their identifiers a moment ago. An
- * index that is not in the order of its collation misses rows that are there; by their ids they are found.
+ * Those of these identities that Core does have, although they were just not found by identifier. An index that is
+ * not in the order of its collation misses existing rows; look-ups by id find them.
  *
- * @returns ids of identities that have come back meanwhile
+ * @returns ids of identities that have reappeared meanwhile
  * @throws CoreUnsupportedError when the index still does not find one of them; as {@link Database.read}
  */
 export async function findPresentById(

@@ -61,7 +61,7 @@ describe.each(['C', 'en-x-icu', 'und-x-icu'])('in collation %s', (collation) => 
     expect(new Set(visited)).toEqual(new Set(IDENTIFIERS));
   });
 
-  test('a range ends with its last identifier, and the next one begins behind it', async () => {
+  test('a range ends with its last identifier, and the next one begins after it', async () => {
     const all = await readAll(1000);
     const middle = all[13] ?? '';
     expect(await readAll(4, middle)).toEqual(all.slice(0, 14));
@@ -74,7 +74,7 @@ test('an empty page has no last identifier', async () => {
   expect(await core.identities.page(request)).toEqual({ identities: [], last: null, isLast: true, size: 0 });
 });
 
-test('a page ends where its rows become too large, and the next one goes on behind it', async () => {
+test('a page ends where its rows become too large, and the next one continues after it', async () => {
   const request = { environment: { id: 1 }, until: null, limit: 1000, maxSize: 400 };
   const pages: string[][] = [];
   for (let after: string | null = null, isLast = false; !isLast; ) {
@@ -100,7 +100,7 @@ async function read(id: number, environmentId = 1): Promise<CoreIdentity> {
   return identity ?? expect.fail(`no identity ${id}`);
 }
 
-test('under a collation that ignores case an identity is found by its own name only', async () => {
+test('under a collation that ignores case an identity is found only by its exact name', async () => {
   await using other = await createDatabase();
   await insertRows(other.url, {
     ...ONE_PROJECT,
@@ -136,7 +136,7 @@ test('dates keep their microseconds', async () => {
   expect(dates).toEqual(['2023-05-17T09:30:01.000001', 'infinity', '0044-03-15T00:00:00 BC']);
 });
 
-test('traits come by id, each with the value of the column that its type selects', async () => {
+test('traits are sorted by id, each with the value of the column that its type selects', async () => {
   const all = { integer_value: -2147483648, string_value: 'left over', boolean_value: false, float_value: 1e-300 };
   await insertRows(database.url, {
     environments_identity: [{ id: 1010, identifier: 't' }],
@@ -155,7 +155,7 @@ test('traits come by id, each with the value of the column that its type selects
   ]);
 });
 
-test('floats arrive to the last digit, and those that are no number as text', async () => {
+test('floats keep all their digits, and those that are not numbers arrive as text', async () => {
   const floats = [0.1 + 0.2, -0, 5e-324, 1.7976931348623157e308, 'Infinity', '-Infinity', 'NaN'];
   await insertRows(database.url, {
     environments_identity: [{ id: 1020, identifier: 'f' }],
@@ -167,7 +167,7 @@ test('floats arrive to the last digit, and those that are no number as text', as
   expect((await read(1020)).traits.map(({ value }) => value)).toEqual(floats);
 });
 
-test('system traits keep the digits that a double has not', async () => {
+test('system traits keep digits that a double cannot hold', async () => {
   await insertRows(database.url, { environments_identity: [{ id: 1030, identifier: 's' }] });
   await execute(
     database.url,
@@ -209,16 +209,16 @@ describe('live overrides', () => {
   const names = async (identity: number, environment: number) =>
     (await read(identity, environment)).overrides.map(({ id }) => rows[id % 100]?.[0]);
 
-  test('with v1 versioning: versioned, and live from a time that has come', async () => {
+  test('with v1 versioning an override is live if it is versioned and its time has come', async () => {
     expect(await names(2001, 1)).toEqual(['live', 'live since ever']);
   });
 
-  test('with v2 versioning: every one that is not deleted', async () => {
+  test('with v2 versioning every override that is not deleted is live', async () => {
     const all = rows.map(([name]) => name);
     expect(await names(2002, 2)).toEqual(all.filter((name) => name !== 'deleted'));
   });
 
-  test("by the versioning of the override's own environment; without one an override is nobody's", async () => {
+  test("the versioning of an override's own environment counts; without one it is never live", async () => {
     await insertRows(database.url, {
       environments_identity: [{ id: 2003, identifier: 'stray', environment_id: 1 }],
       features_featurestate: [
@@ -229,7 +229,7 @@ describe('live overrides', () => {
     expect((await read(2003)).overrides.map(({ id, environmentId }) => [id, environmentId])).toEqual([[3301, 2]]);
   });
 
-  test('with their values and percentages, by id', async () => {
+  test('live overrides come with their values and percentages, by id', async () => {
     await insertRows(database.url, {
       environments_identity: [{ id: 2004, identifier: 'mv' }],
       features_feature: [{ id: 2, name: 'mv', type: 'MULTIVARIATE' }],
@@ -272,7 +272,7 @@ describe('live overrides', () => {
   });
 });
 
-test('identities at any places of several environments come in the order of the places, and none where Core has none', async () => {
+test('identities at places of several environments are returned in the order of the places', async () => {
   const places = [
     ...IDENTIFIERS.map((identifier) => ({ environmentId: 3, identifier })),
     { environmentId: 1, identifier: 'nobody' },
@@ -286,7 +286,7 @@ test('identities at any places of several environments come in the order of the 
   expect(await core.identities.at([])).toEqual([]);
 });
 
-test("a page is read by index alone, whatever the planner knows, and without other environments' rows", {
+test("a page is read by index alone under any statistics, without other environments' rows", {
   timeout: 120_000,
 }, async () => {
   await execute(

@@ -9,18 +9,18 @@ export interface PageRequest {
   readonly environment: Pick<CoreEnvironment, 'id'>;
   /** By identifier unless given. */
   readonly order?: IdentityOrder | undefined;
-  /** Identifier, or id, to start behind; null starts at the beginning. */
+  /** Identifier, or id, to start after; null starts at the beginning. */
   readonly after: string | null;
   /** Last identifier, or id, that still belongs to the range; null has no end. */
   readonly until: string | null;
-  /** Identities at most. */
+  /** Maximum number of identities. */
   readonly limit: number;
-  /** Characters of rows at most, and one identity more; {@link MAX_PAGE_SIZE} unless given. */
+  /** Maximum characters of rows, exceeded by one identity at most; {@link MAX_PAGE_SIZE} unless given. */
   readonly maxSize?: number;
 }
 
 /**
- * Characters of rows that a page holds, whatever the number of identities. Rows take about twice as much memory,
+ * Characters of rows that a page holds, regardless of the number of identities. Rows take about twice as much memory,
  * documents several times as much.
  */
 export const MAX_PAGE_SIZE = 2 * 2 ** 20;
@@ -28,7 +28,7 @@ export const MAX_PAGE_SIZE = 2 * 2 ** 20;
 export interface Page {
   /** Ascending; by identifier it is in the database's collation: never compare identifiers in JavaScript. */
   readonly identities: CoreIdentity[];
-  /** The last one's {@link boundOf}, behind which the next page starts; null when the page is empty and the range read. */
+  /** {@link boundOf} the last one, after which the next page starts; null when the page is empty and the range read. */
   readonly last: string | null;
   /** The range has no more identities. A page with fewer than `limit` may have been cut by its size. */
   readonly isLast: boolean;
@@ -90,20 +90,20 @@ export function readIdentities(
   return readIdentitiesWhere(database, where, [environment.id, identityIds], signal);
 }
 
-/** One identity as it is now, or undefined when Core has none of that identifier. */
+/** One identity as it is now, or undefined when Core has none with that identifier. */
 export async function readIdentity(
   database: Database,
   { environmentId, identifier }: IdentityPlace,
   signal?: AbortSignal,
 ): Promise<CoreIdentity | undefined> {
-  // Under a nondeterministic collation an index look-up finds other names, too: ALICE is not alice.
+  // Under a nondeterministic collation an index look-up also finds other names: ALICE for alice.
   const where = 'environment_id = $1 AND identifier = $2 AND identifier COLLATE "C" = $2';
   return (await readIdentitiesWhere(database, where, [environmentId, identifier], signal))[0];
 }
 
 /**
- * The identities at these places as they are now, of any environments, in the order of the places; undefined where Core
- * has none. One statement, so all are of one snapshot.
+ * The identities at these places as they are now, in any environments, in the order of the places; undefined where
+ * Core has none. One statement, hence one snapshot.
  *
  * @throws ResultTooLargeError when there are several places and their rows have more than {@link MAX_PAGE_SIZE} characters
  *   together; as {@link Database.read}
@@ -130,7 +130,7 @@ interface PlacedIdentity extends IdentityRow {
 }
 
 function placedStatement(release: CoreRelease): string {
-  // The lateral limit makes it one look into the unique index for each place, whatever the planner thinks of the rest.
+  // The lateral limit forces one look-up in the unique index per place, however the planner estimates the rest.
   return `SELECT i.position, ${identityColumns(release)}
             FROM (SELECT place.position, one.*
                     FROM unnest($1::int[], $2::text[]) WITH ORDINALITY place (environment_id, identifier, position),

@@ -45,7 +45,7 @@ test('a project comes with its live environments, by id', async () => {
   });
 });
 
-test('a deleted project says so, and keeps the environments that its background task has not reached', async () => {
+test('a deleted project is marked, and keeps environments that its background task has not reached', async () => {
   expect(await core.projects.get(2)).toMatchObject({
     deleted: true,
     organisation: { persistTraitData: false },

@@ -4,7 +4,7 @@ import type { CoreEnvironment } from './identity.ts';
 export interface CoreProject {
   readonly id: number;
   readonly name: string;
-  /** Soft-deleted; its environments follow by a background task. */
+  /** Soft-deleted; a background task deletes its environments later. */
   readonly deleted: boolean;
   readonly organisation: {
     readonly id: number;

@@ -19,7 +19,7 @@ const HEAD: CoreRelease = {
   overrideWinner: 'latestLiveFrom',
 };
 
-/** What each release lacks of the current one. */
+/** The features of the current release that each older one lacks. */
 const LACKING: Readonly<Record<(typeof RELEASES)[number], Partial<CoreRelease>>> = {
   '2.265.0': {},
   '2.262.0': { systemTraits: false },
@@ -36,7 +36,7 @@ const LACKING: Readonly<Record<(typeof RELEASES)[number], Partial<CoreRelease>>>
   },
 };
 
-test.each(RELEASES)('release %s is recognised, read and encoded', async (version) => {
+test.each(RELEASES)('release %s is detected, read and encoded', async (version) => {
   await using database = await createDatabase();
   await insertRows(database.url, {
     ...ONE_PROJECT,
@@ -70,7 +70,7 @@ test.each(RELEASES)('release %s is recognised, read and encoded', async (version
   }
 });
 
-test('a database without Flagsmith in it is refused with what is missing', async () => {
+test('a database without Flagsmith is refused, and the error names what is missing', async () => {
   await using database = await createDatabase({ schema: false });
   const core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
   await expect(core.server.release()).rejects.toThrow(CoreUnsupportedError);

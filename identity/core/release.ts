@@ -2,15 +2,15 @@ import { CoreUnsupportedError } from './errors.ts';
 import type { OverrideWinner } from './identity.ts';
 import type { Query } from './transaction.ts';
 
-/** What the installed Flagsmith release has, as far as identities are concerned. */
+/** The features of the installed Flagsmith release that concern identities. */
 export interface CoreRelease {
   /** `environments_environment.deleted_at`, since 2.42.0. */
   readonly environmentSoftDelete: boolean;
   /** `environments_environment.use_v2_feature_versioning`, since 2.84.0. */
   readonly v2FeatureVersioning: boolean;
-  /** `live_from` and `version` of feature states; before them every override was live. */
+  /** `live_from` and `version` of feature states; without them every override is live. */
   readonly scheduledOverrides: boolean;
-  /** `deleted_at` of feature states; before it overrides were deleted for good. */
+  /** `deleted_at` of feature states; without it overrides are deleted for good. */
   readonly overrideSoftDelete: boolean;
   /** `multivariate_multivariatefeatureoption.key`, since 2.239.0. */
   readonly optionKeys: boolean;
@@ -18,12 +18,12 @@ export interface CoreRelease {
   readonly hashingSalts: boolean;
   /** `environments_identity.system_traits`, since 2.263.0. */
   readonly systemTraits: boolean;
-  /** The table of the environments' earlier states, since about 2.42.0, and its user may read it. */
+  /** The table of the environments' earlier states, since about 2.42.0, if its user may read it. */
   readonly environmentHistory: boolean;
   readonly overrideWinner: OverrideWinner;
 }
 
-/** Without these there is nothing that we could copy faithfully. */
+/** Without these nothing can be copied faithfully. */
 const REQUIRED = [
   'organisations_organisation.persist_trait_data',
   'projects_project.organisation_id',
@@ -39,21 +39,21 @@ const REQUIRED = [
   'multivariate_multivariatefeaturestatevalue.uuid',
 ] as const;
 
-/** Not shown to a user who may not read it. */
+/** Hidden from a user who may not read it. */
 const HISTORY = 'environments_historicalenvironment';
 
 const REQUIRED_TABLES = [...new Set(REQUIRED.map((column) => column.split('.')[0] as string))];
 
-/** Every table of Core that cannot be done without. */
+/** Every required table of Core. */
 export const CORE_TABLES: readonly string[] = [...REQUIRED_TABLES, 'environments_environmentapikey'];
 
 /** Every table of Core that is read. */
 export const READ_TABLES: readonly string[] = [...CORE_TABLES, HISTORY];
 
 /**
- * Detects from the columns what the installed release has, so that one build serves every release.
+ * Detects the features of the installed release by its columns, so that one build serves every release.
  *
- * @param database how messages name it
+ * @param database its name in messages
  * @throws CoreUnsupportedError when the database is not Flagsmith's, or is older than what we can read
  */
 export async function findRelease(query: Query, database: string): Promise<CoreRelease> {
@@ -74,7 +74,7 @@ export async function findRelease(query: Query, database: string): Promise<CoreR
   return releaseOf(columns);
 }
 
-/** Pure part of {@link findRelease}: `table.column` names in, what they mean out. */
+/** Pure part of {@link findRelease}: maps `table.column` names to their meaning. */
 function releaseOf(columns: ReadonlySet<string>): CoreRelease {
   return {
     environmentSoftDelete: columns.has('environments_environment.deleted_at'),
@@ -85,8 +85,8 @@ function releaseOf(columns: ReadonlySet<string>): CoreRelease {
     hashingSalts: columns.has('features_featurestate.mv_hashing_salt'),
     systemTraits: columns.has('environments_identity.system_traits'),
     environmentHistory: columns.has(`${HISTORY}.api_key`),
-    // The rule changed in 2.257.0 without a column of its own. `first_evaluated_at` came within a release of it, and
-    // is the closest that the schema tells: only duplicates on a release next to 2.257.0 can be judged wrongly.
+    // The rule changed in 2.257.0 without a column of its own. `first_evaluated_at` came within a release of it, and is
+    // the closest sign in the schema: only duplicates on a release next to 2.257.0 can be judged wrongly.
     overrideWinner: columns.has('environments_environment.first_evaluated_at') ? 'latestLiveFrom' : 'highestId',
   };
 }

@@ -36,7 +36,7 @@ beforeAll(async () => {
       { id: 1, feature_id: 11, environment_id: 1, identity_id: 101, ...DELETED },
       { id: 2, feature_id: 21, environment_id: 2, identity_id: 102 },
       { id: 3, feature_id: 12, environment_id: 1 },
-      // Of the first feature there is no own state of the environment but what was an override.
+      // The environment has no own state of the first feature except one that was an override.
       { id: 4, feature_id: 11, environment_id: 1 },
       { id: 5, feature_id: 13, environment_id: 1 },
       { id: 6, feature_id: 13, environment_id: 1, identity_id: 101 },
@@ -59,33 +59,33 @@ afterAll(async () => {
 const OWN = { projectId: 1, featureId: 11 };
 const FOREIGN = { projectId: 2, featureId: 21 };
 
-test('a feature is where identities have or had an override of it, or hold one of its options', async () => {
+test("a feature's places are identities with a present or past override of it, or with an option of it", async () => {
   expect(await core.features.places([11])).toEqual(expect.arrayContaining([OWN, FOREIGN]));
   expect(await core.features.places([21])).toEqual([FOREIGN]);
   expect(await core.features.places([12])).toEqual([]);
 });
 
-test('an option is where it is held, and where its feature is', async () => {
+test("an option's places are the identities that hold it, and those of its feature", async () => {
   expect(await core.features.placesOfOption(301)).toEqual(expect.arrayContaining([OWN, FOREIGN]));
   expect(await core.features.placesOfOption(302)).toEqual([]);
 });
 
-test('deleted features of a project count, and those of others do not', async () => {
+test("a project's features include deleted ones, and none of other projects", async () => {
   expect(await core.features.ofProject(1)).toEqual([11, 12, 13]);
 });
 
-test('a project that was deleted, or is not there, is gone', async () => {
+test('a deleted or missing project is reported as gone', async () => {
   expect(await core.projects.deleted([1, 3, 4])).toEqual([3, 4]);
 });
 
-test('features of deleted projects are where identities of the projects asked about have or had their overrides', async () => {
+test('features of deleted projects are found by the overrides of identities in the requested projects', async () => {
   const own = { projectId: 1, featureId: 31 };
   expect(await core.features.placesOfDeletedProjects([1])).toEqual([own]);
   expect(await core.features.placesOfDeletedProjects([1, 2, 3])).toEqual(expect.arrayContaining([own, FOREIGN]));
   expect(await core.features.placesOfDeletedProjects([3])).toEqual([]);
 });
 
-test('a feature state says what it is of, a deleted one too', async () => {
+test('a feature state names its feature and identity, even if it is deleted', async () => {
   expect(await core.features.placeOfState(1)).toMatchObject({ featureId: 11, environmentId: 1, identityId: 101 });
   expect(await core.features.placeOfState(3)).toMatchObject({ featureId: 12, environmentId: 1, identityId: null });
   expect(await core.features.placeOfState(77)).toBeUndefined();

@@ -19,8 +19,8 @@ const HOLDERS = `
   JOIN environments_environment e ON e.id = i.environment_id`;
 
 /**
- * Where identities have, or had (soft-deleted), an override of one of these features, or one of any feature that holds an
- * option of theirs.
+ * Places where identities have, or had (soft-deleted), an override of one of these features, or of any feature that
+ * holds an option of theirs.
  *
  * @throws as {@link Database.read}
  */
@@ -42,7 +42,7 @@ export async function readFeaturePlaces(
   );
 }
 
-/** As {@link readFeaturePlaces}, of one option: of the overrides that hold it and of those of its feature. */
+/** As {@link readFeaturePlaces}, for one option: overrides that hold it and overrides of its feature. */
 export async function readOptionPlaces(
   database: Database,
   optionId: number,
@@ -70,7 +70,7 @@ export async function readFeatureIds(database: Database, projectId: number, sign
   return rows.map(({ id }) => id);
 }
 
-/** Which of these projects Core has deleted, or does not know. */
+/** Those of these projects that Core has deleted or does not know. */
 export async function readDeletedProjects(
   database: Database,
   projectIds: readonly number[],
@@ -89,8 +89,8 @@ export async function readDeletedProjects(
 }
 
 /**
- * Where identities of these projects have, or had, an override of a feature of another project that Core has deleted, or
- * one that holds an option of such a feature. Deleted projects and their features keep their rows.
+ * Places where identities of these projects have, or had, an override of a feature of another project that Core has
+ * deleted, or one that holds an option of such a feature. Deleted projects and their features keep their rows.
  *
  * @throws as {@link Database.read}
  */
@@ -120,15 +120,15 @@ export async function readPlacesOfDeletedProjects(
   );
 }
 
-/** What a feature state is of. */
+/** The feature and identity that a feature state belongs to. */
 export interface FeatureStatePlace {
   readonly featureId: number;
   readonly environmentId: number | null;
-  /** Null: it is an environment's or a segment's. */
+  /** Null: it belongs to an environment or a segment. */
   readonly identityId: number | null;
   /**
-   * It is an environment's own state, but may have been an identity's: the own state of a feature comes with it, before
-   * any other, and Core refuses to make a second one of an override.
+   * It is an environment's own state, but may have been an identity's: a feature's own state is created with it, before
+   * any other, and Core refuses to turn an override into a second one.
    */
   readonly mayHaveBeenOverride: boolean;
 }

@@ -13,7 +13,7 @@ export interface Stretch {
   readonly until: string | null;
 }
 
-/** The newest identity of Core, of whatever project; 0 when there is none. */
+/** The newest identity of Core, in any project; 0 when there is none. */
 export async function readNewestId(database: Database, signal?: AbortSignal): Promise<number> {
   const [row] = await database.read(
     (query) => query<{ id: number | null }>('SELECT max(id) AS id FROM environments_identity'),
@@ -23,8 +23,8 @@ export async function readNewestId(database: Database, signal?: AbortSignal): Pr
 }
 
 /**
- * Identities that are in this stretch now and were there when `newestId` was the newest one. Each is compared by itself: an
- * index that misses some when they are read would miss them here, too.
+ * Identities that are in this stretch now and existed when `newestId` was the newest one. Each is compared by itself:
+ * an index that misses some when they are read would miss them here, too.
  *
  * @throws as {@link Database.read}
  */
@@ -40,10 +40,10 @@ export async function countStretch(
   return row?.n ?? 0;
 }
 
-/** Identities of one answer. */
+/** Identities per answer. */
 const IDS_AT_ONCE = 50_000;
 
-/** As {@link countStretch}, the ids: each row is compared by itself. */
+/** As {@link countStretch}, but returns the ids: each row is compared by itself. */
 export async function* scanIds(
   database: Database,
   { environmentId, order, after, until }: Stretch,
@@ -62,7 +62,7 @@ export async function* scanIds(
   }
 }
 
-/** The same along the index, as pages are read: what is there now, in few reads. */
+/** The same along the index, as pages are read: the present contents, in few reads. */
 export async function* listIds(
   database: Database,
   { environmentId, order = 'identifier', after: start, until }: Stretch,
@@ -84,7 +84,7 @@ export async function* listIds(
   }
 }
 
-/** The column in such a form that no index is of it. */
+/** Wraps the column so that no index covers it. */
 function unindexed(order: IdentityOrder | undefined): string {
   return order === 'id' ? 'id' : `(identifier || '')`;
 }
@@ -104,18 +104,18 @@ function boundsOf(
   return { text: bounds.join(' '), values: all };
 }
 
-/** Where a walk along an environment's identities goes on. */
+/** The point where a walk along an environment's identities continues. */
 export interface StepRequest {
   readonly environmentId: number;
   readonly order: IdentityOrder;
   /** Asks for {@link MeasuredStep.known}, for which the rows have to be read and not only the index. */
   readonly newestId: number | undefined;
   readonly after: string | null;
-  /** Identities at most. */
+  /** Maximum number of identities. */
   readonly size: number;
 }
 
-/** What the index has next. */
+/** The next identities of the index. */
 export interface MeasuredStep {
   readonly identities: number;
   /** Those up to `newestId`. */
@@ -125,7 +125,7 @@ export interface MeasuredStep {
   readonly isOrdered: boolean;
 }
 
-/** The next `size` identities as the index has them. The last one of the scan is the bound, whatever compares how. */
+/** The next `size` identities in index order. The last one of the scan is the bound, regardless of comparisons. */
 export async function measureStep(
   database: Database,
   { environmentId, order, newestId, after, size }: StepRequest,

@@ -2,7 +2,7 @@ import type { Database } from './database.ts';
 import { CORE_TABLES } from './release.ts';
 
 /**
- * Reads a row of every table that cannot be done without: rights are per table, and so is row-level security.
+ * Reads a row of every required table: both rights and row-level security are per table.
  *
  * @throws as {@link Database.read}
  */

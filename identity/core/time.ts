@@ -1,7 +1,7 @@
 import type { Database } from './database.ts';
 
 /**
- * Now by Core's clock, in milliseconds since the epoch. Processes that have nothing else in common compare times by it.
+ * The current time by Core's clock, in milliseconds since the epoch. It lets unrelated processes compare times.
  *
  * @throws CoreError
  */

@@ -5,7 +5,7 @@ import { CoreUnreachableError } from './errors.ts';
 /** Runs one statement inside a transaction; rows come as objects. */
 export interface Query {
   <Row extends QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
-  /** The first rows, as far as they fit into `maxSize` characters: for rows that may be large. */
+  /** The first rows that fit into `maxSize` characters: for rows that may be large. */
   bounded<Row extends QueryResultRow>(
     text: string,
     values: readonly unknown[],
@@ -14,13 +14,13 @@ export interface Query {
 }
 
 /**
- * What begins each transaction, and says whether it is on a standby.
+ * Begins each transaction and reports whether it is on a standby.
  *
- * `row_security`: a policy would hide rows without a word, and a hidden row looks like a deleted one; Postgres refuses
- * the query instead. `extra_float_digits` and `search_path`: a role may have settings of its own, and floats would lose digits silently.
- * The scans: everything that we read has an index in the order that we want; without these the planner may find it
- * cheaper to read and sort a whole environment, or all tenants' rows, for every page. `jit`: compiling the page query
- * costs more than running it.
+ * `row_security`: a policy would hide rows silently, and a hidden row looks like a deleted one; Postgres rejects the
+ * query instead. `extra_float_digits` and `search_path`: a role may have settings of its own, and floats would lose
+ * digits silently. The scans: all our reads have an index in the order that we want; without these settings the
+ * planner may find it cheaper to read and sort a whole environment, or all tenants' rows, for every page. `jit`:
+ * compiling the page query costs more than running it.
  */
 export function beginTransaction(statementTimeout: number): string {
   return [
@@ -37,23 +37,23 @@ export function beginTransaction(statementTimeout: number): string {
   ].join('; ');
 }
 
-/** What a transaction runs on. */
+/** The connection that a transaction runs on. */
 export interface Session {
-  /** The same object as long as the connection stands. */
+  /** The same object for the life of the connection. */
   readonly connection: object;
-  /** Rejects unless the transaction sees what the primary has committed. */
+  /** Rejects unless the transaction sees everything that the primary has committed. */
   readonly begun: Promise<void>;
 }
 
 export interface Transaction<T> {
   readonly begin: string;
-  /** How messages name the database. */
+  /** Its name in messages. */
   readonly name: string;
   readonly work: (query: Query, session: Session) => Promise<T>;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Runs the work in one transaction; its connection goes back, or is closed where that did not end well. */
+/** Runs the work in one transaction; its connection returns to the pool, or is closed where that did not end well. */
 export async function inTransaction<T>(client: PoolClient, { begin, name, work, signal }: Transaction<T>): Promise<T> {
   let done = false;
   try {
@@ -83,7 +83,7 @@ function createQuery(client: PoolClient): Query {
  * @throws CoreUnreachableError on a standby
  */
 async function beginOnPrimary(client: PoolClient, begin: string, name: string): Promise<void> {
-  // One result for each statement; the types know single statements only.
+  // One result per statement; the types know only single statements.
   const results = (await client.query(begin)) as unknown as QueryResult<{ standby: boolean }>[];
   if (results.at(-1)?.rows[0]?.standby === false) return;
   throw new CoreUnreachableError(

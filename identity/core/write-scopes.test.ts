@@ -52,12 +52,12 @@ test.each<[string, WriteScope, number[]]>([
   ['an identity', { identityId: 101 }, [10]],
   ['a feature, also to projects whose identities have overrides of it', { featureId: 7 }, [10, 20]],
   ['a feature state, a deleted one included', { featureStateId: 9001 }, [20]],
-])('%s leads to its projects', async (_, scope, projects) => {
+])('the scope of %s leads to its projects', async (_, scope, projects) => {
   const [found] = [...(await core.projects.ofScopes([scope])).values()];
   expect([...(found ?? [])].sort()).toEqual(projects);
 });
 
-test('what Core does not know leads nowhere, and does not disturb the rest', async () => {
+test('a scope that Core does not know leads nowhere, and does not affect the others', async () => {
   const scopes: WriteScope[] = [{ clientKey: 'ten' }, { clientKey: 'never' }, { featureStateId: 1 }, { identityId: 1 }];
   expect(await core.projects.ofScopes(scopes)).toEqual(new Map([['clientKey:ten', new Set([10])]]));
 });

@@ -2,13 +2,13 @@ import { scopeName, type WriteScope } from '@edge-migration/contract/write-scope
 import type { Database } from './database.ts';
 import { ENVIRONMENT_STATEMENTS, readByName } from './environment-references.ts';
 
-/** Each gives the scope's name, as {@link scopeName} makes it, and a project; `$n` are its values. */
+/** Each selects the scope's name, as {@link scopeName} makes it, and a project; `$n` are its values. */
 const STATEMENTS = {
   clientKey: toProject(ENVIRONMENT_STATEMENTS.clientKey),
   serverKey: toProject(ENVIRONMENT_STATEMENTS.serverKey),
   environment: toProject(ENVIRONMENT_STATEMENTS.environment),
   project: `SELECT 'project:' || id, id FROM projects_project WHERE id = ANY ($1::int[])`,
-  // One without projects leads to none, which is an answer.
+  // A scope without projects leads to none, which is an answer.
   organisation: `SELECT 'organisation:' || o.id, p.id
      FROM organisations_organisation o LEFT JOIN projects_project p ON p.organisation_id = o.id
     WHERE o.id = ANY ($1::int[])`,
@@ -38,8 +38,8 @@ interface Row {
 }
 
 /**
- * The projects that scopes lead to, by {@link scopeName}; rows of what was soft-deleted count. A scope that is left out
- * leads nowhere: Core has no such row, or no longer, so that any project may be meant.
+ * The projects that scopes lead to, by {@link scopeName}; soft-deleted rows count. A scope that is left out leads
+ * nowhere: Core has no such row, or no longer, so any project may be meant.
  *
  * @throws as {@link Database.read}
  */

@@ -4,15 +4,15 @@ import type { Item } from './document/document.ts';
 import { canonicalNumber } from './document/number.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
 
-/** Most numbers: nothing about them can be written in two ways. */
+/** Most numbers: they can be written in only one way. */
 const PLAIN_INTEGER = /^(?:0|-?[1-9][0-9]*)$/;
 
-/** Lists whose order says nothing: readers find traits and overrides by key, and sort multivariate values by id. */
+/** Lists without a significant order: readers find traits and overrides by key, and sort multivariate values by id. */
 const UNORDERED = new Set(['identity_traits', 'identity_features', 'multivariate_feature_state_values']);
 
 /**
- * One text for all ways to write the same value: numbers by their value, maps by name, lists that have no order by
- * content. Texts and names stand behind their length, because quoting them takes longer.
+ * One text for all ways to write the same value: numbers by their value, maps by name, unordered lists by content.
+ * Texts and names are prefixed with their length, because quoting them takes longer.
  */
 export function canonicalText(value: AttributeValue, name?: string): string {
   if (value.S !== undefined) return `"${value.S.length}:${value.S}`;
@@ -21,7 +21,7 @@ export function canonicalText(value: AttributeValue, name?: string): string {
   if (value.L !== undefined) return canonicalList(value.L, name);
   if (value.BOOL !== undefined) return value.BOOL ? 'true' : 'false';
   if (value.NULL !== undefined) return 'null';
-  // Binaries and sets: none of ours, and only ever compared with themselves.
+  // Binaries and sets: not written by us, and only ever compared with themselves.
   return JSON.stringify(value);
 }
 
@@ -31,7 +31,7 @@ function canonicalList(list: readonly AttributeValue[], name: string | undefined
   return `[${texts.join()}]`;
 }
 
-/** As {@link canonicalText}, of a map or of a whole item; attributes in `without` are left out. */
+/** As {@link canonicalText}, for a map or a whole item; attributes in `without` are left out. */
 export function canonicalItem(item: Readonly<Item>, without?: ReadonlySet<string>): string {
   const { sorted, titles } = shapeOf(Object.keys(item));
   let text = '{';
@@ -45,11 +45,11 @@ export function canonicalItem(item: Readonly<Item>, without?: ReadonlySet<string
 interface Shape {
   readonly names: readonly string[];
   readonly sorted: readonly string[];
-  /** Of `sorted`, each behind its length. */
+  /** The names of `sorted`, each prefixed with its length. */
   readonly titles: readonly string[];
 }
 
-/** The last one of each number of names: nearly all documents, and all traits, have the same names in the same order. */
+/** The last result per number of names: nearly all documents, and all traits, have the same names in the same order. */
 const shapes: (Shape | undefined)[] = [];
 const MOST_NAMES = 64;
 
@@ -67,10 +67,10 @@ function isSame(names: readonly string[], others: readonly string[]): boolean {
   return true;
 }
 
-/** Edge's own, so no part of what both stores must say alike. */
+/** Edge's own attributes, which need not agree between the stores. */
 const NOT_SUMMED: ReadonlySet<string> = new Set(['identity_uuid', 'dashboard_alias']);
 
-/** SHA-256 of what a document says, without what is Edge's own; 32 characters, one for each byte. */
+/** SHA-256 of a document's content without Edge's own attributes; 32 characters, one for each byte. */
 export function documentDigest(item: Readonly<Item>): string {
   return hash('sha256', canonicalItem(withoutReplicationAttributes(item), NOT_SUMMED), 'binary');
 }
@@ -79,8 +79,8 @@ const WORDS = 8;
 const DIGITS = 8;
 
 /**
- * A checksum over documents in any order: the sum of their digests, each 32-bit word by itself modulo 2^32. Checksums of
- * parts add up to that of the whole, and two sets of documents with the same checksum are the same set.
+ * A checksum over documents in any order: the sum of their digests, each 32-bit word separately modulo 2^32. Checksums
+ * of parts add up to that of the whole, and two sets of documents with the same checksum are the same set.
  */
 export interface Checksum {
   /** @param digest a character for each byte */
@@ -89,7 +89,7 @@ export interface Checksum {
   text(): string;
 }
 
-/** @param text of a checksum to go on from */
+/** @param text of a checksum to continue from */
 export function createChecksum(text = NO_DOCUMENTS): Checksum {
   const sum = parse(text);
   return {
@@ -100,17 +100,17 @@ export function createChecksum(text = NO_DOCUMENTS): Checksum {
   };
 }
 
-/** The checksum of all parts together. */
+/** The combined checksum of all parts. */
 export function addChecksums(texts: readonly string[]): string {
   const total = createChecksum();
   for (const text of texts) total.add(Buffer.from(text, 'hex').toString('latin1'));
   return total.text();
 }
 
-/** The checksum of nothing. */
+/** The checksum of no documents. */
 export const NO_DOCUMENTS = '0'.repeat(WORDS * DIGITS);
 
-/** Four bytes as one number, the highest first. */
+/** Four bytes as one number, most significant first. */
 function wordOf(digest: string, at: number): number {
   const [one, two] = [digest.charCodeAt(at), digest.charCodeAt(at + 1)];
   return (one << 24) | (two << 16) | (digest.charCodeAt(at + 2) << 8) | digest.charCodeAt(at + 3);

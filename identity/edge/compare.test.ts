@@ -28,8 +28,8 @@ const CORE: Item = {
 
 const change = (attributes: Item): Item => ({ ...CORE, ...attributes });
 
-describe('a document', () => {
-  test('says the same in another order, with numbers written in another way, and with what is Edge its own', () => {
+describe('a compared document', () => {
+  test("a document is equal with other order, other number formats and other attributes of Edge's own", () => {
     const edge = change({
       identity_uuid: { S: 'another' },
       dashboard_alias: { S: 'me' },
@@ -42,7 +42,7 @@ describe('a document', () => {
     expect(documentDigest(summed)).toEqual(documentDigest(CORE));
   });
 
-  test('says the same with the attributes that the legacy version of global tables writes into each item', () => {
+  test('a document is equal with the attributes that legacy global tables add to each item', () => {
     const replicated = (time: string): Item =>
       change({
         'aws:rep:deleting': { BOOL: false },
@@ -64,7 +64,7 @@ describe('a document', () => {
     expect(sameOverrideRow({ ...row, 'aws:rep:updatetime': { N: '1' } }, row)).toBe(true);
   });
 
-  test('that differs is told by trait, override and attribute, and in which direction', () => {
+  test('a differing document is described by trait, override and attribute, with the direction', () => {
     const edge = change({
       created_date: { S: '2020-01-01T00:00:00+00:00' },
       leftover: { S: 'x' },
@@ -87,7 +87,7 @@ describe('a document', () => {
     expect(documentDigest(edge)).not.toEqual(documentDigest(CORE));
   });
 
-  test('whose lists are none is no reason to fail', () => {
+  test('a document whose lists are not lists does not make the comparison fail', () => {
     const edge = change({ identity_traits: { S: 'none' }, identity_features: { L: [{ S: 'x' }] } });
     expect(findDifferences(edge, CORE)).toMatchObject({
       traits: { missing: ['plan', 'age'] },
@@ -96,14 +96,14 @@ describe('a document', () => {
     });
   });
 
-  test('has a foreign attribute whatever its name is', () => {
+  test('a foreign attribute is detected under any name', () => {
     for (const name of ['leftover', 'constructor', '__proto__']) {
       const edge = Object.defineProperty({ ...CORE }, name, { value: { S: 'x' }, enumerable: true });
       expect(findDifferences(edge, CORE)).toMatchObject({ attributes: [], foreign: [name] });
     }
   });
 
-  test('that was created on Edge owes Core only what the migration was to give it', () => {
+  test('a document created on Edge owes Core only what the migration was to give it', () => {
     const edge = change({
       created_date: { S: '2020-01-01T00:00:00+00:00' },
       identity_traits: { L: [trait('age', { N: '11' }), trait('edge', { S: 'x' })] },
@@ -137,7 +137,7 @@ const value: fc.Arbitrary<AttributeValue> = fc.letrec<{ value: AttributeValue }>
 })).value;
 
 describe('the canonical text', () => {
-  test('is the same exactly for values that are the same to DynamoDB', () => {
+  test('the canonical text is the same exactly for values that are the same to DynamoDB', () => {
     fc.assert(
       fc.property(value, value, (one, other) => {
         expect(canonicalText(one) === canonicalText(other)).toBe(sameValue(one, other));
@@ -148,7 +148,7 @@ describe('the canonical text', () => {
 });
 
 describe('checksums', () => {
-  test('are the same in any order and however the documents are divided', () => {
+  test('checksums are the same in any order and for any division of the documents', () => {
     const digests = fc.array(fc.uint8Array({ minLength: 32, maxLength: 32 }), { maxLength: 20 });
     const sum = (all: Uint8Array[]) => {
       const checksum = createChecksum();

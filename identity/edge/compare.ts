@@ -6,7 +6,7 @@ import type { Touched } from './merge.ts';
 import { overriddenFeature } from './override-rows.ts';
 import { isReplicationAttribute } from './replication-attributes.ts';
 
-/** How one list of the document, traits or overrides, differs; by trait key or by Core's feature id. */
+/** The differences of one list of the document, traits or overrides; by trait key or by Core's feature id. */
 export interface ListDifference {
   /** In Core, not in Edge. */
   readonly missing: readonly string[];
@@ -14,15 +14,15 @@ export interface ListDifference {
   readonly changed: readonly string[];
   /** In Edge, not in Core. */
   readonly extra: readonly string[];
-  /** Elements without a key, or with the key of another one. */
+  /** Elements without a key, or with the same key as another one. */
   readonly irregular: number;
 }
 
-/** How a document in Edge differs from the one that Core's rows make. */
+/** The differences between a document in Edge and the one that Core's rows make. */
 export interface DocumentDifference {
   readonly traits: ListDifference;
   readonly overrides: ListDifference;
-  /** Other attributes that Core's document has and Edge's has not, or with another value. */
+  /** Other attributes of Core's document that Edge's lacks, or has with another value. */
   readonly attributes: readonly string[];
   /** Attributes that neither Flagsmith nor we write. */
   readonly foreign: readonly string[];
@@ -46,7 +46,7 @@ const NOT_COMPARED = new Set(['identity_uuid', 'identity_traits', 'identity_feat
 const NONE: ListDifference = { missing: [], changed: [], extra: [], irregular: 0 };
 
 /**
- * Compares a document with what Core's rows would make of it; undefined when it says the same. `identity_uuid` and
+ * Compares a document with the one that Core's rows make; undefined when they agree. `identity_uuid` and
  * `dashboard_alias` are Edge's own, and so are `system_traits` where Core has none.
  */
 export function findDifferences(edge: Readonly<Item>, core: Readonly<Item>): DocumentDifference | undefined {
@@ -67,7 +67,7 @@ function compareList(list: keyof typeof LISTS, edge: Readonly<Item>, core: Reado
   const { attribute, keyOf } = LISTS[list];
   const found = edge[attribute]?.L ?? [];
   const wanted = core[attribute]?.L ?? [];
-  // As most are: written by us, and not touched since.
+  // The usual case: written by us, and not touched since.
   if (sameList(found, wanted)) return NONE;
   const byKey = new Map<string, AttributeValue>();
   let irregular = 0;
@@ -97,20 +97,20 @@ function sameList(found: readonly AttributeValue[], wanted: readonly AttributeVa
   return true;
 }
 
-/** Multivariate values have no order, and Flagsmith's own migrator writes them in any. */
+/** Multivariate values have no order, and Flagsmith's own migrator writes them in any order. */
 function sameElement(one: AttributeValue, other: AttributeValue): boolean {
   return sameValue(one, other) || canonicalText(one) === canonicalText(other);
 }
 
-/** What has to be touched so that the lists agree. */
+/** The keys to touch so that the lists agree. */
 export function touchedBy({ traits, overrides }: DocumentDifference): Touched {
   const keys = ({ missing, changed, extra }: ListDifference) => new Set([...missing, ...changed, ...extra]);
   return { traits: keys(traits), overrides: keys(overrides) };
 }
 
 /**
- * What of a difference counts for a document that was created on Edge and that Core has too. What only Edge has is its
- * own; and where the migration keeps Edge's documents, so are its values: only traits that it lacks were to be added
+ * The part of a difference that counts for a document that was created on Edge and that Core has too. What only Edge
+ * has is its own. Where the migration keeps Edge's documents, so are its values: only missing traits were to be added
  * (docs/concepts.md, "Conflicts").
  */
 export function limitToMigrated(

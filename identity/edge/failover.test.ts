@@ -21,7 +21,7 @@ import { isRefusal } from './written-elsewhere.ts';
 
 const SETTINGS = { failoverAfterSeconds: 60, failoverReturnSeconds: 300 };
 
-describe('the choice', () => {
+describe('chooseFailover', () => {
   const view: FailoverView = {
     ...{ silentSeconds: 0, isAway: false, answeringSeconds: undefined, awaited: undefined },
     ...{ isRefused: false, refusedSeconds: 0 },
@@ -44,11 +44,11 @@ describe('the choice', () => {
     ['the home region has refused for long', { ...view, refusedSeconds: 999 }, 'stay'],
     ['it lacks what was written elsewhere', { ...away, answeringSeconds: 999, awaited: 1 }, 'stay'],
     ['it has what was written elsewhere', { ...away, answeringSeconds: 999, awaited: 0 }, 'return'],
-  ])('while %s', (_, seen, choice) => {
+  ])('the choice is right while %s', (_, seen, choice) => {
     expect(chooseFailover(seen, SETTINGS)).toBe(choice);
   });
 
-  test('is to stay, for ever, unless failover is configured', () => {
+  test('the written region is never left unless failover is configured', () => {
     expect(chooseFailover({ ...view, silentSeconds: 1e9 }, { ...SETTINGS, failoverAfterSeconds: 0 })).toBe('stay');
   });
 });
@@ -66,14 +66,14 @@ function documentOf(identifier: string, plan: string, djangoId: number | null = 
   };
 }
 
-describe('another region agrees', () => {
+describe('agreement of another region', () => {
   const owner = { apiKey: 'key', identifier: 'ada' };
   const touched = { traits: new Set(['plan']), overrides: new Set<string>() };
   const gold = documentOf('ada', 'gold');
   const of = (there: Item | undefined, here: Item | undefined = gold, what = touched) =>
     agrees(owner, { document: here }, there, what);
 
-  test('when it has what was touched, whatever else Edge clients have set there', () => {
+  test('another region agrees if it has what was touched, regardless of other changes by Edge clients', () => {
     expect(of(gold)).toBe(true);
     const colour = { M: { trait_key: { S: 'colour' }, trait_value: { S: 'blue' } } };
     expect(of({ ...gold, identity_traits: { L: [...gold['identity_traits']!.L!, colour] } })).toBe(true);
@@ -83,7 +83,7 @@ describe('another region agrees', () => {
     expect(of(documentOf('ada', 'gold', 2))).toBe(false);
   });
 
-  test('where all traits were touched, whatever an Edge client sets that Core has not', () => {
+  test('if all traits were touched, a trait that Core lacks may be set by an Edge client in another region', () => {
     const all = { ...touched, traits: 'all', removable: new Set<string>() } as const;
     const coloured = (colour: string) => {
       const trait = { M: { trait_key: { S: 'colour' }, trait_value: { S: colour } } };
@@ -97,7 +97,7 @@ describe('another region agrees', () => {
     expect(agrees(owner, lacking, coloured('blue'), { ...all, removable: new Set(['colour']) })).toBe(false);
   });
 
-  test('that an identity is gone when it has none that came from Core', () => {
+  test('another region agrees that an identity is gone if it has none that came from Core', () => {
     const absent = (there: Item | undefined) => agrees(owner, { document: undefined }, there, touched);
     expect(absent(undefined)).toBe(true);
     expect(absent(gold)).toBe(false);
@@ -106,7 +106,7 @@ describe('another region agrees', () => {
   });
 });
 
-describe('on a global table', () => {
+describe('failover on a global table', () => {
   const HOME = 'eu-west-2';
   const NEXT = 'us-east-2';
   const cleanUp = new AsyncDisposableStack();
@@ -131,7 +131,7 @@ describe('on a global table', () => {
   });
   afterAll(() => cleanUp.disposeAsync());
 
-  /** The tables as a process writes them that goes on in the regions of the list. */
+  /** The tables as written by a process that may fail over to the regions of the list. */
   async function open(
     table: GlobalTable,
     list: readonly string[],
@@ -141,7 +141,7 @@ describe('on a global table', () => {
     const { endpoint, region, credentials } = table.region(HOME);
     const suffix = randomUUID();
     const tables = await createTables(table.region(HOME), suffix);
-    // Of the same names, and no replicas.
+    // With the same names, but not replicas.
     const strangers = await createTables(await dynamodb(), suffix);
     perTest.push(tables.drop, strangers.drop);
     const named = list.filter((name) => name !== 'sa-east-1');
@@ -168,7 +168,7 @@ describe('on a global table', () => {
       regions.close();
       edge.close();
     });
-    /** As the applier does, which goes on trying. */
+    /** Keeps trying, as the applier does. */
     const tryToWrite = async (identifier: string) => {
       const writing = edge.identities.putIfUnchanged(documentOf(identifier, 'gold'), undefined);
       refusal = await writing.then(
@@ -186,7 +186,7 @@ describe('on a global table', () => {
       await expect(edge.identities.get(key('ada'))).rejects.toThrow();
       await waitFor(() => failover.away(), { for: 'another region to be written' });
     };
-    /** Ada, as a look does that finds nothing to write. */
+    /** Ada, as in a check that finds nothing to write. */
     const compare = async () => {
       const here = { region: await edge.region(), document: await edge.identities.get(key('ada')) };
       const touched = { traits: 'all', overrides: 'all' } as const;
@@ -198,7 +198,7 @@ describe('on a global table', () => {
   const isHome = (failover: { away(): unknown }) =>
     waitFor(() => failover.away() === undefined, { for: 'the home region to be written again' });
 
-  test('another region is written until the home region has what was written there', async () => {
+  test('another region is written until the home region has everything written there', async () => {
     const proxy = cleanUp.use(await startDynamodbProxy(global.region(HOME).endpoint));
     const { edge, failover, write, goAway } = await open(global, [NEXT], { dynamodbEndpoint: proxy.endpoint });
     global.setDelay(HELD);
@@ -218,7 +218,7 @@ describe('on a global table', () => {
     expect(await edge.identities.get(key('ada'))).toBeDefined();
   });
 
-  test('the home region is silent since the last time that it answered', async () => {
+  test('the silence of the home region is measured from its last answer', async () => {
     const { failover, goAway } = await open(global, [NEXT], { failoverReturnSeconds: 60 });
     await goAway();
     const first = failover.homeSilence()!;
@@ -232,7 +232,7 @@ describe('on a global table', () => {
     expect(again.lastedMs).toBeLessThan(Date.now() - first.since);
   });
 
-  test('a region that tells of its tables, and neither reads nor writes, is left', async () => {
+  test('a region that describes its tables, but neither reads nor writes, is left', async () => {
     const proxy = await startDynamodbProxy(global.region(HOME).endpoint);
     perTest.push(() => proxy.stop());
     const { edge, failover } = await open(global, [NEXT], { dynamodbEndpoint: proxy.endpoint });
@@ -243,21 +243,21 @@ describe('on a global table', () => {
     expect(failover.homeSilence()).toBeDefined();
   });
 
-  test('tables that are no replicas are passed over, and so is a region that does not answer', async () => {
+  test('tables that are not replicas are skipped, and so is a region that does not answer', async () => {
     const { failover, goAway } = await open(global, ['sa-east-1', NEXT, 'us-west-2']);
     global.region(NEXT).goDark();
     await goAway();
     expect(failover.away()?.region).toBe('us-west-2');
   });
 
-  test('a region whose endpoint is that of another one is passed over', async () => {
+  test('a region that shares its endpoint with another one is skipped', async () => {
     const wrong = { [NEXT]: global.region('us-west-2').endpoint };
     const { failover, goAway } = await open(global, [NEXT, 'us-west-2'], {}, wrong);
     await goAway();
     expect(failover.away()?.region).toBe('us-west-2');
   });
 
-  test('no other region is written where none is a replica', async () => {
+  test('no other region is written if none has a replica', async () => {
     const { edge, failover } = await open(global, ['sa-east-1']);
     global.region(HOME).goDark();
     await expect(edge.identities.get(key('ada'))).rejects.toThrow();
@@ -265,7 +265,7 @@ describe('on a global table', () => {
     expect(failover.away()).toBeUndefined();
   });
 
-  describe('that refuses', () => {
+  describe('a region that refuses requests', () => {
     const refuses = (operations: RegExp) => (call: { readonly operation: string }) =>
       operations.test(call.operation)
         ? ({ kind: 'answer', status: 400, type: 'AccessDeniedException' } as const)
@@ -276,7 +276,7 @@ describe('on a global table', () => {
       return { proxy, ...(await open(global, [NEXT], {}, { [NEXT]: proxy.endpoint })) };
     };
 
-    test('writes the home region is written again as soon as it answers', async () => {
+    test('a region that refuses writes is left for the home region as soon as that answers', async () => {
       const { proxy, failover, tryToWrite, goAway } = await openBehind();
       proxy.inject(refuses(/^(Put|Update|Delete)Item$|Execute/));
       await goAway();
@@ -286,7 +286,7 @@ describe('on a global table', () => {
       expect(await tryToWrite('ada')).toBeUndefined();
     });
 
-    test('writes is left for a third one while the home region is dark', async () => {
+    test('a region that refuses writes is left for a third one while the home region is dark', async () => {
       const proxy = await startDynamodbProxy(global.region(NEXT).endpoint);
       perTest.push(() => proxy.stop());
       const third = 'us-west-2';
@@ -301,7 +301,7 @@ describe('on a global table', () => {
       expect(await tryToWrite('ada')).toBeUndefined();
     });
 
-    test('writes is not left for a home region that answers now and then, and lacks what was written elsewhere', async () => {
+    test('a region that refuses writes is not left for an unsteady home region that lacks documents', async () => {
       const [homeProxy, proxy] = await Promise.all(
         [HOME, NEXT].map((name) => startDynamodbProxy(global.region(name).endpoint)),
       );
@@ -325,7 +325,7 @@ describe('on a global table', () => {
       expect(failover.away()?.region).toBe(NEXT);
     });
 
-    test('to be read after it was written, too', async () => {
+    test('a region that was written and then refuses reads, too, is left for the home region', async () => {
       const { proxy, failover, write, goAway } = await openBehind();
       await goAway();
       await write('ada');
@@ -335,7 +335,7 @@ describe('on a global table', () => {
     });
   });
 
-  test('with strong consistency the same item is read and written there and here', async () => {
+  test('with strong consistency the same item is read and written in both regions', async () => {
     const { edge, failover, write, goAway } = await open(strong, [NEXT]);
     await write('bob');
     await goAway();
@@ -346,7 +346,7 @@ describe('on a global table', () => {
     expect(await edge.identities.get(key('eve'))).toBeDefined();
   });
 
-  test('a region that is apart differs until it is back, and one that is dark cannot be asked', async () => {
+  test('an isolated region differs until it is back, and a dark one cannot be asked', async () => {
     const { edge, compare } = await open(global, [NEXT, 'us-west-2'], { failoverAfterSeconds: 0 });
     global.setDelay(HELD);
     await edge.identities.putIfUnchanged(documentOf('ada', 'gold'), undefined);
@@ -358,7 +358,7 @@ describe('on a global table', () => {
     expect(await compare()).toBe('unreachable');
   });
 
-  test('looks that wait for a region are given up with those that it has not answered', async () => {
+  test('checks that wait for a region end together with those that it failed to answer', async () => {
     const proxy = cleanUp.use(await startDynamodbProxy(global.region(NEXT).endpoint));
     proxy.inject(() => ({ kind: 'answer', status: 400, type: 'AccessDeniedException' }));
     const { regions } = await open(global, [NEXT], { failoverAfterSeconds: 0 }, { [NEXT]: proxy.endpoint });
@@ -367,14 +367,14 @@ describe('on a global table', () => {
     const compare = (identifier: string) =>
       regions.compare({ apiKey: 'key', identifier }, key(identifier), here, { traits: 'all', overrides: 'all' });
     expect(new Set(await Promise.all(identifiers.map(compare)))).toEqual(new Set(['unreachable']));
-    // As many at the same time.
+    // The same number at the same time.
     expect(proxy.calls.length).toBeLessThanOrEqual(2);
   });
 
   test.each([
     ['which regions there are may not be asked', 'AccessDeniedException', ''],
     ['only the identities are replicated', 'GlobalTableNotFoundException', 'environments-v2'],
-  ])('a region that is apart differs also where %s', async (_, type, name) => {
+  ])('an isolated region also differs if %s', async (_, type, name) => {
     const proxy = cleanUp.use(await startDynamodbProxy(legacy.region(HOME).endpoint));
     proxy.inject(({ operation, body }) =>
       operation === 'DescribeGlobalTable' && String(body['GlobalTableName']).startsWith(name)
@@ -388,7 +388,7 @@ describe('on a global table', () => {
     expect(await compare()).toBe('differs');
   });
 
-  test('what was read before the home region was written again is compared with what that has', async () => {
+  test("a document read before the return to the home region is compared with that region's", async () => {
     const { edge, regions } = await open(global, [NEXT], { failoverAfterSeconds: 0 });
     global.setDelay(HELD);
     edge.goTo(NEXT);

@@ -7,21 +7,21 @@ import type { OtherRegions, RegionReader } from './other-regions.ts';
 import type { EdgeCallOptions, EdgeStore, Silence } from './table/table.ts';
 import { WrittenElsewhere } from './written-elsewhere.ts';
 
-/** Another region than the home region is written. */
+/** The state while another region than the home region is written. */
 export interface Away {
   readonly region: string;
   /** The home region. */
   readonly home: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
-  /** Why, for people. */
+  /** The reason, for people. */
   readonly reason: string;
 }
 
 export interface FailoverOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Whether the region that is written refuses what this process wants to write. */
+  /** Whether the written region refuses what this process wants to write. */
   isRefused(): boolean;
 }
 
@@ -29,8 +29,8 @@ const LOOKING = 'looking';
 const AWAITING = 'awaiting';
 
 /**
- * Chooses the region that is written (docs/design.md, "Convergence", rule 10). Each process chooses for itself: what they
- * write in different regions is a case of what clients of several regions write, for which looks are made.
+ * Chooses the region that is written (docs/design.md, "Convergence", rule 10). Each process chooses for itself: their
+ * writes in different regions are like clients' writes in several regions, which later checks cover.
  */
 export class Failover {
   private readonly edge: EdgeStore;
@@ -42,10 +42,10 @@ export class Failover {
   private silent: Moment | undefined;
   /** Since when it answers again. */
   private answering: Moment | undefined;
-  /** Since when the region that is written, and is not the home region, refuses what is written. */
+  /** Since when the written region, other than the home region, has refused writes. */
   private refused: Moment | undefined;
   private readonly written = new WrittenElsewhere();
-  /** What was said last of each region, and of looks that fail: it is said once. */
+  /** The last message about each region and about failing checks: each is logged once. */
   private readonly said = new Map<string, string>();
 
   constructor(
@@ -65,7 +65,7 @@ export class Failover {
     return this.present;
   }
 
-  /** A document was written. What was written elsewhere is looked for in the home region before that is written again. */
+  /** A document was written. It is looked for in the home region before that region is written again. */
   wrote(key: string): void {
     if (this.present !== undefined) this.written.note(key);
   }
@@ -103,7 +103,7 @@ export class Failover {
     this.refused = this.present !== undefined && isRefused() ? (this.refused ?? momentOf(clock)) : undefined;
     switch (this.choose()) {
       case 'leave':
-        // Its last answer may only be long ago because nothing was asked since.
+        // Its last answer may be old only because nothing has been asked since.
         if ((this.refused !== undefined || !(await answers(this.edge, signal))) && this.choose() === 'leave')
           await this.leave(signal);
         return;
@@ -147,18 +147,18 @@ export class Failover {
       this.said.delete(AWAITING);
     } catch (error) {
       signal.throwIfAborted();
-      // The region that is written may have become silent, and is to be left.
+      // The written region may have become silent, and has to be left.
       this.warn(AWAITING, { err: error }, 'what was written in another region cannot be looked for in the home region');
     }
   }
 
-  /** To the next region of the list that answers and has the same table; from a silent one to the home region where there is no other. */
+  /** Moves to the next listed region that answers and has the same table, or from a silent one to the home region. */
   private async leave(signal: AbortSignal): Promise<void> {
     const [home, ...others] = await this.regions.readers();
     const present = this.present?.region ?? home!.region;
     const at = others.findIndex(({ region }) => region === present) + 1;
-    // Where the present one answers, it can be told whether the home region has what was written elsewhere: it is not gone back
-    // to before. One that answers now and then would pass for one that has come back.
+    // If the present region answers, the home region can be checked for writes made elsewhere, so it is no candidate.
+    // A region that answers only now and then would pass for one that has recovered.
     const last = this.refused === undefined ? [home!] : [];
     const order = [...others.slice(at), ...others.slice(0, at), ...last].filter(({ region }) => region !== present);
     for (const candidate of order) {
@@ -199,7 +199,7 @@ export class Failover {
       this.refused === undefined
         ? `${left} has not answered for ${seconds(lastedMs)}`
         : `${left} has refused writes for ${seconds(leastSince(clock, this.refused))}`;
-    // The home region may answer already while it is another one that is left.
+    // The home region may answer already while another region is being left.
     if (this.present === undefined) this.silent = { wall: since, monotonic: clock.monotonic() - lastedMs };
     this.present = { region, home, reason, since: clock.now() };
     this.refused = undefined;
@@ -223,8 +223,8 @@ export class Failover {
 const NO_KEY = compositeKey('', '');
 
 /**
- * Asks for a document that cannot exist, which shows that documents can be read: `DescribeTable` may answer where nothing
- * else does.
+ * Asks for a document that cannot exist, which shows that documents can be read: `DescribeTable` may answer where
+ * nothing else does.
  *
  * @throws EdgeError
  */
@@ -232,7 +232,7 @@ export async function askForDocument(edge: EdgeStore, call: EdgeCallOptions): Pr
   await edge.identities.get(NO_KEY, call);
 }
 
-/** Any answer counts, a refusal too. */
+/** Any answer counts, even a refusal. */
 async function answers(edge: EdgeStore, signal: AbortSignal): Promise<boolean> {
   await askForDocument(edge, { signal, once: true }).catch(() => signal.throwIfAborted());
   return edge.silence() === undefined;

@@ -2,7 +2,7 @@ import type { Item } from './document/document.ts';
 import { elementBytes, itemBytes, MAX_ITEM_BYTES } from './document/size.ts';
 import { type KeyedList, listElements, OVERRIDES, type Pending, type Touched, TRAITS } from './merge.ts';
 
-/** What of a change fits into the document, and what does not. */
+/** The part of a change that fits into the document, and the part that does not. */
 export interface Fit {
   readonly fitting: Touched;
   readonly left: Pending;
@@ -11,13 +11,13 @@ export interface Fit {
 interface Change {
   readonly list: 'traits' | 'overrides';
   readonly key: string;
-  /** By how much the document grows; less than zero: it shrinks. */
+  /** Growth of the document in bytes; negative: it shrinks. */
   readonly bytes: number;
 }
 
 /**
- * Of what was touched, as much as fits into a document of the largest size: first all that makes it smaller, then the
- * rest, the smallest first, so that as few keys as possible stay as they were.
+ * Selects as much of what was touched as fits into a document of the largest size: first everything that shrinks it,
+ * then the rest, smallest first, so that as few keys as possible keep their old state.
  */
 export function fitTouched(edge: Item, core: Item, touched: Touched): Fit {
   const changes = [

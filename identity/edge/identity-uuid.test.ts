@@ -5,16 +5,16 @@ import { identityUuid, version4 } from './identity-uuid.ts';
 const VERSION_4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const text = fc.string({ unit: 'binary' });
 
-test('the uuid of an identity never changes: documents that an older version wrote must be found again', () => {
+test('the uuid of an identity never changes, so that documents of older versions are found again', () => {
   expect(identityUuid('AbCdEfGhIjKlMnOpQrStUv', 'user@example.com')).toBe('850ebf4a-02f7-4def-8ec9-1d3f083d31f8');
   expect(identityUuid('vec_env_four', '🦄')).toBe('94646751-b2b5-4648-90a2-6c0caf13431e');
 });
 
-test('it is a version 4 uuid in lower case with dashes, whatever the identity is called', () => {
+test('the uuid is of version 4, in lower case with dashes, for any name of the identity', () => {
   fc.assert(fc.property(text, text, (key, identifier) => VERSION_4.test(identityUuid(key, identifier))));
 });
 
-test('key and identifier cannot be shifted into each other', () => {
+test('different splits of key and identifier give different uuids', () => {
   fc.assert(
     fc.property(fc.string({ minLength: 1 }), fc.nat(), fc.nat(), (both, i, j) => {
       const [one, other] = [i % (both.length + 1), j % (both.length + 1)];
@@ -30,7 +30,7 @@ test('a version 4 uuid of Core stays as it is', () => {
   fc.assert(fc.property(fc.uuid({ version: 4 }), (uuid) => version4(uuid) === uuid));
 });
 
-test('any other becomes one that differs in version and variant only', () => {
+test('any other uuid of Core changes only in version and variant', () => {
   fc.assert(
     fc.property(fc.stringMatching(/^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/), (uuid) => {
       const changed = version4(uuid);

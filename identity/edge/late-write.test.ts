@@ -4,11 +4,11 @@ import { createLateWrites } from './late-write.ts';
 
 const signal = new AbortController().signal;
 
-test('where no write was lost nothing is waited for', async () => {
+test('the wait is over at once if no write was lost', async () => {
   await createLateWrites(createFakeClock(), 65_000).settled(signal);
 });
 
-test('the last write that was lost is waited for, and no step of the wall clock shortens that', async () => {
+test('the last lost write is waited for, and no step of the wall clock shortens that', async () => {
   const clock = createFakeClock();
   const late = createLateWrites(clock, 65_000);
   late.lost();
@@ -25,7 +25,7 @@ test('the last write that was lost is waited for, and no step of the wall clock 
   await settling;
 });
 
-test('a process that ends waits no longer', async () => {
+test('a process that ends stops waiting', async () => {
   const late = createLateWrites(createFakeClock(), 65_000);
   late.lost();
   await expect(late.settled(AbortSignal.abort(new Error('stop')))).rejects.toThrow('stop');

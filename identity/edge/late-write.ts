@@ -1,18 +1,18 @@
 import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
 
 /**
- * The longest life of a write that no process waits for any more: it may lie in the network, or in the kernel of the
- * machine that its process ran on, and be carried out when it arrives (docs/design.md, "Convergence", rule 9).
+ * The longest life of a write that no process waits for any more: it may be in the network, or in the kernel of the
+ * machine that its process ran on, and is carried out when it arrives (docs/design.md, "Convergence", rule 9).
  *
- * Linux sends what a process that was killed has left for the last time 255 times the retransmission timeout after the
- * first: 51 s where answers take a few milliseconds (net.ipv4.tcp_orphan_retries). An event comes again 20 s after its
- * holder's death at the soonest, and that is added.
+ * Linux sends the remaining data of a killed process for the last time 255 times the retransmission timeout after the
+ * first: 51 s where answers take a few milliseconds (net.ipv4.tcp_orphan_retries). An event is redelivered 20 s after
+ * its holder's death at the earliest, and that is added.
  */
 export const LATE_WRITE_SECONDS = 65;
 
-/** Knows when no write of earlier can be carried out any more. */
+/** Knows when earlier writes can no longer be carried out. */
 export interface LateWrites {
-  /** A write was sent up to now that no one waits for. */
+  /** Records that a write sent before now is no longer waited for. */
   lost(): void;
   /** Resolves when none can arrive any more; at once where none was lost. Rejects with the signal's reason. */
   settled(signal: AbortSignal): Promise<void>;

@@ -3,17 +3,17 @@ import type { Item } from './document/document.ts';
 import { sameValue } from './document/reader.ts';
 import { overriddenFeature } from './override-rows.ts';
 
-/** Trait keys and feature ids (decimal text, as the document has them) of which Edge is to agree with Core. */
+/** Trait keys and feature ids (decimal text, as in the document) on which Edge has to agree with Core. */
 export interface Touched {
   traits: 'all' | ReadonlySet<string>;
   overrides: 'all' | ReadonlySet<string>;
-  /** Of the touched traits, those that go where Core has none; all when left out. The others may be Edge's own. */
+  /** Touched traits to remove where Core has none; all when left out. The others may be Edge's own. */
   removable?: ReadonlySet<string>;
-  /** Core's identity may have come to this key from another one, with all that it has. */
+  /** Core's identity may have come to this key from another one, with everything that it has. */
   moved?: boolean;
 }
 
-/** Trait keys and feature ids of which Edge cannot agree with Core now, because it cannot store what Core has. */
+/** Trait keys and feature ids on which Edge cannot agree with Core now, because it cannot store Core's values. */
 export interface Pending {
   traits: 'all' | ReadonlySet<string>;
   overrides: 'all' | ReadonlySet<string>;
@@ -35,12 +35,12 @@ export const OVERRIDES: KeyedList = { attribute: 'identity_features', keyOf: ove
 
 /**
  * The attributes of Edge's document that have to change so that it agrees with Core's on what was touched, and on
- * nothing else: a touched element takes Core's value in its place, goes where Core has none, and comes last where
- * Edge had none. Elements that we cannot read, and everything untouched, stay as they are.
+ * nothing else: a touched element takes Core's value in its place, is removed where Core has none, and is appended
+ * where Edge had none. Elements that we cannot read, and everything untouched, stay as they are.
  *
  * @param edge the document as read from Edge
  * @param core the document that Core's rows would make
- * @returns only the attributes that change; `{}` when Edge agrees already
+ * @returns only the attributes that change; `{}` when Edge already agrees
  */
 export function mergeTouched(edge: Item, core: Item, touched: Touched): Item {
   return {
@@ -78,7 +78,7 @@ function mergeList(
   return isSame ? {} : { [attribute]: { L: after } };
 }
 
-/** What Core has and Edge lacks among the traits; for documents born on Edge. */
+/** Traits that Core has and Edge lacks; for documents created on Edge. */
 export function findMissingTraits(edge: Item, core: Item): Touched {
   const present = new Set(listElements(edge, 'identity_traits').map(TRAITS.keyOf));
   const keys = listElements(core, 'identity_traits').map(TRAITS.keyOf);
@@ -88,7 +88,7 @@ export function findMissingTraits(edge: Item, core: Item): Touched {
   };
 }
 
-/** What was touched, and also what was. */
+/** The union of what was touched by both. */
 export function joinTouched(all: readonly Touched[]): Touched {
   const moved = all.some((touched) => touched.moved);
   const removable = unionOf(all.map((touched) => touched.removable ?? touched.traits));
@@ -100,7 +100,7 @@ export function joinTouched(all: readonly Touched[]): Touched {
   };
 }
 
-/** What was touched, less what cannot be stored. */
+/** The touched keys, without those that cannot be stored. */
 export function leaveOut(touched: Touched, left: Pending, edge: Item, core: Item): Touched {
   const without = (list: KeyedList, all: Touched['traits'], out: Pending['traits']): Touched['traits'] => {
     if (out === 'all') return new Set();
@@ -115,7 +115,7 @@ export function leaveOut(touched: Touched, left: Pending, edge: Item, core: Item
   };
 }
 
-/** Whether all that `touched` touches is touched by `other`, too. */
+/** Whether everything in `touched` is also in `other`. */
 export function covers(other: Touched, touched: Touched): boolean {
   const includes = (all: Touched['traits'], some: Touched['traits']) =>
     all === 'all' || (some !== 'all' && new Set(some).isSubsetOf(all));
@@ -123,7 +123,7 @@ export function covers(other: Touched, touched: Touched): boolean {
   return isMoved && includes(other.traits, touched.traits) && includes(other.overrides, touched.overrides);
 }
 
-/** Whether something that was touched is among what is pending. */
+/** Whether something that was touched is pending. */
 export function touches(touched: Touched, pending: Pending): boolean {
   const { traits, overrides } = pending;
   if (traits === 'all' || overrides === 'all') return true;
@@ -142,24 +142,24 @@ function unionOf(sets: readonly Touched['traits'][]): Touched['traits'] {
   return all;
 }
 
-/** All that Core has, so that Edge's other traits and overrides are left. */
+/** Everything that Core has, so that Edge's other traits and overrides stay. */
 export function findAllOfCore(core: Item): Touched {
   return { traits: keysOf(core, TRAITS), overrides: keysOf(core, OVERRIDES) };
 }
 
-/** What Edge's document has and Core's has not. */
+/** Everything that Edge's document has and Core's lacks. */
 export function findExtras(edge: Item, core: Item): { traits: ReadonlySet<string>; overrides: ReadonlySet<string> } {
   const extras = (list: KeyedList) => keysOf(edge, list).difference(keysOf(core, list));
   return { traits: extras(TRAITS), overrides: extras(OVERRIDES) };
 }
 
-/** The overrides of a document that came from a row of Core's: Edge clients give theirs no `django_id`. */
+/** The overrides of a document that came from a row of Core: Edge clients give theirs no `django_id`. */
 export function findOverridesOfCore(edge: Item): string[] {
   const fromCore = listElements(edge, 'identity_features').filter(({ M }) => M?.['django_id']?.N !== undefined);
   return fromCore.map(overriddenFeature).filter((key) => key !== undefined);
 }
 
-/** How a document in Edge differs from the one that Core's rows make. */
+/** The differences between a document in Edge and the one that Core's rows make. */
 export interface Difference {
   /** In Core, not in Edge. */
   missingTraits: number;
@@ -176,7 +176,7 @@ export interface Difference {
 /** Edge's own: never written from Core, or free to differ. */
 const NOT_COMPARED = new Set(['identity_uuid', 'identity_traits', 'identity_features']);
 
-/** Compares what Core says with what Edge has; undefined when they agree. Attributes that only Edge has are its own. */
+/** Compares Core with Edge; undefined when they agree. Attributes that only Edge has are its own. */
 export function compareDocuments(edge: Item, core: Item): Difference | undefined {
   const traits = compareList(TRAITS, edge, core);
   const overrides = compareList(OVERRIDES, edge, core);

@@ -18,17 +18,17 @@ import {
 } from './table/table.ts';
 
 /**
- * Whether other regions have what was touched as the region that is written has it. `unreachable`: one of them cannot be
- * asked; `differs`: replication has not brought it there, or something else is there.
+ * Whether other regions agree with the written region on what was touched. `unreachable`: one of them cannot be asked;
+ * `differs`: replication has not delivered it there, or something else is there.
  */
 export type Agreement = 'same' | 'differs' | 'unreachable';
 
-/** A document as it was just read or written in the region that is written. */
+/** A document as it was just read or written in the written region. */
 export interface Here {
   /** That region: another one may be written by now. */
   readonly region: string;
   readonly document: Item | undefined;
-  /** The one that Core's rows make, with which it agrees; undefined where they make none. */
+  /** The document that Core's rows make, with which it agrees; undefined where they make none. */
   readonly core?: Item | undefined;
 }
 
@@ -42,9 +42,9 @@ export interface RegionReader {
 /** The regions of a global table as this process reads them, the home region first. */
 export interface OtherRegions {
   readers(): Promise<readonly RegionReader[]>;
-  /** Compares one document in every region of the table with what the region has that is or was written. */
+  /** Compares one document in every region of the table with the one in the region that is or was written. */
   compare(owner: DocumentOwner, key: string, here: Here, touched: Touched): Promise<Agreement>;
-  /** Whether one of the regions that are looked into, other than this one, has not answered just now. */
+  /** Whether one of the checked regions, other than this one, failed to answer just now. */
   isResting(here: string): Promise<boolean>;
   close(): void;
 }
@@ -55,7 +55,7 @@ const MOST_BYTES = 4 * 2 ** 20;
 /**
  * Opens the tables of the home region and of the others that are configured, for reading.
  *
- * @param written the tables as they are written, in whatever region
+ * @param written the tables as they are written, in whichever region
  */
 export function openOtherRegions(
   written: EdgeStore,
@@ -70,7 +70,7 @@ export function openOtherRegions(
   let opened: Promise<readonly Reader[]> | undefined;
 
   async function open(): Promise<readonly Reader[]> {
-    // Before anything went elsewhere: the tables are those of the home region.
+    // Before a first move to another region, the tables are those of the home region.
     const home = await written.homeRegion();
     const names = [...new Set([home, ...(settings.dynamodbOtherRegions ?? [])])];
     return names.map((region) => openReader(region, region === home ? settings : inRegion(settings, region), options));
@@ -119,7 +119,7 @@ export function openOtherRegions(
 
 interface Reader extends RegionReader {
   isSilent: boolean;
-  /** It has not answered just now, and is not asked for a while. */
+  /** It has just failed to answer, and is not asked for a while. */
   rests(): boolean;
 }
 
@@ -134,7 +134,7 @@ function openReader(
     requestTimeoutMs: OTHER_REGION_REQUEST_MS,
     ...(credentials && { credentials }),
   });
-  /** Monotonic milliseconds, and why. */
+  /** Monotonic milliseconds, and the reason. */
   let rest = { until: 0, cause: undefined as unknown };
   const rests = () => clock.monotonic() < rest.until;
   const isolates = (error: unknown) => error instanceof ResponseTooLargeError;
@@ -156,8 +156,8 @@ function openReader(
 }
 
 /**
- * Whether one region's document has what was touched as another region's has it. What Edge clients have changed besides
- * may be on its way, and is none of our business.
+ * Whether one region's document agrees with another region's on what was touched. Other changes by Edge clients may be
+ * on their way, and are ignored.
  */
 export function agrees(
   owner: DocumentOwner,
@@ -170,7 +170,7 @@ export function agrees(
   );
   if (own === undefined) return other === undefined || isEdgeBorn(other);
   if (other === undefined) return false;
-  // What was left here although all was touched is an Edge client's, too.
+  // Anything left here although everything was touched comes from an Edge client, too.
   const ours = core === undefined ? touched : leaveOut(touched, findExtras(own, core), other, own);
   return sameValue(own['django_id'], other['django_id']) && Object.keys(mergeTouched(other, own, ours)).length === 0;
 }

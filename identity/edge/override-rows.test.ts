@@ -50,25 +50,25 @@ test('whole seconds are written without a fraction, as Python does', () => {
   expect(row?.['created_date']).toEqual({ S: '2024-01-02T03:04:05+00:00' });
 });
 
-test('the key names the same row as the row itself', () => {
+test('the key identifies the same row as the row itself', () => {
   const [row] = overrideRows(12, DOCUMENT, 0);
   expect(row).toMatchObject(overrideRowKey({ environmentId: 12, featureId: '31', identityUuid: UUID }));
 });
 
-test('a document without overrides has no rows, and an element without feature id none of its own', () => {
+test('a document without overrides has no rows, and an element without a feature id has no row', () => {
   expect(overrideRows(12, { ...DOCUMENT, identity_features: { L: [] } }, 0)).toEqual([]);
   expect(overrideRows(12, { ...DOCUMENT, identity_features: { L: [{ M: {} }, { NULL: true }] } }, 0)).toEqual([]);
   expect(overriddenFeature({ M: { feature: { M: { id: { N: '1E1' } } } } })).toBe('10');
 });
 
-test('rows are the same whenever they were written, and not with another value', () => {
+test('rows are equal regardless of when they were written, but not with another value', () => {
   const [before, after] = [0, 1].flatMap((time) => overrideRows(12, DOCUMENT, time).slice(0, 1));
   expect(sameOverrideRow(before ?? {}, after ?? {})).toBe(true);
   expect(sameOverrideRow(before ?? {}, { ...after, feature_state: override('31', 'green') })).toBe(false);
   expect(sameOverrideRow(before ?? {}, { ...after, foreign: { BOOL: true } })).toBe(false);
 });
 
-test('DynamoDB takes the rows', async () => {
+test('DynamoDB accepts the rows', async () => {
   const TableName = tables.settings.environmentsV2Table;
   for (const Item of overrideRows(12, DOCUMENT, 0)) await client.send(new PutItemCommand({ TableName, Item }));
   expect(await tables.scan(TableName)).toHaveLength(2);

@@ -4,15 +4,15 @@ import { sameValue } from './document/equality.ts';
 import { canonicalNumber } from './document/number.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
 
-/** Keys of a row of the environments table: one identity's override of one feature, for local evaluation. */
+/** Key of a row of the environments table: one identity's override of one feature, for local evaluation. */
 export interface OverrideRowIds {
   readonly environmentId: number;
-  /** Core's, as decimal text. */
+  /** Core's id, as decimal text. */
   readonly featureId: string;
   readonly identityUuid: string;
 }
 
-/** Partition and sort key; both are text in this table, the environment's id too. */
+/** Partition and sort key; both are text in this table, even the environment's id. */
 export function overrideRowKey({ environmentId, featureId, identityUuid }: OverrideRowIds): Item {
   return {
     environment_id: { S: String(environmentId) },
@@ -45,20 +45,20 @@ export function overrideRows(environmentId: number, document: Readonly<Item>, wr
   });
 }
 
-/** The feature's id, as canonical decimal text, of an element of `identity_features`; undefined when it has none. */
+/** The feature id of an element of `identity_features`, as canonical decimal text; undefined when it has none. */
 export function overriddenFeature(element: AttributeValue): string | undefined {
   const id = element.M?.['feature']?.M?.['id']?.N;
   return id === undefined ? undefined : canonicalNumber(id);
 }
 
-/** Whether two rows say the same, whenever they were written. */
+/** Whether two rows have the same content, regardless of when they were written. */
 export function sameOverrideRow(one: Readonly<Item>, other: Readonly<Item>): boolean {
   const { created_date: _written, ...facts } = withoutReplicationAttributes(one);
   const { created_date: _alsoWritten, ...otherFacts } = withoutReplicationAttributes(other);
   return sameValue({ M: facts }, { M: otherFacts });
 }
 
-/** Python's, with microseconds unless they are zero. */
+/** Python's format, with microseconds unless they are zero. */
 function isoformat(milliseconds: number): string {
   return new Date(milliseconds)
     .toISOString()
@@ -70,13 +70,13 @@ export interface RowDifference {
   readonly put: readonly Item[];
   /** Keys of rows whose overrides are gone. */
   readonly remove: readonly Item[];
-  /** Rows that should be there already, as far as the document tells. */
+  /** Rows that should exist already, according to the document. */
   readonly kept: readonly Item[];
 }
 
 /**
- * What becomes of a document's override rows when the document changes; undefined: it does not exist.
- * Rows of overrides that stay as they are are not written again, because others keep them up to date too.
+ * The changes of a document's override rows when the document changes; undefined: it does not exist.
+ * Rows of unchanged overrides are not written again, because others keep them up to date too.
  */
 export function diffOverrideRows(
   environmentId: number,

@@ -28,7 +28,7 @@ function multivariate(percentageAllocation: number | string, facts: Partial<Core
 
 const encode = (facts: Partial<CoreOverride>) => encodeOverride(override(facts)).M ?? {};
 
-describe('of several live overrides of one feature', () => {
+describe('several live overrides of one feature', () => {
   const early = override({ id: 1, liveFrom: '2024-01-01T00:00:00' });
   const late = override({ id: 2, liveFrom: '2024-01-01T00:00:00.000001' });
   const earlyButNewer = override({ id: 3, liveFrom: '2024-01-01T00:00:00', version: 9 });
@@ -40,7 +40,7 @@ describe('of several live overrides of one feature', () => {
     expect(chooseOverrides([early, override({ id: 2, liveFrom: null })], ENVIRONMENT, CURRENT)).toEqual([early]);
   });
 
-  test('of the same live_from the greatest version wins, and then the highest id', () => {
+  test('of overrides with the same live_from the greatest version wins, and then the highest id', () => {
     expect(chooseOverrides([early, earlyButNewer], ENVIRONMENT, CURRENT)).toEqual([earlyButNewer]);
     expect(chooseOverrides([override({ version: 9 }), override({ id: 2 })], ENVIRONMENT, CURRENT)).toMatchObject([
       { version: 9 },
@@ -53,14 +53,14 @@ describe('of several live overrides of one feature', () => {
     expect(chooseOverrides(all, ENVIRONMENT, BEFORE_2_257)).toEqual([earlyButNewer]);
   });
 
-  test("one of the identity's own environment beats a stray one, because only that is evaluated", () => {
+  test("an override of the identity's own environment beats a stray one, because only that is evaluated", () => {
     const stray = override({ id: 5, environmentId: 2, liveFrom: '2025-01-01T00:00:00' });
     expect(chooseOverrides([early, stray], ENVIRONMENT, CURRENT)).toEqual([early]);
     expect(chooseOverrides([stray, { ...early, id: 6 }], V2, CURRENT)).toMatchObject([{ id: 6 }]);
     expect(chooseOverrides([stray], ENVIRONMENT, CURRENT)).toEqual([stray]);
   });
 
-  test('the winner stands where its feature first appeared', () => {
+  test('the winning override takes the place where its feature first appeared', () => {
     const other = override({ id: 2, featureId: 8 });
     const chosen = chooseOverrides([early, other, override({ id: 4, featureId: 7 })], V2, CURRENT);
     expect(chosen.map(({ id }) => id)).toEqual([4, 2]);
@@ -99,7 +99,7 @@ test('a salt of 0 counts as none', () => {
   expect(encode({ id: 31, hashingSalt: 0 })['django_id']).toEqual({ N: '31' });
 });
 
-test('a value may have 20,000 characters, whatever they take in memory', () => {
+test('a value may have 20,000 characters, regardless of their size in memory', () => {
   expect(() => encode({ value: '🦄'.repeat(20_000) })).not.toThrow();
   expect(() => encode({ value: '🦄'.repeat(20_001) })).toThrow(UnstorableError);
 });
@@ -110,21 +110,21 @@ describe('percentages', () => {
       'multivariate_feature_state_values'
     ]?.L?.map(({ M }) => M?.['percentage_allocation']?.N);
 
-  test('are floats, by id', () => {
+  test('percentages are written as floats, by id', () => {
     expect(percentagesOf(0.1, 1e-7, 50)).toEqual(['0.1', '1E-7', '50.0']);
   });
 
-  test.each([[[-0.1]], [[100.1]], [['NaN']], [['Infinity']], [[60, 60]], [[100, 1e-6]]])('%j cannot be', (values) => {
+  test.each([[[-0.1]], [[100.1]], [['NaN']], [['Infinity']], [[60, 60]], [[100, 1e-6]]])('%j is refused', (values) => {
     expect(() => percentagesOf(...values)).toThrow(UnstorableError);
   });
 
-  test('too small for DynamoDB cannot be either', () => {
+  test('percentages too small for DynamoDB are refused, too', () => {
     expect(() => percentagesOf(1e-200)).toThrow(UnstorableError);
   });
 
   const add = (parts: readonly number[]) => parts.reduce((sum, part) => sum + part, 0);
 
-  test('that exceed 100 by rounding in all orders but one are written in that order', () => {
+  test('percentages that exceed 100 by rounding in all orders but one are written in that order', () => {
     expect(add([33.7, 33.6, 32.7])).toBeGreaterThan(100);
     expect(add(percentagesOf(33.7, 33.6, 32.7)?.map(Number) ?? [])).toBe(100);
   });
@@ -135,7 +135,7 @@ describe('percentages', () => {
       ? [[...parts]]
       : parts.flatMap((part, index) => permute(parts.toSpliced(index, 1)).map((others) => [part, ...others]));
 
-  test('that are parts of 100 are written in an order in which readers accept them, or listed where there is none', () => {
+  test('parts of 100 are written in an order that readers accept, or refused if there is none', () => {
     const tenths = fc.array(fc.integer({ min: 0, max: 1000 }), { minLength: 1, maxLength: 5 }).map((cuts) => {
       const bounds = [0, ...cuts.toSorted((a, b) => a - b), 1000];
       return bounds.slice(1).map((bound, index) => (bound - (bounds[index] ?? 0)) / 10);

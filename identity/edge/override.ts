@@ -10,14 +10,14 @@ import { UnstorableError } from './document/skip.ts';
 import { checkLength, storableFloat } from './document/trait.ts';
 import { version4 } from './identity-uuid.ts';
 
-/** Longest text of a flag value that Edge's published types take, in code points. */
+/** Longest text of a flag value that Edge's published types accept, in code points. */
 const MAX_FEATURE_VALUE_LENGTH = 20_000;
 /** Percentages such as 64.4 + 29.7 + 5.9 miss 100 by a rounding error when added as floats. */
 export const ALLOCATION_TOLERANCE = 1e-9;
 
 /**
  * One override per feature, in the order in which the features first appear by override id. Of several, the one that
- * Core's flag evaluation takes; Flagsmith's migrator takes the lowest id, and so changes flags.
+ * Core's flag evaluation uses; Flagsmith's migrator takes the lowest id, and so changes flags.
  */
 export function chooseOverrides(
   overrides: readonly CoreOverride[],
@@ -36,7 +36,7 @@ export function chooseOverrides(
   /** `override` has the higher id. */
   function beats(override: CoreOverride, rival: CoreOverride): boolean {
     const own = override.environmentId === environment.id;
-    // Core evaluates only rows of the identity's own environment; a stray one counts where it is the only one.
+    // Core evaluates only rows of the identity's own environment; a stray one counts if it is the only one.
     if (own !== (rival.environmentId === environment.id)) return own;
     if (!byLiveFrom) return true;
     // ISO texts sort as their times do; a missing one came first.
@@ -63,7 +63,7 @@ export function encodeOverride(override: CoreOverride): AttributeValue {
         },
       },
       enabled: { BOOL: override.enabled },
-      // Bucketing is seeded with it; 0 counts as no salt.
+      // It seeds bucketing; 0 counts as no salt.
       django_id: { N: String(override.hashingSalt || override.id) },
       feature_segment: { NULL: true },
       featurestate_uuid: { S: version4(override.uuid) },
@@ -106,7 +106,7 @@ function encodeMultivariateValues(override: CoreOverride): AttributeValue[] {
   }));
 }
 
-/** Every order of so many is tried: 40,320 at most. */
+/** Up to this many values every order is tried: 40,320 at most. */
 const MAX_PERMUTED = 8;
 
 /**
@@ -121,7 +121,7 @@ function findReadableOrder(values: readonly CoreMultivariateValue[]): readonly C
   return findOrder([], 0, values);
 }
 
-/** The first order of `rest` behind `chosen`, whose sum is `total`, that stays within 100. */
+/** The first order of `rest` after `chosen`, whose sum is `total`, that stays within 100. */
 function findOrder(
   chosen: readonly CoreMultivariateValue[],
   total: number,

@@ -30,8 +30,8 @@ const read = async (id: number) => (await tables.scan(table)).find((item) => ite
 /** Python's `datetime.now().isoformat()`: no offset, which Flagsmith's loader would not understand. */
 const NAIVE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$/;
 
-describe('what the dashboard is told', () => {
-  test('is a start without an end while identities are copied, then both, with exactly the attributes it knows', async () => {
+describe("the dashboard's migration status", () => {
+  test('the status has a start while identities are copied, then also an end, and no other attributes', async () => {
     expect(await metadata.markStarted(1)).toBe('written');
     expect(await read(1)).toEqual({
       id: { N: '1' },
@@ -43,7 +43,7 @@ describe('what the dashboard is told', () => {
     expect(await read(1)).toMatchObject({ migration_end_time: { S: expect.stringMatching(NAIVE) } });
   });
 
-  test('keeps every time that is there, and writes nothing the second time', async () => {
+  test('the status keeps every existing time, and nothing is written the second time', async () => {
     const triggered = { S: '2026-01-02T03:04:05.678901' };
     await raw.send(new PutItemCommand({ TableName: table, Item: { id: { N: '2' }, triggered_at: triggered } }));
     await metadata.markStarted(2);
@@ -58,7 +58,7 @@ describe('what the dashboard is told', () => {
     expect(await metadata.markCompleted(2)).toBe('unchanged');
   });
 
-  test('never is an end without a start, which it would take for not started', async () => {
+  test('the status never has an end without a start, which the dashboard would show as not started', async () => {
     await metadata.markCompleted(3);
     expect(await read(3)).toMatchObject({
       migration_start_time: { S: expect.any(String) },
@@ -66,7 +66,7 @@ describe('what the dashboard is told', () => {
     });
   });
 
-  test('survives that Flagsmith writes its own time in between', async () => {
+  test('the status survives a concurrent write of a time by Flagsmith', async () => {
     const theirs = { S: '2026-02-03T04:05:06.000001' };
     let pending = true;
     const interrupted = createProjectMetadata(
@@ -87,14 +87,14 @@ describe('what the dashboard is told', () => {
     expect(await read(4)).toMatchObject({ triggered_at: theirs, migration_start_time: { S: expect.any(String) } });
   });
 
-  test('is refused clearly where the table is another', async () => {
+  test('the status is refused with a clear error if the table is another one', async () => {
     await expect(createProjectMetadata(connection, tables.settings.identitiesTable).describe()).rejects.toThrow(
       /has the key composite_key/,
     );
   });
 });
 
-test('what a project is marked as can be read, and an end without a start counts for nothing', async () => {
+test('the marks of a project can be read, and an end without a start counts for nothing', async () => {
   expect(await metadata.look(71)).toEqual({ started: false, completed: false });
   await metadata.markStarted(71);
   expect(await metadata.look(71)).toEqual({ started: true, completed: false });

@@ -5,13 +5,13 @@ import type { EdgeCallOptions, EdgeConnection } from './table/connection.ts';
 import { createCondition, createNames, createValues } from './table/expressions.ts';
 import { describeTable, type TableFacts } from './table/schema.ts';
 
-/** What Flagsmith's dashboard shows as a project's migration status. */
+/** The migration status that Flagsmith's dashboard shows for a project. */
 export interface ProjectMetadata {
   /** MIGRATION_IN_PROGRESS, unless the project has a start already. */
   markStarted(projectId: number, options?: EdgeCallOptions): Promise<'written' | 'unchanged'>;
   /** MIGRATION_COMPLETED, unless the project has an end already. */
   markCompleted(projectId: number, options?: EdgeCallOptions): Promise<'written' | 'unchanged'>;
-  /** Which of the two marks the project has, whoever wrote them. */
+  /** Which of the two marks the project has, regardless of who wrote them. */
   look(projectId: number, options?: EdgeCallOptions): Promise<{ started: boolean; completed: boolean }>;
   /** @throws as {@link describeTable} */
   describe(options?: EdgeCallOptions): Promise<TableFacts>;
@@ -19,13 +19,13 @@ export interface ProjectMetadata {
 
 const KEY = ['id N (HASH)'];
 
-/** Flagsmith's loader breaks, for the whole list of projects, on any attribute but these and `id`. */
+/** Flagsmith's loader fails, for the whole list of projects, on any attribute but these and `id`. */
 const TIMES = ['triggered_at', 'migration_start_time', 'migration_end_time'] as const;
 type Time = (typeof TIMES)[number];
 
 /**
  * The project metadata table (docs/flagsmith.md, "DynamoDB tables, indexes, limits"). Flagsmith writes its items whole
- * and without conditions; we write ours only over the item as we read it, and keep every time that is there.
+ * and without conditions; we write ours only over the item as we read it, and keep every existing time.
  */
 export function createProjectMetadata(connection: EdgeConnection, table: string): ProjectMetadata {
   const { clock } = connection;
@@ -85,7 +85,7 @@ export function createProjectMetadata(connection: EdgeConnection, table: string)
     async look(projectId, options = {}) {
       const item = await read(projectId, options);
       const started = item?.['migration_start_time']?.S !== undefined;
-      // Flagsmith takes an end without a start for nothing.
+      // Flagsmith ignores an end without a start.
       return { started, completed: started && item?.['migration_end_time']?.S !== undefined };
     },
     describe: (options = {}) => describeTable(connection, table, KEY, options),

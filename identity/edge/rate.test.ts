@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createWriteBudget } from './rate.ts';
 
-/** Time moves only while somebody sleeps; one sleeper at a time, as in the budget. */
+/** Time moves only while a sleep is pending; one sleeper at a time, as in the budget. */
 function createSleepClock(): Clock & { pass(milliseconds: number): void } {
   let elapsed = 0;
   return {
@@ -20,7 +20,7 @@ function createSleepClock(): Clock & { pass(milliseconds: number): void } {
 }
 
 describe('the write budget', () => {
-  test('spends no more than its maximum over any run of requests, but one request and a short burst', async () => {
+  test('the write budget never exceeds its maximum by more than one request and a short burst', async () => {
     const requests = fc.array(fc.record({ units: fc.integer({ min: 1, max: 500 }), pause: fc.nat(300) }), {
       minLength: 1,
       maxLength: 50,
@@ -41,14 +41,14 @@ describe('the write budget', () => {
     );
   });
 
-  test('lets requests pass in the order in which they asked', async () => {
+  test('the write budget admits requests in the order in which they asked', async () => {
     const budget = createWriteBudget({ clock: createSleepClock(), maximum: 10 });
     const order: number[] = [];
     await Promise.all([40, 1, 20].map((units, index) => budget.take(units).then(() => order.push(index))));
     expect(order).toEqual([0, 1, 2]);
   });
 
-  test('takes what was really consumed into account before it lets the next one pass', async () => {
+  test('the write budget accounts for real consumption before it admits the next request', async () => {
     const clock = createSleepClock();
     const budget = createWriteBudget({ clock, maximum: 100 });
     await budget.take(10);
@@ -58,7 +58,7 @@ describe('the write budget', () => {
     expect(budget.spent().units).toBe(211);
   });
 
-  test('cuts its rate when DynamoDB throttles, once for throttling that comes together', () => {
+  test('the write budget lowers its rate when DynamoDB throttles, once for concurrent throttling', () => {
     const clock = createSleepClock();
     const budget = createWriteBudget({ clock, maximum: 900 });
     budget.throttled(3);
@@ -70,7 +70,7 @@ describe('the write budget', () => {
     expect(budget.spent().throttled).toBe(5);
   });
 
-  test('never gives up writing, however long the throttling lasts', () => {
+  test('the write budget never stops writing, however long the throttling lasts', () => {
     const clock = createSleepClock();
     const budget = createWriteBudget({ clock, maximum: 50 });
     for (let cuts = 0; cuts < 100; cuts++) {
@@ -80,7 +80,7 @@ describe('the write budget', () => {
     }
   });
 
-  test('is back at its maximum a minute after the last throttling', () => {
+  test('the write budget is back at its maximum a minute after the last throttling', () => {
     const clock = createSleepClock();
     const budget = createWriteBudget({ clock, maximum: 4000 });
     budget.throttled();
@@ -88,7 +88,7 @@ describe('the write budget', () => {
     expect(budget.rate()).toBe(4000);
   });
 
-  test('follows a new maximum at once, up and down', () => {
+  test('the write budget follows a new maximum at once, up and down', () => {
     const budget = createWriteBudget({ clock: createSleepClock(), maximum: 100 });
     budget.setMaximum(1000);
     expect(budget.rate()).toBe(1000);
@@ -96,7 +96,7 @@ describe('the write budget', () => {
     expect(budget.rate()).toBe(10);
   });
 
-  test('lets the others pass when one that waits gives up', async () => {
+  test('the write budget admits the others when a waiting request gives up', async () => {
     const budget = createWriteBudget({ clock: createSleepClock(), maximum: 10 });
     const controller = new AbortController();
     await budget.take(100);

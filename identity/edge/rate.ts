@@ -1,10 +1,10 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /**
- * How many write units one process may spend, and how many it has spent.
+ * The write units that one process may spend, and those that it has spent.
  *
  * A token bucket in write units. The rate starts at the configured maximum, falls by a third when DynamoDB throttles
- * and climbs back steadily when it does not, so that several workers on one table settle beside each other.
+ * and climbs back steadily when it does not, so that several workers on one table reach a balance.
  */
 export interface WriteBudget {
   /**
@@ -12,28 +12,28 @@ export interface WriteBudget {
    * yields is let through and paid back afterwards.
    */
   take(units: number, signal?: AbortSignal): Promise<void>;
-  /** Corrects an earlier `take` once the server has said what was really consumed. */
+  /** Corrects an earlier `take` once the server has reported the real consumption. */
   settle(taken: number, consumed: number): void;
   /** DynamoDB throttled `requests` requests or statements. */
   throttled(requests?: number): void;
   /** The configured maximum has changed, in write units a second. */
   setMaximum(unitsPerSecond: number): void;
-  /** The rate that holds now, in write units a second. */
+  /** The current rate, in write units a second. */
   rate(): number;
   /** Totals since the start. */
   spent(): { units: number; throttled: number };
 }
 
-/** What AWS lets a table use unless more was asked for (default quota of tables, write units a second). */
+/** The default quota of a table in AWS, in write units a second. */
 const DEFAULT_MAXIMUM = 40_000;
-/** A throttled table gets this share of the rate, and no second cut until the first could show. */
+/** A throttled table gets this share of the rate, and no second cut before the first can take effect. */
 const CUT = 2 / 3;
 const CUT_EVERY_MS = 500;
-/** From nothing back to the maximum in this time. */
+/** Time for climbing from zero back to the maximum. */
 const RECOVERY_SECONDS = 60;
-/** Below this a worker could not find out that the throttling is over. */
+/** Below this a worker could not detect the end of throttling. */
 const LOWEST_RATE = 5;
-/** What was not used is kept for this long: bursts are shorter than DynamoDB's own burst capacity. */
+/** Unused units are kept for this long: bursts are shorter than DynamoDB's own burst capacity. */
 const BURST_SECONDS = 0.5;
 
 export function createWriteBudget({
@@ -69,7 +69,7 @@ export function createWriteBudget({
   return {
     async take(units, signal) {
       signal?.throwIfAborted();
-      // Each waits for the one before it, whatever became of that one.
+      // Each waits for the one before it, however that one ended.
       const previous = turn;
       const mine = Promise.withResolvers<void>();
       turn = mine.promise;

@@ -2,26 +2,26 @@ import type { Item } from './document/document.ts';
 import { sameValue } from './document/equality.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
 
-/** What a region has of one document. */
+/** One document as a region has it. */
 export interface RegionCopy {
   readonly region: string;
   readonly document: Item | undefined;
-  /** Of the rows that the home region's document asks for, by name; undefined where there is no such table. */
+  /** Rows that the home region's document requires, by name; undefined where there is no such table. */
   readonly rows: ReadonlyMap<string, Item> | undefined;
 }
 
-/** How a region's copy differs from what the home region has; no value. */
+/** How a region's copy differs from the home region's; without values. */
 export interface RegionDifference {
   readonly region: string;
-  /** `missing` there, `extra` there because the home region has none, or with another content. */
+  /** `missing` there, `extra` there because the home region has none, or with different content. */
   readonly document?: 'missing' | 'extra' | 'differing';
   /** Rows of `environments_v2` that differ, or that only one of the two regions has. */
   readonly rows?: number;
 }
 
 /**
- * Compares what regions have with the home region. Replication copies items as they are, so anything else than the same
- * item is a difference; it means nothing yet while a write may be on its way.
+ * Compares regions with the home region. Replication copies items unchanged, so anything but the same item is a
+ * difference; it is not conclusive while a write may be on its way.
  */
 export function compareRegions(
   home: Omit<RegionCopy, 'region'>,

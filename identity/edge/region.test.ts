@@ -17,31 +17,31 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-describe('the region is that of', () => {
-  it('AWS_REGION', async () => {
+describe('the region', () => {
+  it('the region is that of AWS_REGION', async () => {
     vi.stubEnv('AWS_REGION', 'us-east-1');
     vi.stubEnv('AWS_DEFAULT_REGION', 'us-east-2');
     expect(await findRegion()).toBe('us-east-1');
   });
 
-  it('AWS_DEFAULT_REGION', async () => {
+  it('the region is that of AWS_DEFAULT_REGION', async () => {
     vi.stubEnv('AWS_DEFAULT_REGION', 'us-east-2');
     expect(await findRegion()).toBe('us-east-2');
   });
 
-  it('the profile', async () => {
+  it('the region is that of the profile', async () => {
     writeFileSync(join(folder, 'config'), '[default]\nregion = eu-north-1\n[profile staging]\nregion = ap-south-1\n');
     expect(await findRegion()).toBe('eu-north-1');
     vi.stubEnv('AWS_PROFILE', 'staging');
     expect(await findRegion()).toBe('ap-south-1');
   });
 
-  it('Flagsmith, where nothing is said', async () => {
+  it("the region is Flagsmith's if none is configured", async () => {
     expect(await findRegion()).toBe('eu-west-2');
   });
 });
 
-it('is named in messages about tables that cannot be reached', async () => {
+it('the region is named in messages about tables that cannot be reached', async () => {
   vi.stubEnv('AWS_REGION', 'us-east-1');
   vi.stubEnv('AWS_ENDPOINT_URL_DYNAMODB', 'http://127.0.0.1:1');
   const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };

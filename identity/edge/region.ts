@@ -1,11 +1,11 @@
 import { loadConfig } from '@smithy/core/config';
 
-/** Where Flagsmith's own Edge began, and what its code takes by default. */
+/** The region where Flagsmith's own Edge began, and its code's default. */
 const FLAGSMITH_REGION = 'eu-west-2';
 
 /**
- * The region that AWS's own settings say: `AWS_REGION`, `AWS_DEFAULT_REGION` (the CLI's and Python's), the profile's in
- * `~/.aws/config`; else that of Flagsmith.
+ * The region from AWS's own settings: `AWS_REGION`, `AWS_DEFAULT_REGION` (the CLI's and Python's), the profile's in
+ * `~/.aws/config`; else Flagsmith's.
  */
 export function findRegion(): Promise<string> {
   return loadConfig<string>({

@@ -10,12 +10,12 @@ const strong = {
 };
 
 describe('parseReplication', () => {
-  test('takes a table without replicas for one of a single region, also one that lost its last replica', () => {
+  test('a table without replicas is in a single region, even if it has lost its last replica', () => {
     expect(parseReplication({ TableName: 'identities' })).toEqual({ kind: 'SingleRegion' });
     expect(parseReplication({ GlobalTableVersion: '2019.11.21', Replicas: [] })).toEqual({ kind: 'SingleRegion' });
   });
 
-  test('takes replicas for a global table with eventual consistency unless it is said to be strong', () => {
+  test('a table with replicas has eventual consistency unless it is described as strong', () => {
     const Replicas = [active('us-east-2'), { RegionName: 'ap-south-1', ReplicaStatus: 'REGION_DISABLED' }];
     const eventual = {
       kind: 'GlobalTable',
@@ -33,7 +33,7 @@ describe('parseReplication', () => {
     }
   });
 
-  test('tells strong consistency and the witness', () => {
+  test('strong consistency and the witness are detected', () => {
     expect(parseReplication(strong)).toEqual({
       kind: 'GlobalTable',
       consistency: 'Strong',
@@ -43,7 +43,7 @@ describe('parseReplication', () => {
     });
   });
 
-  test('does not make a single region of an answer in another form', () => {
+  test('an answer in another form does not count as a single region', () => {
     expect(() => parseReplication({ Replicas: 'us-west-2' })).toThrow();
     expect(() => parseReplication({ Replicas: [{ ReplicaStatus: 'ACTIVE' }] })).toThrow();
   });
@@ -56,7 +56,7 @@ test('describeReplication names the regions, and the status of those that are no
   );
 });
 
-test('describeReplication names the right that is missing where the legacy version cannot be told', () => {
+test('describeReplication names the missing right if the legacy version cannot be determined', () => {
   expect(describeReplication({ kind: 'SingleRegion', isUnsure: true }, 'eu-west-2')).toContain(
     'dynamodb:DescribeGlobalTable',
   );
@@ -65,11 +65,11 @@ test('describeReplication names the right that is missing where the legacy versi
 describe('findGuarantees', () => {
   const eventual = parseReplication({ Replicas: [{ RegionName: 'us-west-2' }] });
 
-  test('promises all of tables in a single region', () => {
+  test('tables in a single region have all guarantees', () => {
     expect(findGuarantees([parseReplication({}), parseReplication({})])).toEqual({ transactions: true, final: true });
   });
 
-  test('promises no more for several tables than for the weakest of them', () => {
+  test('several tables have only the guarantees of the weakest of them', () => {
     expect(findGuarantees([parseReplication({}), eventual])).toEqual({ transactions: true, final: false });
     expect(findGuarantees([parseReplication({}), parseReplication(strong)])).toEqual({
       transactions: false,
@@ -77,7 +77,7 @@ describe('findGuarantees', () => {
     });
   });
 
-  test('does not take a write for final where the replication is not known', () => {
+  test('a write does not count as final if the replication is unknown', () => {
     expect(findGuarantees([undefined])).toEqual({ transactions: true, final: false });
     expect(findGuarantees([{ kind: 'SingleRegion', isUnsure: true }])).toEqual({ transactions: true, final: false });
   });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** In which regions a table is, and what that means for those who write it. */
+/** The regions of a table, and what they mean for its writers. */
 export type Replication =
   | {
       readonly kind: 'SingleRegion';
@@ -10,15 +10,15 @@ export type Replication =
   | {
       readonly kind: 'GlobalTable';
       /**
-       * `Strong`: a write that is answered is in every region. `Eventual`: it may still lose, as a whole item, to a later
-       * one of another region.
+       * `Strong`: an answered write is in every region. `Eventual`: it may still lose, as a whole item, to a later one
+       * of another region.
        */
       readonly consistency: 'Eventual' | 'Strong';
-      /** `2019.11.21`; undefined where DynamoDB does not tell. */
+      /** `2019.11.21`; undefined where DynamoDB does not report it. */
       readonly version: string | undefined;
       /** The other regions: `DescribeTable` leaves out the one that is asked. */
       readonly replicas: readonly Replica[];
-      /** Of a table with strong consistency that has two replicas only. */
+      /** The witness of a table with strong consistency that has only two replicas. */
       readonly witness: Replica | undefined;
     };
 
@@ -28,7 +28,7 @@ export interface Replica {
   readonly status: string;
 }
 
-/** What of `DescribeTable`'s `Table` tells about replicas; statuses and modes that AWS adds later are no error. */
+/** The part of `DescribeTable`'s `Table` about replicas; statuses and modes that AWS adds later are no error. */
 const descriptionSchema = z.object({
   GlobalTableVersion: z.string().optional(),
   MultiRegionConsistency: z.string().optional(),
@@ -39,8 +39,8 @@ const descriptionSchema = z.object({
 });
 
 /**
- * Reads from `DescribeTable`'s `Table` in which regions the table is. A legacy global table (2017.11.29) does not say so
- * there and reads as a single region. A mode that is not known counts as eventual, of which least can be assumed.
+ * Reads the table's regions from `DescribeTable`'s `Table`. A legacy global table (2017.11.29) does not appear there
+ * and reads as a single region. An unknown mode counts as eventual, which promises least.
  *
  * @throws ZodError when the answer has another form than AWS documents
  */
@@ -59,7 +59,7 @@ export function parseReplication(description: unknown): Replication {
   };
 }
 
-/** The replication as a person reads it; `region` is the one that was asked. */
+/** The replication as text for people; `region` is the one that was asked. */
 export function describeReplication(replication: Replication, region: string): string {
   if (replication.kind === 'SingleRegion') {
     const unsure =
@@ -73,15 +73,15 @@ export function describeReplication(replication: Replication, region: string): s
   return `${name} with ${consistency.toLowerCase()} consistency in ${regions}${also}`;
 }
 
-/** What DynamoDB promises those who write tables that belong together. */
+/** DynamoDB's guarantees for writers of tables that belong together. */
 export interface Guarantees {
   /** Items can be written together, both or neither. */
   readonly transactions: boolean;
-  /** What was written stays until it is written again. Otherwise a write of another region may still take its place. */
+  /** A write stays until the item is written again. Otherwise a write of another region may still replace it. */
   readonly final: boolean;
 }
 
-/** Of all tables together; of one whose replication is not known no promise is taken but that of transactions. */
+/** The guarantees of all tables together; one whose replication is unknown promises nothing but transactions. */
 export function findGuarantees(replications: readonly (Replication | undefined)[]): Guarantees {
   const has = (wanted: 'Eventual' | 'Strong') =>
     replications.some((one) => one?.kind === 'GlobalTable' && one.consistency === wanted);
@@ -89,7 +89,7 @@ export function findGuarantees(replications: readonly (Replication | undefined)[
   return { transactions: !has('Strong'), final: !has('Eventual') && !isUnsure };
 }
 
-/** The replicas, the witness among them, that are not ACTIVE: replication to them may take long, or has stopped. */
+/** Replicas, including the witness, that are not ACTIVE: replication to them may take long, or has stopped. */
 export function findInactiveReplicas(replication: Replication): Replica[] {
   if (replication.kind === 'SingleRegion') return [];
   const { replicas, witness } = replication;

@@ -5,24 +5,24 @@ import type { EdgeCallOptions, EdgeConnection } from './table/connection.ts';
 import { EdgeThrottledError } from './table/errors.ts';
 import { describeTable, ENVIRONMENTS_KEY, type KeySchema, OVERRIDE_ROWS_KEY, SERVER_KEYS_KEY } from './table/schema.ts';
 
-/** The part of `edgeSettings` (config/stores.ts) that names what Flagsmith itself writes for Edge. */
+/** The part of `edgeSettings` (config/stores.ts) that names the tables that Flagsmith itself writes for Edge. */
 export interface ServingSettings {
   readonly environmentsTable?: string | undefined;
   readonly environmentsApiKeyTable?: string | undefined;
   readonly environmentsV2Table?: string | undefined;
 }
 
-/** The tables besides the identities' without which Edge cannot answer; they are only looked at. */
+/** The tables that Edge needs besides the identities to answer; they are only read. */
 export interface ServingTables {
   readonly names: ServingSettings;
-  /** Environments without a document of their own in `flagsmith_environments`; all have one where it is not configured. */
+  /** Environments without a document of their own in `flagsmith_environments`; none where it is not configured. */
   findUndocumented(environments: readonly EdgeEnvironment[], options?: EdgeCallOptions): Promise<EdgeEnvironment[]>;
   /** Server keys that Edge does not have as active keys of their environment, each with its environment. */
   findUnknownKeys(environments: readonly EdgeEnvironment[], options?: EdgeCallOptions): Promise<UnknownKey[]>;
   /** Environments without a `_META` row of their own in `environments_v2`. */
   findWithoutMeta(environments: readonly EdgeEnvironment[], options?: EdgeCallOptions): Promise<EdgeEnvironment[]>;
   /**
-   * Looks whether the tables that only Flagsmith writes are there and are what their names promise.
+   * Checks whether the tables that only Flagsmith writes exist and match their names.
    *
    * @throws as {@link describeTable}
    */
@@ -37,12 +37,12 @@ interface UnknownKey {
 /** DynamoDB takes no more keys in one call. */
 const BATCH = 100;
 
-/** Of an environment's document, so little that its size does not matter: whose it is, and that it can be evaluated. */
+/** The few attributes of an environment's document that show its owner, and that it can be evaluated. */
 const ENVIRONMENT_FIELDS = ['id', 'compressed', 'project.id'];
 
 /**
  * Both forms of a document count (docs/flagsmith.md, "Environment documents"): a plain one has its project as a map, a
- * compressed one says so, and has it as bytes.
+ * compressed one is marked as such and has it as bytes.
  */
 export function createServingTables(connection: EdgeConnection, names: ServingSettings): ServingTables {
   const { environmentsTable, environmentsApiKeyTable, environmentsV2Table } = names;
@@ -111,7 +111,7 @@ async function readFields(connection: EdgeConnection, { table, keys, fields }: R
     ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
   };
   const items: Item[] = [];
-  // DynamoDB refuses to look for an empty key, under which nothing can be.
+  // DynamoDB refuses to look up an empty key, under which nothing can be.
   let open = keys.filter((key) => Object.values(key).every(({ S }) => S !== ''));
 
   async function readBatch(): Promise<void> {
@@ -119,7 +119,7 @@ async function readFields(connection: EdgeConnection, { table, keys, fields }: R
     const command = new BatchGetItemCommand({ RequestItems: { [table]: { ...request, Keys: batch } } });
     const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
     const unprocessed = output.UnprocessedKeys?.[table]?.Keys ?? [];
-    // A large answer comes in parts; only a part without anything in it means that we are too fast.
+    // A large answer comes in parts; only an empty part means that we are too fast.
     if (unprocessed.length === batch.length)
       throw new EdgeThrottledError(`Table ${table} throttles reads: look again later`);
     items.push(...(output.Responses?.[table] ?? []));

@@ -15,8 +15,8 @@ import type { DocumentWrite, Expected } from './table/writes.ts';
 /**
  * Edge's tables as one process uses them: one client, one write budget.
  *
- * Whatever asks DynamoDB waits for the budget, retries throttling and failures for as long as patience lasts, and throws the
- * errors of `table/errors.ts`, whose messages say the table, where it was looked for and what to do.
+ * All calls to DynamoDB wait for the budget, retry throttling and failures for as long as patience lasts, and throw the
+ * errors of `table/errors.ts`, whose messages name the table, its location and what to do.
  */
 export interface EdgeStore {
   readonly budget: WriteBudget;
@@ -31,10 +31,10 @@ export interface EdgeStore {
    * undefined where the table of rows is not configured.
    */
   readonly commit: Commit | undefined;
-  /** What DynamoDB promises for these tables, as far as {@link describe} has found out. */
+  /** DynamoDB's guarantees for these tables, as far as {@link describe} has found out. */
   guarantees(): Guarantees;
   /**
-   * Looks whether the configured tables are there and are the right ones; `region` is the one that was asked.
+   * Checks whether the configured tables exist and are the right ones; `region` is the one that was asked.
    *
    * @throws TableMissingError, WrongTableError, EdgeRefusedError, EdgeUnreachableError, EdgeThrottledError
    */
@@ -49,7 +49,7 @@ export interface EdgeStore {
   regions(): ReadonlySet<string> | undefined;
   /** The regions that the table of identities is in; undefined where {@link describe} has not found out. */
   identityRegions(): ReadonlySet<string> | undefined;
-  /** From now on another region is read and written; undefined: the home region again. */
+  /** Switches reads and writes to another region; undefined: back to the home region. */
   goTo(region: string | undefined): void;
   close(): void;
 }
@@ -58,8 +58,8 @@ export interface EdgeStore {
  * Items by key. Reads are consistent.
  *
  * Every condition of a write compares attributes with the values that were read: DynamoDB compares lists and maps deeply
- * (list order counts, map order does not, 10 = 10.0). A write that is sent again after its answer was lost may find its own
- * work and report it as `changed`; the caller looks at the document and sees that nothing is left to do.
+ * (list order counts, map order does not, 10 = 10.0). A write that is repeated after its answer was lost may find its
+ * own work and report it as `changed`; the caller reads the document and sees that nothing is left to do.
  */
 export interface Documents {
   get(key: string, options?: EdgeCallOptions): Promise<Item | undefined>;
@@ -72,7 +72,7 @@ export interface Documents {
     keys: readonly string[],
     options?: EdgeCallOptions & { readonly mostBytes?: number },
   ): Promise<Map<string, Item>>;
-  /** As {@link getMany}, in parts that each take little memory; each key is in one part at most. */
+  /** As {@link getMany}, in parts that each take little memory; each key is in at most one part. */
   getParts(keys: readonly string[], options?: EdgeCallOptions): AsyncGenerator<ReadonlyMap<string, Item>>;
   /**
    * Stores the whole document if the one in the table is as `expected`; `undefined`: if there is none.
@@ -101,16 +101,16 @@ export interface Documents {
 interface IdentityDocuments extends Documents {
   /** The table's name. */
   readonly table: string;
-  /** At most 25, where their key is absent; their outcomes in the same order. */
+  /** At most 25 inserts where the key is absent; their outcomes in the same order. */
   insertMany(items: readonly SizedItem[], options?: EdgeCallOptions): Promise<InsertOutcome[]>;
-  /** At most 25 conditional writes of different documents; what is certain of each afterwards. */
+  /** At most 25 conditional writes of different documents; the certain outcome of each. */
   writeMany(writes: readonly SharedWrite[], options?: EdgeCallOptions): Promise<readonly SharedResult[]>;
-  /** The documents of one environment key, page by page, a little later than the table. */
+  /** The documents of one environment key, page by page, slightly behind the table. */
   listEnvironment(
     request: { apiKey: string; after: string | undefined; limit: number },
     options?: EdgeCallOptions,
   ): Promise<DocumentNames>;
-  /** The keys of a stretch of them, a little later than the table. */
+  /** The keys of a stretch of them, slightly behind the table. */
   listKeys(
     stretch: DocumentStretch & { readonly from: Item | undefined; readonly limit: number },
     options?: EdgeCallOptions,
@@ -120,7 +120,7 @@ interface IdentityDocuments extends Documents {
 /** The override rows of `environments_v2`. They follow the identity documents, so their writes carry no conditions. */
 export interface OverrideRows {
   delete(key: OverrideRowKey, options?: EdgeCallOptions): Promise<void>;
-  /** Stores any number of rows with different keys, over whatever is there. */
+  /** Stores any number of rows with different keys, replacing existing ones. */
   putMany(rows: readonly Item[], options?: EdgeCallOptions): Promise<void>;
   /** Consistent; the rows that exist, by `rowName`. */
   getMany(keys: readonly OverrideRowKey[], options?: EdgeCallOptions): Promise<Map<string, Item>>;
@@ -133,7 +133,7 @@ export interface OverrideRows {
 
 export type Commit = (write: DocumentWrite, rows: RowChanges, options?: EdgeCallOptions) => Promise<WriteResult>;
 
-/** What one region tells of the tables. */
+/** One region's description of the tables. */
 export interface DescribedTables {
   readonly region: string;
   readonly identities: TableFacts;

@@ -14,17 +14,17 @@ import { keyOf, rowName } from './table/override-rows.ts';
 /**
  * - `missing`: Core has the identity, Edge has no document of it, or one of an earlier identity of that identifier.
  * - `extra`: a document that came from Core, and Core has no such identity.
- * - `differing`: the document says something else than Core.
+ * - `differing`: the document does not match Core.
  * - `malformed`: Flagsmith's readers refuse the document, or cannot find it.
- * - `rows`: rows of `environments_v2` are missing, left over, or say something else than the document.
- * - `regions`: a region's copy of the document, or of its rows, is not the one of the home region.
- * - `uuid`: a valid `identity_uuid` that is not the one that we give; for information, since other tools give others.
+ * - `rows`: rows of `environments_v2` are missing, left over, or do not match the document.
+ * - `regions`: a region's copy of the document, or of its rows, differs from the home region's.
+ * - `uuid`: a valid `identity_uuid` other than the one that we assign; for information, since other tools differ.
  */
 export type FindingKind = 'missing' | 'extra' | 'differing' | 'malformed' | 'rows' | 'regions' | 'uuid';
 
-/** What is wrong about an identity; ids, trait keys and attribute names, never a value. */
+/** The faults of an identity; ids, trait keys and attribute names, never a value. */
 export interface Finding {
-  /** The gravest first. */
+  /** The most serious first. */
   readonly kinds: readonly FindingKind[];
   readonly difference?: DocumentDifference;
   /** Rules of Flagsmith's readers that the document breaks. */
@@ -39,11 +39,11 @@ interface RowDifference {
   readonly changed: readonly string[];
 }
 
-/** What both stores say of one identity. */
+/** One identity as both stores have it. */
 export interface Verdict {
-  /** Of Core's identity; undefined where Core has none. */
+  /** From Core's identity; undefined where Core has none. */
   readonly identity: 'equal' | 'differing' | 'missing' | 'skipped' | undefined;
-  /** Of Edge's document; undefined where Edge has none. */
+  /** From Edge's document; undefined where Edge has none. */
   readonly document: 'matched' | 'extra' | 'edgeBorn' | undefined;
   readonly finding: Finding | undefined;
 }
@@ -52,11 +52,11 @@ export interface JudgedPair {
   readonly environmentId: number;
   readonly core: EncodedDocument | PartlySkipped | undefined;
   readonly edge: Item | undefined;
-  /** Rows that were found among those that the document asks for, by name; undefined where there is no such table. */
+  /** The existing rows among those that the document requires, by name; undefined where there is no such table. */
   readonly rows: ReadonlyMap<string, Item> | undefined;
-  /** What the migration did with documents that were created on Edge. */
+  /** How the migration treated documents that were created on Edge. */
   readonly onConflict: 'KeepEdge' | 'CoreWins';
-  /** What is under the document's key in the regions that are compared; undefined where that is the home region alone. */
+  /** The copies under the document's key in the compared regions; undefined where that is the home region alone. */
   readonly regions?: RegionsPair | undefined;
 }
 
@@ -72,10 +72,10 @@ export function judge(pair: JudgedPair): Verdict {
   return withRegions(judgeHome(pair), pair);
 }
 
-/** What differs between regions, and nothing else. */
+/** Only the differences between regions. */
 export const judgeRegions = (pair: JudgedPair): Verdict => withRegions(NOTHING_THERE, pair);
 
-/** The gravest kinds come first, and this one before `uuid`, which is for information only. */
+/** The most serious kinds come first, and this one before `uuid`, which is for information only. */
 function withRegions(verdict: Verdict, { regions: pair }: JudgedPair): Verdict {
   const regions = pair === undefined ? [] : compareRegions(pair.home, pair.copies);
   if (regions.length === 0) return verdict;
@@ -112,7 +112,7 @@ function judgeHome(pair: JudgedPair): Verdict {
 
 const NOTHING_THERE: Verdict = { identity: undefined, document: undefined, finding: undefined };
 
-/** A document whose key does not follow from its attributes: nobody who looks for its identity finds it. */
+/** A document whose key does not follow from its attributes: look-ups of its identity do not find it. */
 export function judgeMisplaced(pair: JudgedPair): Verdict {
   return withRegions(judgeMisplacedHome(pair.edge), pair);
 }
@@ -137,18 +137,18 @@ function judgeWithoutCore(edge: Item): Verdict {
   };
 }
 
-/** An identity that Edge cannot hold as a whole, and what of it replay follows; left out where that is not known. */
+/** An identity that Edge cannot hold as a whole, and the part that replay follows; omitted where that is unknown. */
 interface PartlySkipped extends SkippedIdentity {
   readonly part?: DocumentPart | undefined;
 }
 
-/** Edge cannot hold what Core has now; what it holds from before stays, the rest is followed (docs/design.md, "Convergence"). */
+/** Edge cannot hold Core's present state; older content stays, the rest is followed (docs/design.md, "Convergence"). */
 function judgeUnstorable({ identityId, reason, part }: PartlySkipped, edge: Item | undefined): Verdict {
   if (edge === undefined) return { identity: 'skipped', document: undefined, finding: undefined };
   const origin = originOf(edge, String(identityId));
   if (origin === 'other') return { identity: 'skipped', document: 'extra', finding: { kinds: ['extra'] } };
   if (origin === 'edge') return { identity: 'skipped', document: 'edgeBorn', finding: undefined };
-  // Which part of a document that is too large fits into it depends on what was written when.
+  // The part of an oversized document that fits depends on the order of the writes.
   const difference = part === undefined || reason === 'DocumentTooLarge' ? undefined : comparePart(edge, part);
   const finding: Finding | undefined = difference && { kinds: ['differing'], difference };
   return { identity: 'skipped', document: 'matched', finding };
@@ -176,11 +176,11 @@ function withoutKeys(difference: ListDifference, left: Pending['traits']): ListD
   return { missing: keep(missing), changed: keep(changed), extra: keep(extra), irregular };
 }
 
-/** Where a document comes from: this identity of Core, another one, or Edge. */
+/** The origin of a document: this identity of Core, another one, or Edge. */
 function originOf(edge: Item, djangoId: string): 'core' | 'other' | 'edge' {
   const found = edge['django_id'];
   if (found === undefined || found.NULL !== undefined) return 'edge';
-  // What is no number at all is a damaged one, not a sign of another origin.
+  // A value that is not a number is damage, not a sign of another origin.
   if (found.N === undefined) return djangoId === '' ? 'other' : 'core';
   return sameValue(found, { N: djangoId || '-1' }) ? 'core' : 'other';
 }
@@ -213,18 +213,18 @@ function describe({
 
 const hasGoodUuid = (edge: Item) => CANONICAL_UUID4.test(edge['identity_uuid']?.S ?? '');
 
-/** As many as anybody reads. */
+/** As many as a person reads. */
 const MOST_PROBLEMS = 5;
 
 function findProblems(edge: Item): string[] {
   const read = readDocument(edge);
   const problems = read.kind === 'unreadable' ? read.problems.slice(0, MOST_PROBLEMS) : [];
   const isOurs = read.kind === 'readable' && hasGoodUuid(edge);
-  // Readable in another spelling, or drawn again on every read: looked up by exact text, it is not found.
+  // Readable in another spelling, or regenerated on every read: a look-up by exact text does not find it.
   return read.kind === 'readable' && !isOurs ? ['identity_uuid: must be a version 4 uuid in lower case'] : problems;
 }
 
-/** The rows that a document asks for. */
+/** The rows that a document requires. */
 export function wantedRows(environmentId: number, edge: Item, writtenTime = 0): Item[] {
   return (edge['identity_features']?.L ?? []).length === 0 ? [] : overrideRows(environmentId, edge, writtenTime);
 }
@@ -268,21 +268,21 @@ export function hasRow(environmentId: number, edge: Item | undefined, row: Item)
 const describeSkipped = (core: PartlySkipped | undefined) =>
   `${core?.reason ?? ''}${core?.part === undefined ? '' : canonicalItem(core.part.item)}`;
 
-/** One text for the state of both sides: as long as it stays, nobody has written. */
+/** Both sides' state as one text: as long as it is the same, there was no write. */
 export function stateOf({ core, edge, rows, regions }: JudgedPair): string {
   const coreText = core?.kind === 'document' ? canonicalItem(core.item) : describeSkipped(core);
   const texts = [coreText, ...copyTexts(edge, rows), ...(regions === undefined ? [] : regionTexts(regions))];
   return hash('sha256', JSON.stringify(texts), 'base64url').slice(0, 22);
 }
 
-/** Replication changes attributes of its own in items that nobody writes. */
+/** Replication changes its own attributes in items that are not written. */
 const writtenText = (item: Item) => canonicalItem(withoutReplicationAttributes(item));
 
 function regionTexts({ home, copies }: RegionsPair): string[] {
   return [home, ...copies].map(({ document, rows }) => JSON.stringify(copyTexts(document, rows)));
 }
 
-/** Of a document and its rows in one place. */
+/** The state of a document and its rows in one place. */
 function copyTexts(document: Item | undefined, rows: ReadonlyMap<string, Item> | undefined): string[] {
   const rowTexts = [...(rows ?? [])].map(([name, row]) => `${name} ${writtenText(row)}`).sort();
   return [document === undefined ? '' : writtenText(document), ...rowTexts];

@@ -3,30 +3,30 @@ import { sameValue } from './document/equality.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
 import { EdgeError, type EdgeStore } from './table/table.ts';
 
-/** Of the documents that were written elsewhere, so many are looked for in the home region: the newest. */
+/** Of the documents written elsewhere, this many are looked for in the home region: the newest. */
 const MOST_WRITTEN = 100;
 
-/** An answer that remains the same until a person has changed something. */
+/** An answer that stays the same until a person has changed something. */
 export const isRefusal = (error: unknown): boolean =>
   error instanceof EdgeError && error.disposition === 'misconfigured';
 
-/** What was written in another region, and is looked for in the home region before that is written again. */
+/** Writes made in another region, which are looked for in the home region before that is written again. */
 export class WrittenElsewhere {
   private readonly keys = new Set<string>();
   private awaited: Set<string> | undefined;
   private blind = false;
 
-  /** Nothing was written, so that nothing can tell whether replication works. */
+  /** Nothing was written, so nothing shows whether replication works. */
   get isEmpty(): boolean {
     return this.keys.size === 0;
   }
 
-  /** Documents that are not found in the home region yet; undefined: not looked for. */
+  /** Documents that are not in the home region yet; undefined: not looked for. */
   get left(): number | undefined {
     return this.awaited?.size;
   }
 
-  /** What was written elsewhere cannot be read there, so it cannot be looked for either. */
+  /** The documents cannot be read where they were written, so they cannot be looked for either. */
   get isBlind(): boolean {
     return this.blind;
   }
@@ -38,12 +38,12 @@ export class WrittenElsewhere {
     if (this.keys.size > MOST_WRITTEN) this.keys.delete(oldest!);
   }
 
-  /** What was written up to now is looked for from now on; if nothing was, the next write will be. */
+  /** Looks for everything written up to now from now on; if nothing was, for the next write. */
   beginAwaiting(): void {
     if (!this.isEmpty) this.awaited = new Set(this.keys);
   }
 
-  /** Looks for what is awaited. */
+  /** Looks for the awaited documents. */
   async find(home: EdgeStore, edge: EdgeStore, signal: AbortSignal): Promise<void> {
     const { awaited } = this;
     if (awaited === undefined) return;
@@ -57,13 +57,13 @@ export class WrittenElsewhere {
     for (const key of asked) if (isSame(there.get(key), here.get(key))) awaited.delete(key);
   }
 
-  /** Begins to look anew, when it is told to. */
+  /** Starts a new search on request. */
   stopAwaiting(): void {
     this.awaited = undefined;
     this.blind = false;
   }
 
-  /** All is there, or nobody waits for it any more. */
+  /** Everything has arrived, or is no longer awaited. */
   forget(): void {
     this.stopAwaiting();
     this.keys.clear();

@@ -10,7 +10,7 @@ export const TOUCHED: Touched = { traits: new Set(['plan', 'age']), overrides: n
 /** An element of a document's `identity_traits`. */
 export const TRAIT = (key: string, value: Item[string]) => ({ M: { trait_key: { S: key }, trait_value: value } });
 
-/** Gives a test file real stores and one identity, `ada`, whom neither store has when a test begins. */
+/** Gives a test file real stores and one identity, `ada`, which neither store has when a test begins. */
 export function useAda() {
   const on = {} as TestStores;
   const signal = new AbortController().signal;
@@ -41,7 +41,7 @@ export function useAda() {
         environments_trait: [{ id, identity_id: id, trait_key: 'plan', value_type: 'unicode', string_value: plan }],
       });
     },
-    /** A document as Edge's own clients make them; `django_id` absent or null: born on Edge. */
+    /** A document as Edge's own clients make them; `django_id` absent or null: created on Edge. */
     async putInEdge(attributes: Item = {}) {
       const item: Item = {
         composite_key: { S: KEY },

@@ -6,7 +6,7 @@ export function redeliver({ event, since, named }: HandlerState): Redelivery {
   return { event, ...(since === undefined ? {} : { since: since + 1 }), ...(named && { named }) };
 }
 
-/** An applier gives its event back; NATS learns of it at once, or only when the event was delivered once more. */
+/** An applier gives its event back; NATS learns of it at once, or only after the event was delivered once more. */
 export function give(state: State, { event, doubt }: HandlerState, rules: Rules): State[] {
   const isRemembered = doubt === undefined || !rules.returnsClean;
   const given: Redelivery = isRemembered ? { event, since: 0 } : { event };
@@ -16,7 +16,7 @@ export function give(state: State, { event, doubt }: HandlerState, rules: Rules)
   return [next, add(spendOn(state, 'lateNak'), unconfirmed)];
 }
 
-/** Whoever has handled an event acknowledges it, and the event may be delivered again before NATS hears of it. */
+/** A handler acknowledges its finished event, which may be delivered again before NATS receives that. */
 export function withLateAck(ends: readonly State[], handler: HandlerState): State[] {
   const { event, lapsed, answered, twin } = handler;
   const late = lapsed || answered || twin || event === 'repair' ? [] : ends;
@@ -47,7 +47,7 @@ export function hear(state: State): State[] {
   ];
 }
 
-/** One of two that have an event acknowledges it, or is gone without a word: then it is the other one's alone. */
+/** One of two holders of an event acknowledges it, or disappears silently: then the other one alone has it. */
 export function removeTwin(state: State, one: HandlerState | Redelivery, isAcknowledged = true): State {
   if (!one.twin) return state;
   const isOther = (other: HandlerState | Redelivery) => other.twin === true && other.event === one.event;
@@ -65,9 +65,9 @@ export function removeTwin(state: State, one: HandlerState | Redelivery, isAckno
 }
 
 /**
- * NATS has forgotten the last deliveries. Appliers let go of what they have in hand; what they have sent may be on its way.
+ * NATS has forgotten the last deliveries. Appliers drop their current events; what they have sent may be on its way.
  *
- * @param send the states in which the handler has sent what it was about to write
+ * @param send the states in which the handler has sent its next write
  */
 export function crash(state: State, send: (handler: HandlerState) => State[], { distrusts }: Rules): State[] {
   if (!state.faults.includes('forget')) return [];
@@ -76,7 +76,7 @@ export function crash(state: State, send: (handler: HandlerState) => State[], { 
   const had = [
     ...state.redelivered,
     ...dropped.filter(({ answered, lapsed, twin }) => !answered && !lapsed && !twin),
-    // Of two that had it, one: whichever is left.
+    // One of the two that had it: whichever is left.
     ...dropped
       .filter(({ twin, event }) => twin && !state.redelivered.some((one) => one.twin && one.event === event))
       .slice(0, 1),

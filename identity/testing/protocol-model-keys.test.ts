@@ -5,22 +5,22 @@ const violationsWithout = (rule: keyof typeof ALL_KEY_RULES) =>
   exploreKeys({ ...ALL_KEY_RULES, [rule]: false }).violations;
 const LEFT = 'a document is left under a former key';
 
-test('however keys change and whatever appliers believe, each document ends under the present key alone', () => {
+test('with any key changes and any beliefs of appliers, each document ends under the present key alone', () => {
   const { states, violations } = exploreKeys(ALL_KEY_RULES);
   expect(violations).toEqual([]);
   expect(states).toBeGreaterThan(10_000);
 });
 
 describe('each rule is needed', () => {
-  test('without asking Core now whose a key is, documents are written under a middle one and stay there', () => {
+  test("without asking Core for a key's owner, documents are written under a middle one and stay there", () => {
     expect(violationsWithout('asks')).toContain(`rr: ${LEFT}`);
   });
 
-  test("without asking Core now whose a key is, a rename's follower harms the environment that took the key over", () => {
+  test("without asking Core for a key's owner, a rename harms the environment that took the key over", () => {
     expect(violationsWithout('asks')).toContain("rt: another environment's document was changed");
   });
 
-  test('without resolving again, what went by a stale key never reaches the document under the present one', () => {
+  test('without resolving again, an event handled by a stale key never reaches the present document', () => {
     expect(violationsWithout('resolvesAgain')).toContain('r: the document under the present key is wrong');
   });
 
@@ -28,7 +28,7 @@ describe('each rule is needed', () => {
     expect(violationsWithout('follows')).not.toEqual([]);
   });
 
-  test('without looking again when the copy is complete, what it wrote under the former key stays', () => {
+  test('without a check after the copy, its documents under the former key stay', () => {
     expect(violationsWithout('holds')).toContain(`r: ${LEFT}`);
   });
 });

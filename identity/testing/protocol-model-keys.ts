@@ -3,24 +3,24 @@
  * "Convergence", rule 8).
  *
  * One identity of an environment whose key is 0, then 1, then 2, or 0 again; each key has a place for a document. Another
- * environment, which nobody migrates, may take key 0 over. Each rename leaves an event by the former key and one by the
- * environment's id. An applier remembers keys for some seconds: what it believes may be any key that the environment has
- * had. The copy goes by key 0, which it read at its beginning.
+ * environment, which is not being migrated, may take key 0 over. Each rename leaves an event by the former key and one
+ * by the environment's id. An applier remembers keys for some seconds: it may believe in any key that the environment
+ * has had. The copy uses key 0, which it read at its beginning.
  */
 
-/** Whose document is in a place: of our environment's identity, of the other environment's, or none. */
+/** The owner of the document in a place: our environment's identity, the other environment's, or none. */
 type Document = 'ours' | 'theirs' | null;
 
 /** How an event names the environment: by a key, or by its id. */
 type Name = 0 | 1 | 2 | 'id';
 
-/** What Core says of the identity under a key. `foreign`: another environment has the key. */
+/** Core's answer about the identity under a key. `foreign`: another environment has the key. */
 type Found = 'present' | 'absent' | 'foreign';
 
 interface Handler {
   readonly name: Name;
   readonly place: number;
-  /** The applier takes the key for the environment's own. */
+  /** The applier believes that the key is the environment's own. */
   readonly believes: boolean;
   readonly copying: boolean;
   readonly step: 'readEdge' | 'readCore' | 'write' | 'confirm';
@@ -43,15 +43,15 @@ interface State {
   readonly harmed: boolean;
 }
 
-/** The rules that may be left out, to see that they are needed. */
+/** The rules that may be left out, to show that they are needed. */
 export interface KeyRules {
-  /** Whose a key is, is asked of Core together with the identity, each time that the identity is read. */
+  /** Core is asked for the owner of a key together with the identity, each time that the identity is read. */
   readonly asks: boolean;
-  /** An event that went by a key which is no longer the environment's is resolved again. */
+  /** An event handled under a key that is no longer the environment's is resolved again. */
   readonly resolvesAgain: boolean;
-  /** What names a former key is about the document under the present one, too. */
+  /** An event that names a former key also concerns the document under the present one. */
   readonly follows: boolean;
-  /** What was found to be gone while the copy runs is looked at again when it is complete. */
+  /** A removal found while the copy runs is checked again when the copy is complete. */
   readonly holds: boolean;
 }
 
@@ -63,7 +63,7 @@ export const ALL_KEY_RULES: KeyRules = { asks: true, resolvesAgain: true, follow
  */
 const SCENARIOS = ['r', 'rr', 'rb', 'rrb', 'd', 'rd', 'dr', 'rt', 'rrt', 'ru', 'rdt', 'rD', 'rrD'] as const;
 
-/** Appliers at work at the same time; what several do to one document is in protocol-model.ts. */
+/** Appliers at work at the same time; protocol-model.ts covers several that work on one document. */
 const HANDLERS = 1;
 
 /** Tries every order of steps in every scenario. */
@@ -95,11 +95,11 @@ function begin(writes: string, document: Document): State {
   return { ...nothing, key: 0, had: [0], exists: true, documents, writes, copy: document === null ? 'read' : 'done' };
 }
 
-/** What is wrong with the end of a run, if anything. */
+/** The fault in the end state of a run, if any. */
 function judge({ key, exists, documents, harmed }: State): string | undefined {
   if (harmed) return "another environment's document was changed";
   if (documents[key] !== (exists ? 'ours' : null)) return 'the document under the present key is wrong';
-  // What of an identity that is gone lies under a key that others have is theirs to remove.
+  // Remains of a deleted identity under a key that others have are theirs to remove.
   const left = documents.some((document, place) => place !== key && document === 'ours');
   return left && exists ? 'a document is left under a former key' : undefined;
 }
@@ -190,7 +190,7 @@ function ask({ key, taken, exists }: State, { place, believes }: Handler, { asks
   return isOurs && exists ? 'present' : 'absent';
 }
 
-/** Under a key that others have, a document goes only where Core proves that it is our identity's. */
+/** Under a key that others have, a document is removed only where Core proves that it is our identity's. */
 function choose({ exists }: State, { edge, found }: Handler): Document {
   if (found === 'present') return 'ours';
   if (found === 'foreign') return edge === 'ours' && exists ? null : edge;
@@ -227,7 +227,7 @@ function put({ documents }: State, place: number, document: Document): State['do
   return documents.with(place, document) as unknown as State['documents'];
 }
 
-/** In one order, so that states which differ by it alone are one. */
+/** Sorted, so that states that differ only in order are one. */
 function union<T extends number | string>(all: readonly T[], one: T): T[] {
   return [...new Set([...all, one])].sort();
 }

@@ -2,7 +2,7 @@ export function same(one: unknown, other: unknown): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** Where the order says nothing, states that differ by it alone are one. */
+/** Where order does not matter, states that differ only in it are one. */
 export function sorted<T>(items: readonly T[]): T[] {
   return items.length < 2 ? [...items] : items.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
 }

@@ -1,8 +1,8 @@
 /**
- * One process that goes on in the other region while the home region is dark, and comes back (protocol-model-regions.ts).
+ * One process that moves to the other region while the home region is dark, and returns (protocol-model-regions.ts).
  *
- * The home region is dark once, for any time. Whether replication works meanwhile is left open, as is what has become of a
- * write that was sent to the home region and not answered: it may be carried out at any time, if its condition holds then.
+ * The home region is dark once, for any time. Whether replication works meanwhile is left open, as is the outcome of a
+ * write to the home region without an answer: it may be carried out at any time, if its condition holds then.
  */
 
 import {
@@ -25,15 +25,15 @@ export interface Failover {
   readonly late: { readonly event: Event; readonly read: Document | null; readonly wanted: Document | null } | null;
 }
 
-/** What failover relies on, besides that looks are made in every region. */
+/** The rules of failover, besides the checks in every region. */
 export interface FailoverRules {
-  /** It comes back once the home region has what was written elsewhere. */
+  /** It returns once the home region has everything written elsewhere. */
   readonly returnsWithProof: boolean;
-  /** The copy does not go elsewhere. */
+  /** The copy does not move elsewhere. */
   readonly copyWaits: boolean;
-  /** What lists the documents of an environment waits for the home region. */
+  /** Listings of an environment's documents wait for the home region. */
   readonly listsAtHome: boolean;
-  /** An event whose write was not answered is handled again when that can arrive no more. */
+  /** An event whose write was not answered is handled again when that write can no longer arrive. */
   readonly awaitsLate: boolean;
 }
 
@@ -44,7 +44,7 @@ export const READY_TO_FAIL_OVER: Failover = { ...NO_FAILOVER, home: 'answers' };
 
 export const isDark = ({ failover }: State): boolean => failover.home === 'dark';
 
-/** The home region becomes dark and comes back; the process leaves it and returns; what was late arrives. */
+/** The home region goes dark and recovers; the process leaves it and returns; late writes arrive. */
 export function failOver(state: State, rules: FailoverRules): State[] {
   const { failover } = state;
   const change = (to: Partial<Failover>): State => ({ ...state, failover: { ...failover, ...to } });
@@ -57,7 +57,7 @@ export function failOver(state: State, rules: FailoverRules): State[] {
   ];
 }
 
-/** @param event of which a write was sent at that moment; it is not done with, and will be handled in the other region */
+/** @param event whose write was sent at that moment; it is unfinished, and will be handled in the other region */
 function goDark(state: State, event: Event | undefined): State {
   const { failover, core } = state;
   const read = state.home.document;
@@ -66,19 +66,19 @@ function goDark(state: State, event: Event | undefined): State {
   return { ...state, failover: { ...failover, home: 'dark', late } };
 }
 
-/** Where nothing was written elsewhere the product stays, or is started anew: there is nothing that could be lost. */
+/** Where nothing was written elsewhere the product stays, or is restarted: there is nothing that could be lost. */
 function mayReturn({ failover, home, away }: State, { returnsWithProof }: FailoverRules): boolean {
   if (failover.at === 'home' || failover.home !== 'back') return false;
   return !returnsWithProof || !failover.hasWritten || same(home.document, away.document);
 }
 
-/** It is carried out, or can be no more. */
+/** It is carried out, or no longer can be. */
 function resolveLate(state: State, { awaitsLate }: FailoverRules): State[] {
   const { late } = state.failover;
   if (late === null) return [];
   const events = awaitsLate ? [...state.events, late.event].toSorted() : state.events;
   const rest: State = { ...state, events, failover: { ...state.failover, late: null } };
-  // A write that could not wait for what was on its way.
+  // A write that could not wait for those on their way.
   const isExposed = rest.isExposed || rest.replicas.some(({ to }) => to === 'home');
   return same(state.home.document, late.read) ? [rest, storeOurs({ ...rest, isExposed }, 'home', late.wanted)] : [rest];
 }

@@ -1,4 +1,4 @@
-/** Core, a table in two regions and what is under way, as protocol-model-regions.ts explores them. */
+/** Core, a table in two regions and the work in progress, as protocol-model-regions.ts explores them. */
 
 import type { Failover } from './protocol-model-regions-failover.ts';
 
@@ -7,14 +7,14 @@ export interface Core {
   readonly trait: number;
 }
 
-/** `djangoId` null: born on Edge; `own`: a trait that only Edge clients set. */
+/** `djangoId` null: created on Edge; `own`: a trait that only Edge clients set. */
 export interface Document {
   readonly djangoId: number | null;
   readonly trait: number;
   readonly own: number;
 }
 
-/** A document, or that there is none, and when that was written. */
+/** A document, or its absence, and the time of that write. */
 export interface Version {
   readonly document: Document | null;
   readonly time: number;
@@ -24,14 +24,14 @@ export type Region = 'home' | 'away';
 
 interface Replica extends Version {
   readonly to: Region;
-  /** Of a client's write, on which we have not written elsewhere. */
+  /** Marks a client's write on which we have not written elsewhere. */
   readonly isClients: boolean;
 }
 
-/** `listing`: of an environment that was deleted in Core; the document's own event comes of it, if it is found. */
+/** `listing`: of an environment that was deleted in Core; yields the document's own event, if the document is found. */
 export type Event = 'trait' | 'existence' | 'listing';
 
-/** Looks again when replicas up to these times have arrived: first there, then here, `at` being where it was handled. */
+/** Checks again when replicas up to these times have arrived: first there, then here; `at` is where it was handled. */
 export interface Look {
   readonly what: Exclude<Event, 'listing'> | 'copy';
   readonly at: Region;
@@ -50,21 +50,21 @@ export interface State {
   readonly looks: readonly Look[];
   readonly held: readonly Event[];
   readonly copy: 'read' | 'look' | 'done' | { readonly page: Core };
-  /** We wrote while a client's write had not reached us: that may be lost, as documented. */
+  /** We wrote before a client's write had reached us: that may be lost, as documented. */
   readonly isExposed: boolean;
   readonly failover: Failover;
 }
 
-/** What Edge clients set their own trait to. */
+/** Values that Edge clients set their own trait to. */
 export const CLIENT = 7;
 
 export const otherThan = (region: Region): Region => (region === 'home' ? 'away' : 'home');
 
 export const wholeOf = ({ id, trait }: Core): Document => ({ djangoId: id, trait, own: 0 });
 
-/** What a document should be by rule 1. */
+/** The document required by rule 1. */
 export function converged(document: Document | null, core: Core | null, event: Event | 'copy'): Document | null {
-  // Whatever Core has deleted has an event.
+  // Every deletion in Core has an event.
   if (core === null) return event === 'copy' || document?.djangoId === null ? document : null;
   if (document === null || (document.djangoId !== null && document.djangoId !== core.id)) return wholeOf(core);
   const isLacking = event === 'copy' && document.djangoId === null && document.trait === 0;
@@ -81,7 +81,7 @@ export function storeOurs(state: State, region: Region, document: Document | nul
   const isExposed = state.isExposed || state.replicas.some(isOvertaken);
   const stored = store({ ...state, isExposed }, region, document, false);
   if (region === 'home' || state.failover.at === 'home') return stored;
-  // What we have written on elsewhere comes home with ours.
+  // Writes elsewhere that we have built upon come home with ours.
   const replicas = stored.replicas.map((replica) =>
     replica.to === 'home' ? { ...replica, isClients: false } : replica,
   );

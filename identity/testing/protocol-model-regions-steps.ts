@@ -17,7 +17,7 @@ import {
   wholeOf,
 } from './protocol-model-regions-state.ts';
 
-/** The states that one more step of anybody leads to. */
+/** The states after one more step by any participant. */
 export function successors(state: State, rules: RegionRules): State[] {
   return [
     ...write(state),
@@ -64,7 +64,7 @@ function arrive(state: State): State[] {
   });
 }
 
-/** The regions in which we may write now. */
+/** The regions that we may write now. */
 function writers(state: State, { writesIn }: RegionRules): readonly Region[] {
   if (writesIn === 'either') return ['home', 'away'];
   const { at } = state.failover;
@@ -84,14 +84,14 @@ function handleEvent(state: State, event: Look['what'] & Event, at: Region, rule
   const rest = { ...state, events: withoutOne(state.events, event) };
   const handled = handle(rest, event, at);
   const isRemoval = state.core === null || (event === 'trait' && state.core.trait === 0);
-  // Once the copy is complete it is handled again, and looked at then.
+  // It is handled, and checked, again once the copy is complete.
   if (state.copy !== 'done' && isRemoval) return hold(handled, event);
   return rules.looksAtEqual || handled !== rest ? lookLater(handled, event, at, rules) : handled;
 }
 
 const hold = (state: State, event: Event): State => ({ ...state, held: [...state.held, event].toSorted() });
 
-/** What is found in the region has an event of its own then. */
+/** A document found in the region then gets an event of its own. */
 function list(state: State, at: Region): State {
   const { document } = state[at];
   const isFound = document !== null && document.djangoId !== null;
@@ -100,7 +100,7 @@ function list(state: State, at: Region): State {
   return state.copy === 'done' ? listed : hold(listed, 'listing');
 }
 
-/** What Edge should be in a region by rule 1; the same state where it is. */
+/** Edge as rule 1 requires it in a region; the same state where it already is. */
 function handle(state: State, event: Look['what'], at: Region): State {
   const { document } = state[at];
   const wanted = converged(document, state.core, event);
@@ -135,7 +135,7 @@ function look(state: State, rules: RegionRules): State[] {
 function lookIn(at: Region, rest: State, what: Look['what'], rules: RegionRules): State[] {
   const looked = lookNow(rest, what, at, rules);
   const isAgreed = looked === rest && (!rules.looksEverywhere || agrees(otherThan(at), rest, what));
-  // It comes again, and again, until something is otherwise.
+  // It is retried until something changes.
   if (looked === rest && !isAgreed) return [];
   return [isAgreed || (looked !== rest && !rules.repeats) ? end(looked, what) : lookLater(looked, what, at, rules)];
 }
@@ -151,13 +151,13 @@ const agrees = (region: Region, state: State, what: Look['what']) =>
 const holds = ({ document }: Version, { core }: State, what: Look['what']) =>
   same(converged(document, core, what), document);
 
-/** The copy is complete, and what was found to be gone meanwhile is handled again. */
+/** The copy is complete, and removals found meanwhile are handled again. */
 function end(state: State, what: Look['what']): State {
   if (what !== 'copy') return state;
   return { ...state, copy: 'done', events: [...state.events, ...state.held].toSorted(), held: [] };
 }
 
-/** The copy waits for the home region, also while that is not what replay writes. */
+/** The copy waits for the home region, even while replay writes another one. */
 function copyWriters(state: State, rules: RegionRules): readonly Region[] {
   const regions = writers(state, rules);
   return rules.writesIn === 'failover' && rules.copyWaits ? regions.filter((region) => region === 'home') : regions;
@@ -174,7 +174,7 @@ function copy(state: State, rules: RegionRules): State[] {
 function copyTo(region: Region, state: State, page: Core, rules: RegionRules): State {
   const isInsert = state[region].document === null;
   const copied = isInsert ? storeOurs(state, region, wholeOf(page)) : handle(state, 'copy', region);
-  // Only what replay writes elsewhere may cost clients their writes.
+  // Only replay's writes elsewhere may cost clients their writes.
   const { isExposed } = region === 'home' ? copied : state;
   const looking: State = { ...copied, isExposed, copy: 'look' };
   return rules.looks && rules.copyLooks ? lookLater(looking, 'copy', region, rules) : end(looking, 'copy');

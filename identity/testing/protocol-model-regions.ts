@@ -2,15 +2,15 @@
  * The convergence protocol on a table in two regions with eventual consistency, small enough to try every interleaving
  * (docs/design.md, "Convergence", rule 10).
  *
- * One identity with one trait. Core's API changes it; each change leaves an event. We write in the home region, or where
- * processes go on in the other one, each in the region that it reaches; Edge clients write in both. Each write is replicated
- * to the other region, in any order and after any time; the latest one wins for the whole document, deletes too. That Core
- * or the document may change between read and write is what protocol-model.ts is about: here an event is handled in one step.
+ * One identity with one trait. Core's API changes it; each change leaves an event. We write in the home region, or
+ * after failover in the other one, each process in the region that it reaches; Edge clients write in both. Each write
+ * is replicated to the other region, in any order and after any time; the latest wins for the whole document, deletes
+ * included. Changes between read and write are covered by protocol-model.ts: here an event is handled in one step.
  *
- * After it was handled an event is looked at again "after the lag": when what was on its way to the other region at that
- * time has arrived, and what was on its way back then. Where a region is isolated, the look does not wait for that.
+ * A handled event is checked again "after the lag": when replicas on their way to the other region at that time have
+ * arrived, and those on their way back then. Where a region is isolated, the check does not wait for that.
  *
- * The steps are in protocol-model-regions-steps.ts; how a process goes on in the other region and comes back, in
+ * The steps are in protocol-model-regions-steps.ts; moving to the other region and returning is in
  * protocol-model-regions-failover.ts.
  */
 
@@ -18,25 +18,25 @@ import { type FailoverRules, NO_FAILOVER, READY_TO_FAIL_OVER } from './protocol-
 import { byText, CLIENT, type Core, type Look, type State, same, wholeOf } from './protocol-model-regions-state.ts';
 import { successors } from './protocol-model-regions-steps.ts';
 
-/** The rules that may be left out, to see that they are needed. */
+/** The rules that may be left out, to show that they are needed. */
 export interface RegionRules extends FailoverRules {
-  /** What was handled is looked at again. */
+  /** Every handled event is checked again. */
   readonly looks: boolean;
-  /** `roundTrip`: by then what was written there on an older document is here. `oneWay`: it may still be on its way. */
+  /** `roundTrip`: by then writes made there on an older document are here. `oneWay`: they may still be on their way. */
   readonly waits: 'roundTrip' | 'oneWay' | 'not';
-  /** What was found to be equal is looked at again, too: what it was equal to may lose. */
+  /** Equal documents are checked again, too: the write that made them equal may lose. */
   readonly looksAtEqual: boolean;
-  /** A look that wrote is followed by another one. */
+  /** A check that wrote is followed by another one. */
   readonly repeats: boolean;
-  /** A look deletes again what has come back. */
+  /** A check deletes again what has come back. */
   readonly deletesAgain: boolean;
-  /** What the copy wrote is looked at again before it is complete. */
+  /** The copy's writes are checked again before it is complete. */
   readonly copyLooks: boolean;
-  /** A look is made in every region, and nothing is done with before all agree. */
+  /** A check covers every region, and is complete only when all agree. */
   readonly looksEverywhere: boolean;
   /**
-   * `failover`: in the other region while the home region is dark, and until that has what was written there. `either`: each
-   * event is handled, and each look made, in any of the two, as where processes disagree about which can be reached.
+   * `failover`: in the other region while the home region is dark, and until it has the writes made there. `either`:
+   * each event is handled, and each check made, in either of the two, as when processes disagree which is reachable.
    */
   readonly writesIn: 'home' | 'failover' | 'either';
 }
@@ -58,7 +58,7 @@ export const ALL_REGION_RULES: RegionRules = {
 
 /**
  * `c`, `d` create and delete in Core, `D` deletes with the whole environment, `1`, `2`, `u` set and remove the trait there;
- * `e` a client of the other region, `h` one of this region sets its own trait, which creates a document where there is none.
+ * `e` a client of the other region, `h` one of this region sets its own trait, which creates a missing document.
  */
 const SCENARIOS = [
   ...['1', 'u', 'd', 'c', 'e', '1e', 'e1', 'ue', 'eu', 'de', 'ed', 'ce', 'ec', 'he', '1he', 'hde'],
@@ -69,7 +69,7 @@ const CORE_BEFORE: readonly (Core | null)[] = [null, { id: 1, trait: 0 }, { id: 
 
 export interface RegionExploration {
   readonly states: number;
-  /** Runs that ended wrong. */
+  /** Runs with a wrong end state. */
   readonly violations: readonly string[];
 }
 
@@ -124,7 +124,7 @@ function isPossible(writes: string, exists: boolean): boolean {
   return true;
 }
 
-/** What is wrong with the end of a run, if anything. */
+/** The fault in the end state of a run, if any. */
 function judge(state: State, writes: string): string | undefined {
   const { core, home, away, isExposed } = state;
   if (!same(home.document, away.document)) return 'the regions differ';

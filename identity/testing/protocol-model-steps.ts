@@ -12,12 +12,12 @@ import type {
 import { crash, give, hear, redeliver, removeTwin, withLateAck } from './protocol-model-answers.ts';
 import { same, sorted, without, withoutOne } from './protocol-model-lists.ts';
 
-/** What Edge clients set their own trait to. */
+/** Values that Edge clients set their own trait to. */
 export const EDGE_CLIENT = 7;
 /** Appliers at work at the same time. */
 const HANDLERS = 2;
 
-/** The states that one more step of anybody leads to. */
+/** The states after one more step by any participant. */
 export function successors(state: State, rules: Rules): State[] {
   const ours = [
     ...deliver(state, rules),
@@ -98,7 +98,7 @@ function deliver(state: State, rules: Rules): State[] {
   ];
 }
 
-/** Nothing of what it has in mind is on its way, but for what put it in doubt. */
+/** None of its intended writes is on its way, except the one that put it in doubt. */
 function giveBack(state: State, handler: HandlerState, index: number, rules: Rules): State[] {
   const { event, lapsed, answered, twin } = handler;
   if (!state.faults.includes('return') || lapsed || twin || event === 'repair') return [];
@@ -149,8 +149,8 @@ function list(state: State, core: CoreState | null): State {
 }
 
 /**
- * The condition of a write: of an update the identity that the document stands for and what is set, as DynamoDB's
- * condition has it, of any other write the whole document. Whose it is, where that is guarded.
+ * The condition of a write: for an update, the document's identity and the attributes to set, as in DynamoDB's
+ * condition; for any other write, the whole document. Includes the owner where that is guarded.
  */
 function isAsRead(now: EdgeState | null, read: EdgeState | null, wanted: EdgeState | null, { guards }: Rules): boolean {
   if (now === null || read === null || !isUpdate(read, wanted)) return same(now, read);
@@ -158,7 +158,7 @@ function isAsRead(now: EdgeState | null, read: EdgeState | null, wanted: EdgeSta
   return isOwn && now.djangoId === read.djangoId && now.trait === read.trait && now.bulk === read.bulk;
 }
 
-/** An update leaves what it does not set. */
+/** An update keeps the attributes that it does not set. */
 function apply(now: EdgeState | null, read: EdgeState | null, wanted: EdgeState | null): EdgeState | null {
   return now !== null && wanted !== null && isUpdate(read, wanted)
     ? withBulk({ ...now, trait: wanted.trait }, wanted.bulk === true)
@@ -169,7 +169,7 @@ function isUpdate(read: EdgeState | null, wanted: EdgeState | null): boolean {
   return read !== null && wanted !== null && wanted.djangoId === read.djangoId;
 }
 
-/** A store as it is now; where reads need not be fresh, also as somebody found it before. */
+/** A store as it is now; where reads need not be fresh, also as an earlier reader found it. */
 function read<Store extends 'edge' | 'core'>(
   state: State,
   store: Store,
@@ -185,7 +185,7 @@ function advance(state: State, index: number, handler: HandlerState): State[] {
   return [{ ...state, handlers: sorted(state.handlers.with(index, handler)) }];
 }
 
-/** What Edge should be by rule 1. */
+/** Edge as rule 1 requires it. */
 function converged(edge: EdgeState | null, core: CoreState | null, event: Event, rules: Rules): EdgeState | null {
   if (core === null) return edge !== null && edge.djangoId !== null ? null : edge;
   if (edge === null) return fits(core) ? wholeOf(core) : null;
@@ -231,7 +231,7 @@ function settle(state: State, handler: HandlerState, index: number, rules: Rules
   const gone = removeTwin({ ...state, handlers: without(state.handlers, index) }, handler);
   const rest = lapsed ? answerOthers(gone, event, rules) : gone;
   if (rules.looksAgain && doubt) return [{ ...rest, again: sorted([...state.again, event]) }];
-  // What Edge cannot hold now it may be able to hold later, and the copy insert the page in its hand.
+  // Edge may be able to hold later what it cannot hold now, and the copy may insert its current page.
   if (rules.holds && handler.copying && (isRemoval || left)) {
     return [{ ...rest, held: sorted([...state.held, event]) }];
   }
@@ -239,7 +239,7 @@ function settle(state: State, handler: HandlerState, index: number, rules: Rules
   return [{ ...rest, aside: sorted([...state.aside, { event, edge: left.edge, core: left.core }]) }];
 }
 
-/** It is another's now. */
+/** It belongs to another identity now. */
 function letGo(state: State, index: number): State[] {
   return [{ ...state, handlers: without(state.handlers, index) }];
 }
@@ -255,7 +255,7 @@ function answerOthers(state: State, event: Event, { renews }: Rules): State {
   return { ...state, handlers: sorted(state.handlers.with(index, { ...other, answered: true })) };
 }
 
-/** Its event comes again, and what it was about to write may be on its way. */
+/** Its event is redelivered, and its next write may be on its way. */
 function kill(state: State, handler: HandlerState, index: number, rules: Rules): State[] {
   if (!state.faults.includes('kill')) return [];
   const { answered, lapsed, twin } = handler;
@@ -265,7 +265,7 @@ function kill(state: State, handler: HandlerState, index: number, rules: Rules):
   return [killed, ...send(killed, handler, rules)];
 }
 
-/** The write may be on its way; its sender does not know, and begins again. */
+/** The write may be on its way; its sender does not know, and starts over. */
 function loseAnswer(state: State, handler: HandlerState, index: number, rules: Rules): State[] {
   if (!state.faults.includes('timeout')) return [];
   const sent = send({ ...state, ...spend(state, 'timeout') }, handler, rules);
@@ -273,7 +273,7 @@ function loseAnswer(state: State, handler: HandlerState, index: number, rules: R
   return sent.flatMap((after) => advance(after, index, next));
 }
 
-/** The one that stands still goes on as if nothing had happened, or notices that it did. */
+/** The frozen one continues as if nothing had happened, or notices that it was frozen. */
 function freeze(state: State, handler: HandlerState, index: number): State[] {
   if (!state.faults.includes('freeze') || handler.lapsed || handler.twin) return [];
   const redelivered = sorted([...state.redelivered, redeliver(handler)]);
@@ -281,7 +281,7 @@ function freeze(state: State, handler: HandlerState, index: number): State[] {
   return advance(frozen, index, { ...handler, lapsed: true });
 }
 
-/** What the handler writes next, on its way with no one who waits for it. */
+/** The handler's next write, on its way with no process that waits for it. */
 function send(state: State, handler: HandlerState, rules: Rules): State[] {
   const { event, step, edge, core, lapsed } = handler;
   if (step !== 'write' || (rules.expires && lapsed) || (rules.owns && edge?.foreign)) return [];
@@ -290,7 +290,7 @@ function send(state: State, handler: HandlerState, rules: Rules): State[] {
   return [{ ...state, late: sorted<LateWrite>([...state.late, { sender: event, read: edge, wanted }]) }];
 }
 
-/** The worker begins with its page again; what it was about to insert may be on its way. */
+/** The worker starts its page over; its next insert may be on its way. */
 function killCopy(state: State): State[] {
   const { copy, late } = state;
   if (!state.faults.includes('kill') || copy.step !== 'insert') return [];
@@ -300,7 +300,7 @@ function killCopy(state: State): State[] {
   ];
 }
 
-/** As every write, it is carried out if the document is as its sender has read it, and otherwise does nothing. */
+/** Like every write, it is carried out if the document is as its sender has read it, and otherwise does nothing. */
 function arrive(state: State, rules: Rules): State[] {
   return state.late.map(({ read, wanted }, index) => {
     const edge = isAsRead(state.edge, read, wanted, rules) ? apply(state.edge, read, wanted) : state.edge;
@@ -356,7 +356,7 @@ function copy(state: State, rules: Rules): State[] {
   }
 }
 
-/** Born on Edge: the traits that it lacks are added. */
+/** Created on Edge: the missing traits are added. */
 function merged(edge: EdgeState | null, core: CoreState | null, rules: Rules): EdgeState | null {
   if (core === null) return edge;
   if (edge === null || edge.djangoId !== null) return converged(edge, core, 'existence', rules);
@@ -364,7 +364,7 @@ function merged(edge: EdgeState | null, core: CoreState | null, rules: Rules): E
   return withBulk({ ...edge, trait }, edge.bulk === true || core.bulk === true);
 }
 
-/** Nothing comes of it as long as both stores are as they were. */
+/** Nothing changes as long as both stores are as they were. */
 function tryAgain(state: State): State[] {
   return state.aside.flatMap(({ event, edge, core }, index) =>
     same(edge, state.edge) && same(core, state.core)

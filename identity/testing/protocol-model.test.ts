@@ -11,13 +11,13 @@ import {
 } from './protocol-model.ts';
 
 describe('in every order of steps', { timeout: 240_000 }, () => {
-  test('Edge ends as Core says, and what Edge clients wrote stays', () => {
+  test("in every order of steps Edge ends as Core says, and Edge clients' writes stay", () => {
     const { states, violations } = explore(ALL_RULES);
     expect(violations).toEqual([]);
     expect(states).toBeGreaterThan(10_000);
   });
 
-  test('so it does when an applier is killed at any step and its event comes again', () => {
+  test('Edge ends as Core says when an applier is killed at any step and its event is redelivered', () => {
     const scenarios = SCENARIOS.filter((writes) => writes.length < 3);
     expect(explore(ALL_RULES, { faults: ['kill'], scenarios }).violations).toEqual([]);
   });
@@ -38,15 +38,15 @@ describe('each rule is needed', { timeout: 240_000 }, () => {
     expect(happens('a deleted identity is in Edge', { holds: false })).toBe(true);
   });
 
-  test('given the answer of a read that began before it asked, a handler misses the change that it is there for', () => {
+  test('a handler given the answer of an earlier read misses the change that it should handle', () => {
     expect(happens('the trait differs', { fresh: false })).toBe(true);
   });
 
-  test("without looking whose a document is, another identity's of the same key is changed", () => {
+  test("without checking a document's owner, another identity's with the same key is changed", () => {
     expect(happens("another identity's document was changed", { owns: false })).toBe(true);
   });
 
-  test('looking whose it is before the write is not enough: the document may be exchanged in between', () => {
+  test('a check of the owner before the write is not enough: the document may be replaced in between', () => {
     expect(happens("another identity's document was changed", { guards: false })).toBe(true);
   });
 
@@ -59,7 +59,7 @@ describe('each rule is needed', { timeout: 240_000 }, () => {
   });
 });
 
-describe('a write that arrives when no one waits for it any more', { timeout: 240_000 }, () => {
+describe('a write that arrives after its sender stopped waiting', { timeout: 240_000 }, () => {
   const optionsOf = (faults: readonly ProcessFault[]) => ({
     faults,
     scenarios: faults.length > 1 ? DELETING_SCENARIOS : FAULT_SCENARIOS,
@@ -79,53 +79,53 @@ describe('a write that arrives when no one waits for it any more', { timeout: 24
     ['of an applier that was killed, whose event it had given back late', ['return', 'lateNak', 'kill']],
     ['that was under way when NATS crashed', ['forget']],
     ['of an applier that was killed before NATS crashed', ['kill', 'forget']],
-  ])('does no lasting harm: one %s', (_, faults) => {
+  ])('a late write does no lasting harm: one %s', (_, faults) => {
     expect(explore(ALL_RULES, optionsOf(faults)).violations).toEqual([]);
   });
 
-  // The applier before has done all there was to do: the next one only writes when the identity comes again.
+  // The previous applier has done everything: the next one writes only when the identity comes again.
   const answeredLate = { faults: ['lateAck', 'kill'], scenarios: ['dcd'] } as const;
 
-  test('does no lasting harm: one of an applier that was killed, whose event was acknowledged late for the one before', () => {
+  test('a late write of a killed applier does no harm if its event was acknowledged late for another', () => {
     expect(explore(ALL_RULES, answeredLate).violations).toEqual([]);
   });
 
   test.each<[string, readonly ProcessFault[]]>([
     ['a kill', ['kill']],
     ['a timeout', ['timeout']],
-  ])('brings a deleted identity back after %s if its event is not handled again', (_, faults) => {
+  ])('a late write brings a deleted identity back after %s if its event is not handled again', (_, faults) => {
     expect(isBack({ looksAgain: false }, faults)).toBe(true);
   });
 
-  test('brings a deleted identity back if its applier gave the event back and takes that for no doubt', () => {
+  test('a late write brings a deleted identity back if its applier gave the event back without doubt', () => {
     expect(isBack({ returnsClean: false }, ['timeout', 'return'])).toBe(true);
   });
 
-  test('brings a deleted identity back if the one that gave its event back does not count its deliveries since', () => {
+  test("a late write brings a deleted identity back if deliveries since the event's return are not counted", () => {
     expect(isBack({ counts: false, renews: false }, ['return', 'kill'])).toBe(true);
   });
 
-  test('brings a deleted identity back if a late acknowledgement counts for the delivery of an applier that was killed', () => {
+  test('a late write brings a deleted identity back if a late acknowledgement counts for a killed applier', () => {
     expect(happens('a deleted identity is in Edge', { renews: false }, answeredLate)).toBe(true);
   });
 
-  test('brings a deleted identity back if an applier relies on having given an event back, and NATS has not heard of it', () => {
+  test("a late write brings a deleted identity back if NATS has not confirmed the event's return", () => {
     expect(isBack({ confirms: false }, ['return', 'lateNak', 'kill'])).toBe(true);
   });
 
-  test('brings a deleted identity back if what NATS has forgotten to have delivered is in no doubt', () => {
+  test('a late write brings a deleted identity back if deliveries that NATS forgot are in no doubt', () => {
     expect(isBack({ distrusts: false }, ['forget'])).toBe(true);
   });
 
-  test('brings a deleted identity back if it may be sent after its event was delivered to another applier', () => {
+  test("a late write brings a deleted identity back if sent after its event's redelivery elsewhere", () => {
     expect(isBack({ expires: false }, ['freeze', 'timeout'])).toBe(true);
   });
 
-  test('brings a deleted identity back if an applier that stood still answers for the one that handles its event', () => {
+  test('a late write brings a deleted identity back if a frozen applier answers for the one at work', () => {
     expect(isBack({ yields: false, renews: false }, ['freeze', 'kill'])).toBe(true);
   });
 
-  test('of the copy brings a deleted identity back if the copy is complete before it', () => {
+  test('a late write of the copy brings a deleted identity back if the copy is complete before it', () => {
     expect(isBack({ settles: false }, ['kill'])).toBe(true);
   });
 
@@ -137,18 +137,18 @@ describe('a write that arrives when no one waits for it any more', { timeout: 24
     ['was killed', ['kill']],
     ['gave it up after a time', ['timeout']],
     ['stood still until another pod had taken over', ['freeze']],
-  ])('does no lasting harm: one of a repair that %s', (_, faults) => {
+  ])('a late write of a repair does no lasting harm: one that %s', (_, faults) => {
     expect(explore(ALL_RULES, repairing(faults)).violations).toEqual([]);
   });
 
   test.each<[string, readonly ProcessFault[]]>([
     ['was killed', ['kill']],
     ['gave it up after a time', ['timeout']],
-  ])('brings a deleted identity back if a repair that %s is not done again', (_, faults) => {
+  ])('a late write brings a deleted identity back if a repair that %s is not done again', (_, faults) => {
     expect(isBackByRepair({ repairsAgain: false }, faults)).toBe(true);
   });
 
-  test('brings a deleted identity back if a repair may send it after another pod has taken over', () => {
+  test("a late write brings a deleted identity back if a repair sends it after another pod's takeover", () => {
     expect(isBackByRepair({ expires: false }, ['freeze', 'timeout'])).toBe(true);
   });
 });

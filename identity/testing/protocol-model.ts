@@ -3,21 +3,21 @@
  *
  * One identity with one trait. Core's API changes it step by step; each change leaves an event, which may come at any
  * time and twice. Two appliers handle events, each step on its own: read Edge, read Core, write if Edge is as it was
- * read, read Core again. The copy has read a page at some time and inserts it at another. Every step of everyone may
- * come next; {@link explore} walks through all orders and looks at the state in which nobody has anything left to do.
+ * read, read Core again. The copy reads a page at one time and inserts it at another. Any participant may take the next
+ * step; {@link explore} walks through all orders and checks the states in which no work is left.
  *
  * A write may outlive the process that sent it: it arrives at any later time, and is carried out if its condition holds
  * then. That is one of the {@link ProcessFault}s, which are tried at every step.
  *
- * Reads that several handlers share (shared-stores.ts) are steps of each of them that come right after one another, as
- * long as nobody is given the answer of a read that began before they asked.
+ * Reads that several handlers share (shared-stores.ts) are modelled as consecutive steps of each of them, provided that
+ * no handler receives the answer of a read that began before it asked.
  */
 
 import { EDGE_CLIENT, fits, successors } from './protocol-model-steps.ts';
 
 /**
- * Core's row: `trait` 0 means that it has none. `bulk`: it has another, large trait; no document can hold that beside
- * `trait` 2.
+ * Core's row: `trait` 0 means that it has none. `bulk`: it has another, large trait; no document can hold that and
+ * `trait` 2 together.
  */
 export interface CoreState {
   readonly id: number;
@@ -26,8 +26,8 @@ export interface CoreState {
 }
 
 /**
- * Edge's document: `djangoId` null means that it was born on Edge; `own` is a trait that only Edge clients set. `foreign`:
- * it is of another identity that has the same composite key.
+ * Edge's document: `djangoId` null means that it was created on Edge; `own` is a trait that only Edge clients set.
+ * `foreign`: it belongs to another identity that has the same composite key.
  */
 export interface EdgeState {
   readonly djangoId: number | null;
@@ -38,12 +38,12 @@ export interface EdgeState {
 }
 
 /**
- * What an event touched: one of the traits, or only the identity's existence. `repair` is none: a comparison has found that
- * the stores differ, and makes them agree by the same steps once the copy is complete. It begins again where it was killed.
+ * The part that an event touched: a trait, or only the identity's existence. `repair` is no event: a comparison found a
+ * difference, and removes it by the same steps once the copy is complete. It starts over where it was killed.
  */
 export type Event = 'trait' | 'bulk' | 'existence' | 'repair';
 
-/** An event that Edge could not follow, and what both stores had then: it is tried again when something is otherwise. */
+/** An event that Edge could not follow, with both stores' state then: it is retried when one of them has changed. */
 interface Aside {
   readonly event: Event;
   readonly edge: EdgeState | null;
@@ -59,40 +59,40 @@ export interface LateWrite {
 
 /**
  * - `kill`: an applier or the copy's worker is killed; if it was about to write, the write may be on its way.
- * - `timeout`: a write is not answered in time; it may be on its way, and its sender goes on.
- * - `freeze`: an applier stands still until its event has been delivered to another one, and then goes on.
+ * - `timeout`: a write is not answered in time; it may be on its way, and its sender continues.
+ * - `freeze`: an applier freezes until its event has been delivered to another one, and then continues.
  * - `return`: an applier gives its event back, to be delivered again. That is no fault, but happens as rarely.
- * - `lateAck`: an acknowledgement is so long on its way that its event is delivered again before it arrives.
- * - `lateNak`: the same of an event that is given back, together with a `return`.
- * - `forget`: NATS crashes, and what was delivered is delivered again as if for the first time.
+ * - `lateAck`: an acknowledgement takes so long that its event is delivered again before it arrives.
+ * - `lateNak`: the same for an event that is given back, together with a `return`.
+ * - `forget`: NATS crashes, and delivered events are delivered again as if for the first time.
  */
 export type ProcessFault = 'kill' | 'timeout' | 'freeze' | 'return' | LateAnswer | 'forget';
 
-/** NATS takes an answer for one to whatever delivery of the message is in hand when it arrives. */
+/** NATS credits an answer to the delivery of the message that is in progress when it arrives. */
 export type LateAnswer = 'lateAck' | 'lateNak';
 
 /** An event that was delivered before, and not answered. */
 export interface Redelivery {
   readonly event: Event;
-  /** Its deliveries since an applier gave it back and remembers that it did. */
+  /** Its deliveries since an applier gave it back, for as long as that applier remembers. */
   readonly since?: number | undefined;
   /** An answer to an earlier delivery is on its way. */
   readonly named?: LateAnswer;
-  /** Such an answer has let it be delivered to two at a time: it is gone when one of them acknowledges it. */
+  /** Such an answer has let two handlers receive it: it is gone when one of them acknowledges it. */
   readonly twin?: true;
 }
 
 export interface HandlerState extends Redelivery {
-  /** What an earlier delivery of the event wrote may still be on its way, or what this one wrote. */
+  /** A write of this or an earlier delivery of the event may still be on its way. */
   readonly doubt?: true;
   /** The event has been delivered to another applier meanwhile. */
   readonly lapsed?: true;
-  /** The event was acknowledged on behalf of an earlier delivery: it does not come again. */
+  /** The event was acknowledged on behalf of an earlier delivery: it is not delivered again. */
   readonly answered?: true;
   readonly step: 'readEdge' | 'readCore' | 'write' | 'confirm';
   /** The copy was not complete when the event was delivered. */
   readonly copying: boolean;
-  /** What both stores had when Edge could not hold what the event touched. */
+  /** Both stores' state when Edge could not hold what the event touched. */
   readonly left?: Pick<Aside, 'edge' | 'core'> | undefined;
   readonly edge: EdgeState | null;
   readonly core: CoreState | null;
@@ -101,7 +101,7 @@ export interface HandlerState extends Redelivery {
 export type Copy =
   | { readonly step: 'read' | 'done' }
   | { readonly step: 'insert'; readonly core: CoreState }
-  /** Somebody else's document is there: it is merged by the same steps as a handler's. */
+  /** Another writer's document is there: it is merged by the same steps as a handler's. */
   | { readonly step: 'readEdge' }
   | { readonly step: 'readCore'; readonly edge: EdgeState | null }
   | { readonly step: 'write'; readonly edge: EdgeState | null; readonly core: CoreState | null }
@@ -121,18 +121,18 @@ export interface State {
   readonly aside: readonly Aside[];
   readonly handlers: readonly HandlerState[];
   readonly copy: Copy;
-  /** What may still go wrong, in any order. */
+  /** Faults that may still happen, in any order. */
   readonly faults: readonly ProcessFault[];
   readonly late: readonly LateWrite[];
   /** The copy has listed the identity as one that Edge cannot hold. */
   readonly listed: boolean;
-  /** Another identity's document was changed by us. */
+  /** We changed another identity's document. */
   readonly harmed: boolean;
-  /** What handlers read last; kept where a later one may be given it (see {@link Rules} `fresh`). */
+  /** The handlers' last reads; kept where a later handler may be given them (see {@link Rules} `fresh`). */
   readonly loaded: { readonly edge?: EdgeState | null; readonly core?: CoreState | null };
 }
 
-/** The rules that may be left out, to see that they are needed. */
+/** The rules that may be left out, to show that they are needed. */
 export interface Rules {
   /** Core is read again after the write (rule 1). */
   readonly rereads: boolean;
@@ -140,28 +140,28 @@ export interface Rules {
   readonly replaces: boolean;
   /** Removals found while the copy runs are handled again when it is complete (rule 3). */
   readonly holds: boolean;
-  /** What is read began to be read after it was asked for, however many asked. */
+  /** Every read begins after each of its requesters has asked, however many share it. */
   readonly fresh: boolean;
-  /** A document that is another identity's is left alone (rule 6). */
+  /** A document that belongs to another identity is left alone (rule 6). */
   readonly owns: boolean;
-  /** Whose a document is, is part of the condition of every write, not only looked at before it (rule 6). */
+  /** A document's owner is part of the condition of every write, not only checked before it (rule 6). */
   readonly guards: boolean;
-  /** What Edge cannot hold is remembered and tried again (rule 7). */
+  /** Changes that Edge cannot hold are remembered and retried (rule 7). */
   readonly remembers: boolean;
-  /** What was delivered before, or wrote without an answer, is handled again when such a write has arrived (rule 9). */
+  /** Events delivered before, or with an unanswered write, are handled again when such a write has arrived (rule 9). */
   readonly looksAgain: boolean;
-  /** Except what an applier itself gave back, if it was in no doubt then (rule 9). */
+  /** Except events that an applier itself gave back, if it was in no doubt then (rule 9). */
   readonly returnsClean: boolean;
-  /** And if it was delivered to nobody since, by the count of its deliveries (rule 9). */
+  /** And if they have not been delivered since, by the count of their deliveries (rule 9). */
   readonly counts: boolean;
   /**
-   * What is in doubt because it was delivered before goes on as a message of its own before anything is written for it, so
+   * An event in doubt because of an earlier delivery continues as a new message before anything is written for it, so
    * that no answer to an earlier delivery counts for it (rule 9).
    */
   readonly renews: boolean;
-  /** That it gave an event back an applier remembers only once NATS has confirmed it (rule 9). */
+  /** An applier remembers that it gave an event back only once NATS has confirmed it (rule 9). */
   readonly confirms: boolean;
-  /** What NATS had before it crashed is in doubt, though it is delivered as if for the first time (rule 9). */
+  /** Events stored before a crash of NATS are in doubt, though delivered as if for the first time (rule 9). */
   readonly distrusts: boolean;
   /** Nothing is written for an event that may have been delivered to another applier (rule 9). */
   readonly expires: boolean;
@@ -216,14 +216,14 @@ const EDGE_BEFORE: readonly (EdgeState | null)[] = [null, { djangoId: null, trai
 
 export interface Exploration {
   readonly states: number;
-  /** Runs that ended with Edge not as Core says. */
+  /** Runs in whose end state Edge does not match Core. */
   readonly violations: readonly string[];
 }
 
 export interface ExploreOptions {
   readonly faults?: readonly ProcessFault[];
   readonly scenarios?: readonly string[];
-  /** A violation that is looked for: nothing more is tried once it has been found. */
+  /** The wanted violation: the search stops once it has been found. */
   readonly until?: (violation: string) => boolean;
   /** A comparison repairs once, at any time after the copy. */
   readonly repairs?: boolean;
@@ -299,22 +299,22 @@ function exploreFrom(start: State, rules: Rules, isEnough: (what: string) => boo
   return { states: seen.size, violations: [...violations] };
 }
 
-/** What is wrong with the end of a run, if anything. */
+/** The fault in the end state of a run, if any. */
 function judge({ core, edge, aside, listed, harmed }: State, writes: string): string | undefined {
   if (harmed) return "another identity's document was changed";
-  // Whether an identity that a client has deleted on Edge comes back is a matter of the order.
+  // Whether an identity that a client has deleted on Edge reappears depends on the order.
   if (writes.includes('x')) return undefined;
   const isListed = listed || aside.length > 0;
   if (edge?.foreign) return core === null || isListed ? undefined : 'an identity whose key is taken is not listed';
   if (core === null) return edge !== null && edge.djangoId !== null ? 'a deleted identity is in Edge' : undefined;
   if (!fits(core)) return isListed ? undefined : 'an identity that Edge cannot hold is not listed';
-  // Only the copy knew of it, and the other's document has gone since.
+  // Only the copy knew of it, and the other identity's document has gone since.
   if (edge === null) return listed ? undefined : 'an identity is missing in Edge';
   if (edge.djangoId !== null && edge.djangoId !== core.id) return 'Edge has the identity that was deleted before';
   const isTouched = /[12u]/.test(writes);
   if ((edge.djangoId !== null || isTouched) && edge.trait !== core.trait) return 'the trait differs';
   if (/[Ll]/.test(writes) && edge.bulk !== core.bulk) return 'the large trait differs';
-  // Only a document that was there for good: one that Core deleted took the clients' trait with it.
+  // Only a permanent document: one that Core deleted took the clients' trait with it.
   if (writes.endsWith('e') && edge.own !== EDGE_CLIENT) return "an Edge client's own trait is lost";
   return undefined;
 }

@@ -12,9 +12,9 @@ export interface Widget {
   size: number;
 }
 
-/** The time limit of each request: far from all other times, so that pending timers show what is going on. */
+/** The time limit of each request: far from all other times, so that pending timers show what is happening. */
 const REQUEST_LIMIT = 3_600_000;
-/** With `random` at its middle no wait between tries is longer. */
+/** With `random` at its midpoint no wait between attempts is longer. */
 const LONGEST_WAIT_MS = 15_000;
 
 /** A reflector of widgets on the fake API server; each test starts it. */

@@ -4,7 +4,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { expect, it } from 'vitest';
 import { readBody } from './body.ts';
 
-it('of a request whose client went before it was read is refused, instead of being waited for', async () => {
+it('the body of a request whose client has left is refused, instead of being waited for', async () => {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

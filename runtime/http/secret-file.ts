@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-/** A mounted Secret could not be read; the message names the file, never what is in it. */
+/** A mounted Secret could not be read; the message names the file, never its content. */
 class SecretUnreadableError extends Error {
   override readonly name = 'SecretUnreadableError';
 }

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { startHttpServer } from './server.ts';
 
-test('a client that asks and does not read the answer is cut off', async () => {
+test('a client that does not read the answer to its request is disconnected', async () => {
   const closed = Promise.withResolvers<void>();
   const server = await startHttpServer({
     host: '127.0.0.1',
@@ -27,7 +27,7 @@ test('a client that asks and does not read the answer is cut off', async () => {
   await server.close();
 }, 3_000);
 
-test('an answer that comes in parts with less time between them is sent to its end', async () => {
+test('an answer in parts with shorter pauses in between is sent to its end', async () => {
   const server = await startHttpServer({
     host: '127.0.0.1',
     port: 0,

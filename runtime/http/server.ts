@@ -16,9 +16,9 @@ export interface HttpServerSettings {
   /** Plain HTTP without it. */
   readonly certificate?: Certificate | undefined;
   readonly mostConnections: number;
-  /** How long a request without a body or with one may take to come in, in milliseconds. */
+  /** How long receiving a request may take, without a body and with one, in milliseconds. */
   readonly requestMs: number;
-  /** How long nothing may go over a connection, in either direction; two minutes when unset. */
+  /** How long a connection may be idle in both directions, in milliseconds; two minutes when unset. */
   readonly idleMs?: number;
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
 }
@@ -43,7 +43,7 @@ const LIMITS = {
 } satisfies ServerOptions;
 
 const GRACE_MS = 5_000;
-/** Longer than any answer is worked on, and than any stream is silent. */
+/** Longer than the work on any answer, and than the silence of any stream. */
 const IDLE_MS = 120_000;
 
 /** An HTTP or HTTPS server that slow and greedy clients cannot exhaust. */
@@ -55,7 +55,7 @@ export async function startHttpServer(settings: HttpServerSettings): Promise<Htt
       ? createHttpServer(limits, onRequest)
       : createHttpsServer({ ...limits, ...certificate, minVersion: 'TLSv1.2', handshakeTimeout: 5_000 }, onRequest);
   server.maxConnections = settings.mostConnections;
-  // A client that does not read its answer would keep the connection, and the answer, for ever.
+  // A client that does not read its answer would otherwise occupy the connection and the answer forever.
   server.timeout = settings.idleMs ?? IDLE_MS;
   await listen(server, settings.port, host);
   const { port } = server.address() as AddressInfo;

@@ -18,7 +18,7 @@ beforeAll(() => {
 });
 afterAll(() => removeFolder(folder));
 
-/** Connects to a server of this configuration; returns what it was told before, if it did not give up. */
+/** Connects to a server of this configuration; returns the reports made before, if it did not give up. */
 async function connectTo(config: string, settings: Partial<NatsSettings>, userInfo?: string) {
   await using nats = await startNats({ config });
   const giveUp = new AbortController();
@@ -53,21 +53,21 @@ const TLS_SETTINGS = {
 };
 
 describe('the connection to NATS', () => {
-  it('uses TLS with an authority and a client certificate of its own', async () => {
+  it('the connection to NATS uses TLS with its own authority and client certificate', async () => {
     expect(await connectTo(TLS_CONFIG, TLS_SETTINGS)).toEqual({ tls: true, failures: 0 });
   });
 
-  it('can begin with the handshake', async () => {
+  it('the connection to NATS can begin with the TLS handshake', async () => {
     const config = TLS_CONFIG.replace('verify: true', 'verify: true, handshake_first: true');
     expect(await connectTo(config, { ...TLS_SETTINGS, natsTlsFirst: true })).toEqual({ tls: true, failures: 0 });
   });
 
-  it('does not trust a server whose authority it does not know', async () => {
+  it('the connection to NATS does not trust a server of an unknown authority', async () => {
     const { natsCaFile: _, ...others } = TLS_SETTINGS;
     await expect(connectTo(TLS_CONFIG, others)).rejects.toThrow(/certificate/i);
   });
 
-  it('identifies itself by an NKey', async () => {
+  it('the connection to NATS identifies itself by an NKey', async () => {
     const user = nkeys.createUser();
     const seed = join(folder, 'seed.nk');
     writeFileSync(seed, `${new TextDecoder().decode(user.getSeed())}\n`);
@@ -75,7 +75,7 @@ describe('the connection to NATS', () => {
     expect(await connectTo(config, { natsNkeyFile: seed })).toMatchObject({ failures: 0 });
   });
 
-  it('identifies itself by user and password', async () => {
+  it('the connection to NATS identifies itself by user and password', async () => {
     const password = join(folder, 'password');
     writeFileSync(password, 'secret\n');
     const config = 'authorization { user: sidecar, password: secret }';
@@ -86,11 +86,11 @@ describe('the connection to NATS', () => {
   it.each([
     ['a user and a password', 'authorization { user: sidecar, password: "p@ss:w%rd" }', 'sidecar:p@ss:w%25rd'],
     ['a token', 'authorization { token: "tok/en" }', 'tok%2Fen'],
-  ])('takes %s from the address of the server', async (_, config, userInfo) => {
+  ])('the connection to NATS takes %s from the address of the server', async (_, config, userInfo) => {
     expect(await connectTo(config, {}, userInfo)).toMatchObject({ failures: 0 });
   });
 
-  it('goes on trying while it is refused, until it is told to stop', async () => {
+  it('the connection to NATS retries while it is refused, until it is aborted', async () => {
     const config = 'authorization { user: sidecar, password: secret }';
     await expect(connectTo(config, { natsUser: 'sidecar' })).rejects.toThrow(/authorization/i);
   });
@@ -106,7 +106,7 @@ describe('the servers of a configuration', () => {
     ['tls://sidecar:sec@ret@one:4222, tls://two:4222', ['tls://one:4222', 'tls://two:4222']],
     ['secret-token@one:4222', ['one:4222']],
     ['nats://one:4222', ['nats://one:4222']],
-  ])('are logged without what identifies us: %s', (servers, shown) => {
+  ])('the servers of a configuration are logged without credentials: %s', (servers, shown) => {
     expect(shownOf(servers)).toEqual(shown);
   });
 });

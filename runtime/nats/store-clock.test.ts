@@ -5,7 +5,7 @@ import { createStoreClock } from './store-clock.ts';
 const NOON = Date.parse('2026-05-04T12:00:00Z');
 const iso = (time: number) => new Date(time).toISOString();
 
-test('the time of the stream goes on between its answers, whatever becomes of the clock of this process', async () => {
+test('the stream’s time continues between its responses, whatever happens to the clock of this process', async () => {
   const clock = createFakeClock(0);
   const store = createStoreClock(clock);
   expect(store.now()).toBeUndefined();
@@ -18,7 +18,7 @@ test('the time of the stream goes on between its answers, whatever becomes of th
   expect(store.now()).toBe(NOON + 10_000);
 });
 
-test('an answer that took long does not set it back, nor one that was quick ahead', async () => {
+test('a slow response does not set the stream’s time back, nor a fast one forward', async () => {
   const clock = createFakeClock(0);
   const store = createStoreClock(clock);
   store.notice(iso(NOON));
@@ -30,7 +30,7 @@ test('an answer that took long does not set it back, nor one that was quick ahea
   expect(store.now()).toBe(NOON + 17_000);
 });
 
-test('a server whose clock is set forward is followed after some minutes, and one that is set back at once', async () => {
+test('a server clock that is set forward is followed within minutes, and one that is set back at once', async () => {
   const clock = createFakeClock(0);
   const store = createStoreClock(clock);
   store.notice(iso(NOON));

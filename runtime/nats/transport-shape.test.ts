@@ -1,4 +1,4 @@
-/** What we replace of NATS's client library, or reach into, has the shape that it had in the version that package.json pins. */
+/** The parts of NATS's client library that we replace or access still have the shape of the pinned version. */
 import { NatsConnectionImpl, setTransportFactory } from '@nats-io/transport-node';
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 import { expect, test } from 'vitest';
@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 const CHANGED =
   '@nats-io/transport-node changed its transport: read runtime/nats/transport.ts before you pin another version';
 
-test('of @nats-io/transport-node: the transport, and how a connection is made with it', () => {
+test('@nats-io/transport-node still has the transport and the way of connecting that we replace', () => {
   const transport = new NodeTransport();
   const methods = ['dial', 'startTLS', 'tlsFirst', 'close', 'discard', 'disconnect'] as const;
   expect(
@@ -19,7 +19,7 @@ test('of @nats-io/transport-node: the transport, and how a connection is made wi
     'function',
     'function',
   ]);
-  // Where it stops listening to a socket's errors, which ours keeps up.
+  // The library stops listening to a socket's errors here; ours keeps listening.
   for (const name of ['startTLS', 'close'] as const) {
     expect(
       String(NodeTransport.prototype[name]) + String(Reflect.get(NodeTransport.prototype, '_closed')),

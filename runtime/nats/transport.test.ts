@@ -13,7 +13,7 @@ const TLS_CONFIG = `tls { cert_file: "${tls('server.pem')}", key_file: "${tls('s
 /** Times that one connection breaks. */
 const BREAKS = 2;
 const MESSAGE = new Uint8Array(1024);
-/** More than the kernel takes of a connection whose other end does not read. */
+/** More than the kernel buffers for a connection whose other end does not read. */
 const MANY_MESSAGES = 32 * 1024;
 
 let plain: Nats;
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([plain[Symbol.asyncDispose](), encrypted[Symbol.asyncDispose]()]));
 
-/** What would have ended the process. */
+/** Errors that would have ended the process. */
 let uncaught: unknown[];
 beforeEach(() => {
   uncaught = [];
@@ -40,7 +40,7 @@ function connectThrough(breaker: TcpBreaker, settings: Partial<NatsSettings> = {
   );
 }
 
-/** Resolves when the connection stands again; to be called before it breaks. */
+/** Resolves when the connection is re-established; call it before the connection breaks. */
 function nextReconnect(connection: NatsConnection): Promise<void> {
   const statuses = connection.status();
   return (async () => {
@@ -48,7 +48,7 @@ function nextReconnect(connection: NatsConnection): Promise<void> {
   })();
 }
 
-/** Sends all the time, as a publisher with a backlog does. */
+/** Sends continuously, like a publisher with a backlog. */
 function keepSending(connection: NatsConnection): Disposable {
   const timer = setInterval(() => {
     for (let n = 0; n < 50; n++) connection.publish('x', MESSAGE);
@@ -56,7 +56,7 @@ function keepSending(connection: NatsConnection): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-describe('a connection to NATS that breaks while much is sent', () => {
+describe('a connection to NATS that breaks under load', () => {
   const SERVERS = [
     ['in the clear', () => plain, {}],
     ['over TLS', () => encrypted, { natsCaFile: tls('ca.pem') }],
@@ -64,7 +64,7 @@ describe('a connection to NATS that breaks while much is sent', () => {
   const BREAK = { 'is ended': 'end', 'is reset': 'reset' } as const;
 
   for (const [over, server, settings] of SERVERS) {
-    it.each(Object.entries(BREAK))(`${over}, and %s: stands again, and throws nothing`, async (_, verb) => {
+    it.each(Object.entries(BREAK))(`a connection ${over} that %s recovers, and throws nothing`, async (_, verb) => {
       await using breaker = await startTcpBreaker(server().port);
       const connection = await connectThrough(breaker, settings);
       {
@@ -83,7 +83,7 @@ describe('a connection to NATS that breaks while much is sent', () => {
 });
 
 describe('a connection to NATS that was given up', () => {
-  it('throws nothing if something was sent between its end and its close', async () => {
+  it('a connection to NATS that was given up throws nothing if data was sent before its close', async () => {
     const transport = new NatsTransport();
     await transport.connect({ hostname: '127.0.0.1', port: plain.port, tlsName: '' }, {});
     const { socket } = transport;
@@ -96,14 +96,14 @@ describe('a connection to NATS that was given up', () => {
 });
 
 describe('a connection to NATS that does not come about', () => {
-  it('throws nothing if it is reset between the server’s first words and the TLS handshake', async () => {
+  it('a connection reset between the server’s first message and the TLS handshake throws nothing', async () => {
     await using breaker = await startTcpBreaker(encrypted.port);
     breaker.resetOnceGreeted();
     await expect(connectThrough(breaker, { natsCaFile: tls('ca.pem') })).rejects.toThrow();
     expect(uncaught).toEqual([]);
   });
 
-  it('leaves no socket open where a server accepts it and never says a word', async () => {
+  it('a connection to a server that accepts it and stays silent leaves no socket open', async () => {
     await using breaker = await startTcpBreaker();
     await expect(connectThrough(breaker)).rejects.toThrow();
     await waitFor(() => breaker.open === 0, { for: 'the end of the attempt’s connection', timeoutMs: 3000 });
@@ -111,13 +111,13 @@ describe('a connection to NATS that does not come about', () => {
 });
 
 describe('a connection to NATS that is found dead', () => {
-  it('is made again at once, whatever it had still to send', async () => {
+  it('a connection to NATS that is found dead is re-established at once, even with unsent data', async () => {
     await using breaker = await startTcpBreaker(plain.port);
     const connection = await connectThrough(breaker);
     breaker.freeze();
     for (let n = 0; n < MANY_MESSAGES; n++) connection.publish('x', MESSAGE);
     const standing = nextReconnect(connection);
-    // As the library does when two of its pings are unanswered.
+    // As the library does after two unanswered pings.
     await connection.reconnect();
     await waitFor(() => standing.then(() => true), { for: 'a new connection', timeoutMs: 10_000 });
     await connection.close();

@@ -19,12 +19,12 @@ type Address = Parameters<NodeTransport['dial']>[0];
 
 /** The library's transport, except for how its sockets end and how many system calls it takes to write to them. */
 export class NatsTransport extends NodeTransport {
-  /** Sent in this turn of the event loop, not written to the socket yet. */
+  /** Sent in this turn of the event loop, not yet written to the socket. */
   #frames: Uint8Array[] = [];
 
   /**
-   * The library flushes in every microtask that has something to send, and an acknowledgement is mostly a microtask of its
-   * own: a system call for each took a fifth of the applier's time. What one turn of the event loop sends leaves together.
+   * The library flushes in every microtask that has something to send, and an acknowledgement is mostly a microtask of
+   * its own: a system call for each took a fifth of the applier's time. Data of one event-loop turn leaves together.
    */
   override send(frame: Uint8Array): void {
     this.#frames.push(frame);

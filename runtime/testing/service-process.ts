@@ -1,12 +1,12 @@
 /**
- * A service for tests that stop real processes: says that it runs, and ends as its argument says once it is asked to stop.
+ * A service for tests that stop real processes: announces that it runs, and ends as its argument says when stopped.
  */
 import { once } from 'node:events';
 import { z } from 'zod';
 import { logSettings } from '../configuration.ts';
 import { runServiceProcess } from '../process.ts';
 
-/** What its `run` does with the signal's reason. */
+/** How its `run` reacts to the signal's reason. */
 const ENDINGS: Readonly<Record<string, (reason: unknown) => void>> = {
   orderly() {},
   stop(reason) {
@@ -29,7 +29,7 @@ await runServiceProcess({
   isExpected: (error) => error instanceof RangeError,
   async run({ logger, signal }) {
     logger.info('running');
-    // Nothing else keeps the process.
+    // Nothing else keeps the process alive.
     const alive = setInterval(() => {}, 60_000);
     await once(signal, 'abort');
     clearInterval(alive);

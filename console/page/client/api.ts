@@ -1,6 +1,6 @@
 import type { Problem } from './types.ts';
 
-/** What the console refused, with its own words for people. */
+/** A refusal by the console, with its own message for users. */
 export class ApiProblemError extends Error {
   readonly problem: Problem;
 
@@ -15,7 +15,7 @@ export class ApiProblemError extends Error {
 export interface Api {
   get<Answer>(path: string, signal?: AbortSignal): Promise<Answer>;
   post<Answer>(path: string, body?: object, signal?: AbortSignal): Promise<Answer>;
-  /** The answer as it is: for streams and downloads. @throws ApiProblemError when it is no success */
+  /** The raw response, for streams and downloads. @throws ApiProblemError when it is no success */
   open(path: string, signal?: AbortSignal): Promise<Response>;
 }
 

@@ -11,7 +11,7 @@ afterEach(async () => {
   for (const each of stack.splice(0)) await each.disposeAsync();
 });
 
-/** Answers each connection by the next of these. */
+/** Answers successive connections with these. */
 async function serve(...answers: ((response: ServerResponse) => void)[]) {
   let served = 0;
   const server = createServer((_, response) => answers[Math.min(served++, answers.length - 1)]!(response));
@@ -38,7 +38,7 @@ async function serve(...answers: ((response: ServerResponse) => void)[]) {
 
 const head = (response: ServerResponse) => response.writeHead(200, { 'content-type': 'text/event-stream' });
 
-/** Follows until `enough` events came, or the stream ended for good. */
+/** Follows until `enough` events came, or the stream ended permanently. */
 async function follow(api: Api, enough: number) {
   const events: unknown[] = [];
   const live: boolean[] = [];
@@ -54,7 +54,7 @@ async function follow(api: Api, enough: number) {
   return { events, live };
 }
 
-test('events are told in order, also when they come in pieces within a character', async () => {
+test('events arrive in order, even when a character is split between chunks', async () => {
   const bytes = Buffer.from('event: project\ndata: {"name":"Zürich"}\n\n: heartbeat\n\nevent: removed\ndata: {}\n\n');
   const { api } = await serve((response) => {
     head(response);
@@ -68,7 +68,7 @@ test('events are told in order, also when they come in pieces within a character
   ]);
 });
 
-test('a stream that breaks is opened again, and the page knows that it was not live', async () => {
+test('a broken event stream is reopened, and the page learns that it was not live', async () => {
   const { api, connections } = await serve(
     (response) => {
       head(response).write('event: project\ndata: 1\n\n', () => response.destroy());
@@ -86,7 +86,7 @@ test('a stream that breaks is opened again, and the page knows that it was not l
   expect(live).toEqual([true, false, true, false]);
 });
 
-test.for(['invalid_token', 'forbidden'])('a stream that ends with %s is not opened again', async (code) => {
+test.for(['invalid_token', 'forbidden'])('an event stream that ends with %s is not reopened', async (code) => {
   const { api, connections } = await serve((response) => {
     head(response).end(`event: end\ndata: {"code":"${code}","detail":""}\n\n`);
   });
@@ -94,7 +94,7 @@ test.for(['invalid_token', 'forbidden'])('a stream that ends with %s is not open
   expect(connections()).toBe(1);
 });
 
-test.for([401, 403, 404])('a stream that is refused with %i is not asked for again', async (status) => {
+test.for([401, 403, 404])('an event stream that is refused with %i is not requested again', async (status) => {
   const { api, connections } = await serve((response) => response.writeHead(status).end());
   await follow(api, 1);
   expect(connections()).toBe(1);

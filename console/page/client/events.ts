@@ -15,7 +15,7 @@ export interface Listener {
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
-/** Longer than the server lets pass between two heartbeats: nothing at all for so long is a connection that is dead. */
+/** Longer than the server's interval between heartbeats: a connection that is silent for this long is dead. */
 const SILENCE_MS = 40_000;
 
 /**

@@ -57,7 +57,7 @@ export function StillOnCoreCard({ detail }: { detail: Detail }) {
   );
 }
 
-/** How often the days are asked for again. */
+/** How often the days are requested again. */
 const SERIES_MS = 300_000;
 
 /** The daily series; undefined while it does not exist, or if the caller may not read it. */

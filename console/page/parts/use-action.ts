@@ -11,7 +11,7 @@ export interface Asked {
   readonly warnings: readonly Warning[];
 }
 
-/** What to tell of a change that was not made. */
+/** The message about a change that was not made. */
 export const describe = (error: unknown) => (error instanceof ApiProblemError ? error.message : TEXT.failure.network);
 
 /** The warnings that the server wants to be confirmed first; undefined for any other response. */

@@ -9,7 +9,7 @@ import { useConsole } from './context.ts';
 /** `none`: there is no EdgeMigration, or none that the caller may see; `removed`: it was deleted. */
 export type Presence = 'loading' | 'there' | 'none' | 'removed';
 
-/** How often it is looked whether a migration that was not there has appeared. */
+/** How often the page checks whether a missing migration has appeared. */
 const LOOK_MS = 10_000;
 
 /** The state on which the possible actions depend: they are reloaded when it changes. */

@@ -6,7 +6,7 @@ import { TEXT } from '../text.ts';
 import { formatProjectsQuery, type ProjectsQuery } from '../view/route.ts';
 import { useConsole } from './context.ts';
 
-/** How often the list is asked for again: events tell of the rows that are shown, and not which others belong here. */
+/** How often the list is reloaded: events report changes of the shown rows, but not which other rows belong here. */
 const LIST_MS = 15_000;
 
 const keyOf = ({ namespace, name }: Pick<ProjectSummary, 'namespace' | 'name'>) => `${namespace}/${name}`;

@@ -5,14 +5,14 @@ import { chooseTicks, findNearest, layOutChart } from './chart.ts';
 const FRAME = { width: 300, height: 120, left: 40, right: 10, top: 10, bottom: 20 };
 
 describe('the steps of an axis', () => {
-  test('are round numbers', () => {
+  test('the steps of an axis are round numbers', () => {
     expect(chooseTicks(100, 4)).toEqual([0, 25, 50, 75, 100]);
     expect(chooseTicks(1234, 3)).toEqual([0, 500, 1000, 1500]);
     expect(chooseTicks(0.7, 3)).toEqual([0, 0.25, 0.5, 0.75]);
     expect(chooseTicks(0, 3)).toEqual([0, 1]);
   });
 
-  test('begin at 0, reach the largest value, and are few', () => {
+  test('the steps of an axis start at 0, reach the largest value, and are few', () => {
     fc.assert(
       fc.property(
         fc.double({ min: 1e-6, max: 1e15, noNaN: true }),
@@ -30,7 +30,7 @@ describe('the steps of an axis', () => {
 });
 
 describe('a chart', () => {
-  test('draws the first sample at the left, the last one at the right, and 0 on the ground', () => {
+  test('a chart draws the first sample at the left, the last one at the right, and 0 at the bottom', () => {
     const { line, area, marks } = layOutChart(
       [
         { time: 1000, value: 0 },
@@ -44,7 +44,7 @@ describe('a chart', () => {
     expect(area).toMatch(/L290 100L40 100Z$/);
   });
 
-  test('leaves a hole where nothing was measured', () => {
+  test('a chart has a gap where nothing was measured', () => {
     const { line } = layOutChart(
       [1, null, 2, 3].map((value, index) => ({ time: index, value })),
       FRAME,
@@ -52,11 +52,11 @@ describe('a chart', () => {
     expect(line.match(/M/g)).toHaveLength(2);
   });
 
-  test('without points has an axis and no line', () => {
+  test('a chart without points has an axis and no line', () => {
     expect(layOutChart([], FRAME)).toMatchObject({ line: '', area: '', marks: [], xTicks: [] });
   });
 
-  test('stays within its frame, whatever is measured', () => {
+  test('a chart stays within its frame for any measurements', () => {
     const value = fc.option(fc.double({ min: 0, max: 1e12, noNaN: true }));
     fc.assert(
       fc.property(fc.array(value, { maxLength: 50 }), (values) => {
@@ -75,7 +75,7 @@ describe('a chart', () => {
     );
   });
 
-  test('finds the measurement under a pointer', () => {
+  test('a chart finds the measurement under a pointer', () => {
     const { marks } = layOutChart(
       [1, 2, 3].map((value) => ({ time: value, value })),
       FRAME,

@@ -6,7 +6,7 @@ test('counts have separators, and a short form for axes', () => {
   expect([0, 950, 12_345, 1_234_567].map(formatCompact)).toEqual(['0', '950', '12.3K', '1.2M']);
 });
 
-test('sizes are in the largest unit that leaves a whole number before the point', () => {
+test('sizes use the largest unit that leaves a whole number before the point', () => {
   expect([0, 999, 1000, 1_500_000, 2.5e12, 1e16].map(formatBytes)).toEqual([
     '0 byte',
     '999 byte',
@@ -17,7 +17,7 @@ test('sizes are in the largest unit that leaves a whole number before the point'
   ]);
 });
 
-test('a span shows its two largest units, and a short lag its tenths', () => {
+test('a duration shows its two largest units, and a short lag its tenths', () => {
   expect([0, 59, 3661, 90_000, 2_419_200].map(formatSpan)).toEqual(['0s', '59s', '1h 1m', '1d 1h', '28d']);
   expect([0, 0.42, 9.96, 75].map(formatLag)).toEqual(['0s', '0.4s', '10s', '1m 15s']);
 });

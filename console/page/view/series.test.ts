@@ -12,16 +12,16 @@ test('an event adds a sample, and replaces one of the same second', () => {
   expect(appendSample(twice, summary(3), at(2)).map((sample) => sample.identities_per_second)).toEqual([2, 3]);
 });
 
-test('what a plan has read is no part of the copy', () => {
+test("a plan's reads are not part of the copy", () => {
   expect(appendSample([], { ...summary(1), mode: 'Plan' }, at(1))).toEqual([]);
 });
 
-test('an event that is older than what is known changes nothing', () => {
+test('an event older than the known ones changes nothing', () => {
   const known = appendSample([], summary(1), at(10));
   expect(appendSample(known, summary(2), at(9))).toBe(known);
 });
 
-test('a page that stays open keeps a bounded number of samples, the newest in full', () => {
+test('a page that stays open keeps a bounded number of samples, the newest in full detail', () => {
   let samples: readonly Sample[] = [];
   for (let second = 0; second < 5000; second++) samples = appendSample(samples, summary(second), at(second));
   expect(samples.length).toBeLessThanOrEqual(600);
@@ -31,7 +31,7 @@ test('a page that stays open keeps a bounded number of samples, the newest in fu
   );
 });
 
-test('a measure begins and ends where it was measured, with holes in between', () => {
+test('a measure begins and ends where it was measured, with gaps in between', () => {
   const samples = [null, 1, null, 2, null].map((rate, index) => ({ time: at(index), ...summary(rate) }));
   expect(pointsOf(samples, 'identities_per_second').map(({ value }) => value)).toEqual([1, null, 2]);
   expect(pointsOf(samples, 'lag_seconds')).toEqual([]);

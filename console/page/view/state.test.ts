@@ -15,23 +15,23 @@ function road(mode: 'Migrate' | 'Plan', status: Status, others: Partial<Detail> 
   return listSteps({ mode, status, spec, outcome: null, ...others }).map(({ state }) => state);
 }
 
-describe('the road of a migration', () => {
-  test('begins with the plan', () => {
+describe('the steps of a migration', () => {
+  test('the steps begin with the plan', () => {
     expect(road('Plan', conditions({ Accepted: 'True' }))).toEqual(['now', 'next', 'next', 'next', 'next']);
   });
 
-  test('stops after a plan until it is started', () => {
+  test('the steps stop after a plan until the migration is started', () => {
     const status = { plan: { completionTime: '2026-05-04T12:00:00Z' } };
     expect(road('Plan', status, { outcome: 'succeeded' })).toEqual(['done', 'next', 'next', 'next', 'next']);
   });
 
-  test('is at the copy, and says so when it has failed', () => {
+  test('the copy is the current step while it runs, and is marked when it has failed', () => {
     const status = { ...conditions({ Accepted: 'True' }), copy: { startTime: '2026-05-04T12:00:00Z' } };
     expect(road('Migrate', status)).toEqual(['done', 'now', 'next', 'next', 'next']);
     expect(road('Migrate', status, { outcome: 'failed' })[1]).toBe('failed');
   });
 
-  test('follows Core while both stores are compared', () => {
+  test('following Core is the current step while both stores are compared', () => {
     const comparison = { run: 1, trigger: 'AfterCopy', mode: 'Report', moment: 'AfterCopy' } as const;
     const status: Status = {
       ...conditions({ Accepted: 'True', Copied: 'True' }),
@@ -40,12 +40,12 @@ describe('the road of a migration', () => {
     expect(road('Migrate', status)).toEqual(['done', 'done', 'now', 'now', 'next']);
   });
 
-  test('ends when all has succeeded', () => {
+  test('the steps end when everything has succeeded', () => {
     const status = conditions({ Accepted: 'True', Copied: 'True', Verified: 'True' });
     expect(road('Migrate', status, { outcome: 'succeeded' })).toEqual(Array(5).fill('done'));
   });
 
-  test('leaves out what the spec leaves out', () => {
+  test('the steps omit what the spec omits', () => {
     const spec = specSchema.parse({ projectId: 42, replay: { windowSeconds: 0 }, verify: { afterCopy: 'Never' } });
     const status = conditions({ Accepted: 'True', Copied: 'True' });
     expect(road('Migrate', status, { spec, outcome: 'succeeded' })).toEqual([
@@ -58,14 +58,14 @@ describe('the road of a migration', () => {
   });
 });
 
-test('a project without identities is wholly copied; one that is not counted has no share', () => {
+test('a project without identities is fully copied; an uncounted one has no share', () => {
   expect(shareOf({ identities_total: 0, identities_read: 0 })).toBe(1);
   expect(shareOf({ identities_total: null, identities_read: null })).toBeUndefined();
   expect(shareOf({ identities_total: 200, identities_read: 50 })).toBe(0.25);
   expect(shareOf({ identities_total: 200, identities_read: 250 })).toBe(1);
 });
 
-test('a deadline is counted down to its last second, and never below', () => {
+test('a deadline counts down to its last second, and never below zero', () => {
   const deadline = Date.UTC(2026, 4, 29, 12);
   const begin = Date.UTC(2026, 4, 1, 12);
   const before = countDown(deadline, begin, Date.UTC(2026, 4, 15, 11, 59, 58.5));
@@ -75,7 +75,7 @@ test('a deadline is counted down to its last second, and never below', () => {
   expect(countDown(deadline, undefined, deadline).passed).toBeUndefined();
 });
 
-test('differences are listed by kind, the most first, without kinds that have none', () => {
+test('differences are listed by kind in descending order, without empty kinds', () => {
   const status = { verification: { last: { findings: { missing: 2, extra: 0, differing: 7 } } } } as Status;
   expect(listFindings(status)).toEqual([
     { kind: 'differing', count: 7 },

@@ -39,7 +39,7 @@ function documentOf({ identity_id }: Pick<Vector, 'identity_id'>): Item {
 
 const override = (item: Item, index = 0) => item['identity_features']?.L?.[index]?.M ?? {};
 
-/** As JSON with sorted keys and every number as it is written, without `identity_uuid`. */
+/** As JSON with sorted keys and every number as written, without `identity_uuid`. */
 function exactText(item: Item): string {
   return JSON.stringify(item, (name, value: unknown) => {
     if (name === 'identity_uuid') return undefined;
@@ -51,21 +51,21 @@ function exactText(item: Item): string {
 describe("Flagsmith's own documents", () => {
   const same = VECTORS.filter(({ case: name }) => !(name in SKIPPED) && !DIFFERENT.includes(name));
 
-  test('all 80 vectors are checked here', () => {
+  test('the tests cover all 80 vectors', () => {
     expect(VECTORS).toHaveLength(80);
     expect(same).toHaveLength(80 - Object.keys(SKIPPED).length - DIFFERENT.length);
     for (const name of [...Object.keys(SKIPPED), ...DIFFERENT]) vector(name);
   });
 
-  test.each(same)('are ours, byte for byte: $case', (given) => {
+  test.each(same)("our document equals Flagsmith's, byte for byte: $case", (given) => {
     const item = documentOf(given);
     expect(canonicalText(item)).toBe(canonicalText(given.document ?? {}));
-    // Not even the layout of a number differs.
+    // Even the layout of numbers is the same.
     expect(exactText(item)).toBe(exactText(given.document ?? {}));
     expect(readDocument(item).kind).toBe('readable');
   });
 
-  test.each(Object.entries(SKIPPED))('cannot be stored, and so is skipped: %s', (name, reason) => {
+  test.each(Object.entries(SKIPPED))('a document that cannot be stored is skipped: %s', (name, reason) => {
     const given = vector(name);
     expect(given.document === undefined || given.dynamodb_local === 'rejected').toBe(true);
     expect(encoded.get(given.identity_id)).toMatchObject({
@@ -77,14 +77,14 @@ describe("Flagsmith's own documents", () => {
   });
 });
 
-describe("where Flagsmith's migrator is wrong, we differ:", () => {
-  test('a soft-deleted environment is left out: nobody can reach its identities', () => {
+describe("deliberate differences from Flagsmith's migrator", () => {
+  test('a soft-deleted environment is left out, because its identities cannot be reached', () => {
     expect(encoded.has(vector('soft-deleted environment is still migrated').identity_id)).toBe(false);
     expect(encoded.has(vector('identity of another project (must not be migrated)').identity_id)).toBe(false);
   });
 
   test.each(['traits of every type', 'trait NULL forms'])(
-    "a trait without value is left out, because Edge's published types refuse NULL: %s",
+    "a trait without a value is left out, because Edge's published types refuse NULL: %s",
     (name) => {
       const theirs = vector(name).document ?? {};
       const withValue = theirs['identity_traits']?.L?.filter(({ M }) => M?.['trait_value']?.NULL === undefined) ?? [];
@@ -93,13 +93,13 @@ describe("where Flagsmith's migrator is wrong, we differ:", () => {
     },
   );
 
-  test('of duplicate overrides the one that Core evaluates is taken, so that flags do not change', () => {
+  test('of duplicate overrides the one that Core evaluates is used, so that flags do not change', () => {
     const given = vector('override: two live rows, later live_from on higher id: migrator takes lowest id');
     expect(override(given.document ?? {})['feature_state_value']).toEqual({ S: 'low id, earlier' });
     expect(override(documentOf(given))['feature_state_value']).toEqual({ S: 'high id, later' });
   });
 
-  test("a feature of a legacy type is written STANDARD, because Edge's published types know no other", () => {
+  test("a feature of a legacy type is written as STANDARD, because Edge's published types know no other", () => {
     const given = vector('override: archived, deleted, legacy-type, unicode-named feature');
     const theirs = JSON.stringify(given.document);
     expect(theirs).toContain('"type":{"S":"FLAG"}');
@@ -123,11 +123,11 @@ describe("where Flagsmith's migrator is wrong, we differ:", () => {
     },
   );
 
-  test('an override without environment is left out, as in evaluation, instead of aborting the migration', () => {
+  test('an override without an environment is left out, as in evaluation, instead of aborting the migration', () => {
     expect(documentOf(vector('override environment_id NULL'))['identity_features']).toEqual({ L: [] });
   });
 
-  test('percentages that miss 100 by a rounding error are accepted, in an order that every reader accepts', () => {
+  test('percentages that miss 100 by a rounding error are stored in an order that every reader accepts', () => {
     const given = VECTORS.find(({ case: name }) => name.startsWith('MV allocations 64.4, 29.7, 5.9')) as Vector;
     const values = override(documentOf(given))['multivariate_feature_state_values']?.L ?? [];
     const percentages = values.map(({ M }) => Number(M?.['percentage_allocation']?.N));
@@ -166,18 +166,18 @@ describe('an identity', () => {
     ['-infinity', '0001-01-01T00:00:00+00:00'],
     ['2023-05-17T09:30:01.120000Z', '2023-05-17T09:30:01.120000+00:00'],
     ['2023-05-17T09:30:01Z', '2023-05-17T09:30:01+00:00'],
-  ])('created %s is written %s', async (created_date, isoformat) => {
+  ])('an identity created %s is written with %s', async (created_date, isoformat) => {
     expect((await stored({ created_date }))['created_date']).toEqual({ S: isoformat });
   });
 
   test.each(['0044-03-15 BC', '0044-03-15 00:00:00.123 BC', '10000-01-01', '294276-12-31'])(
-    'created %s is skipped alone; the migrator loses its whole chunk',
+    'an identity created %s is skipped alone; the migrator loses its whole chunk',
     async (created_date) => {
       expect(await encode({ created_date })).toMatchObject({ kind: 'skipped', reason: 'CreatedDateOutOfRange' });
     },
   );
 
-  test('keeps its system traits, which the migrator loses for good', async () => {
+  test('an identity keeps its system traits, which the migrator loses for good', async () => {
     const system_traits = { cohort: true, 'other cohort': false, tier: 'gold', level: 3, ratio: 0.5, none: null };
     expect((await stored({ system_traits }))['system_traits']).toEqual({
       M: {
@@ -193,13 +193,13 @@ describe('an identity', () => {
   });
 
   test.each([[['a list']], [{ nested: {} }], [{ list: [true] }], [{ '': true }], ['text'], [7]])(
-    'with system traits that are none is skipped: %j',
+    'an identity with invalid system traits is skipped: %j',
     async (system_traits) => {
       expect(await encode({ system_traits })).toMatchObject({ kind: 'skipped', reason: 'SystemTraitUnsupported' });
     },
   );
 
-  test('keeps the uuid that its document on Edge has', async () => {
+  test('an identity keeps the uuid of its document on Edge', async () => {
     const { identities } = await core.identities.page({
       ...{ environment: { id: 2000900001 }, after: null, until: null, limit: 1 },
     });
@@ -209,7 +209,7 @@ describe('an identity', () => {
     expect(result).toMatchObject({ kind: 'document', item: { identity_uuid: { S: identityUuid } } });
   });
 
-  test('says which trait cannot be stored, and neither its value nor the identifier', async () => {
+  test('a skipped identity names the unstorable trait, but neither its value nor the identifier', async () => {
     const secret = '1234567890'.repeat(5);
     const result = await encode({ identifier: 'somebody@example.com' }, [
       { value_type: 'bool', boolean_value: true },

@@ -17,7 +17,7 @@ export interface EncodedDocument {
   /** `composite_key`, the table's partition key. */
   readonly key: string;
   readonly item: Item;
-  /** Of the item, by DynamoDB's size rules. */
+  /** Size of the item, by DynamoDB's size rules. */
   readonly bytes: number;
 }
 
@@ -26,23 +26,23 @@ export interface SkippedIdentity {
   readonly environmentId: number;
   readonly identityId: number;
   readonly reason: SkipReason;
-  /** Which trait, override or limit, by id; never a value or an identifier. */
+  /** Names the trait, override or limit by id; never a value or an identifier. */
   readonly detail: string;
 }
 
 export interface EncodeOptions {
-  /** The uuid that the Edge document already has; links to it must survive. */
+  /** The uuid that the Edge document already has; links to it must stay valid. */
   readonly identityUuid?: string | undefined;
 }
 
-/** Sort keys of indexes, and so identifiers, in bytes. */
+/** Limit of index sort keys, and so of identifiers, in bytes. */
 const MAX_IDENTIFIER_BYTES = 1024;
-/** Partition keys, in bytes. */
+/** Limit of partition keys, in bytes. */
 const MAX_KEY_BYTES = 2048;
 
 /**
  * Encodes an identity as Flagsmith's own code writes it (docs/flagsmith.md, "Identity document"), or says why Edge
- * cannot hold it. Never throws for anything that Core's columns can hold.
+ * cannot hold it. Never throws for values that Core's columns can hold.
  */
 export function encodeIdentity(
   identity: CoreIdentity,
@@ -87,7 +87,7 @@ export function compositeKey(environmentApiKey: string, identifier: string): str
   return `${environmentApiKey}_${identifier}`;
 }
 
-/** Whether a document can have this identifier, and this key; whoever asks DynamoDB for others is refused. */
+/** Whether a document can have this identifier and this key; DynamoDB refuses queries for others. */
 export function canBeStored(identifier: string, key = identifier): boolean {
   try {
     checkKeys(key, identifier);
@@ -126,7 +126,7 @@ function encodeTraits(traits: readonly CoreTrait[]): AttributeValue[] {
 
 const TIMESTAMP = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?$/;
 
-/** Python's `isoformat`: six digits of a fraction, none at all when it is zero. Infinite dates as Django reads them. */
+/** Python's `isoformat`: six fraction digits, or none when the fraction is 0. Infinite dates as Django reads them. */
 function isoformat(timestamp: string): string {
   const [, seconds, fraction] = TIMESTAMP.exec(timestamp) ?? [];
   if (seconds !== undefined) return `${seconds}${fraction === undefined ? '' : `.${fraction.padEnd(6, '0')}`}+00:00`;

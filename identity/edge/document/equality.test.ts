@@ -35,7 +35,7 @@ function rewritten(value: AttributeValue): AttributeValue {
   };
 }
 
-test('a value is the same however its numbers and the order of its keys are written', () => {
+test('a value is the same regardless of number formats and key order', () => {
   fc.assert(fc.property(values, (value) => sameValue(value, rewritten(value)) && sameValue(rewritten(value), value)));
 });
 
@@ -65,12 +65,12 @@ test.each<[string, AttributeValue, AttributeValue]>([
   ['NULL and false', { NULL: true }, { BOOL: false }],
   ['sets of numbers and of text', { NS: ['1'] }, { SS: ['1'] }],
   ['binaries', { BS: [Uint8Array.of(1)] }, { BS: [Uint8Array.of(2)] }],
-])('%s differ', (_, one, other) => {
+])('%s are different values', (_, one, other) => {
   expect(sameValue(one, other)).toBe(false);
   expect(sameValue({ M: { x: { L: [one] } } }, { M: { x: { L: [other] } } })).toBe(false);
 });
 
-test('an attribute that is missing on one side differs', () => {
+test('an attribute that is missing on one side makes a difference', () => {
   expect(sameValue(undefined, { NULL: true })).toBe(false);
   expect(sameValue({ NULL: true }, undefined)).toBe(false);
   expect(sameValue(undefined, undefined)).toBe(true);

@@ -2,8 +2,8 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { canonicalNumber } from './number.ts';
 
 /**
- * Whether two values are the same to DynamoDB: deep, numbers by their numeric value (10 = 10.0 = 1E1), the order of
- * lists significant, that of map keys and sets not. Undefined equals undefined only.
+ * Whether two values are the same to DynamoDB: deep; numbers by value (10 = 10.0 = 1E1); list order counts, the order
+ * of map keys and sets does not. Undefined equals only undefined.
  */
 export function sameValue(one: AttributeValue | undefined, other: AttributeValue | undefined): boolean {
   if (one === other) return true;

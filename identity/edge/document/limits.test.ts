@@ -20,7 +20,7 @@ afterAll(async () => {
   await tables.drop();
 });
 
-/** What DynamoDB says: `stored`, or why not. */
+/** DynamoDB's verdict: `stored`, or why not. */
 async function put(item: Item): Promise<string> {
   try {
     await client.send(new PutItemCommand({ TableName: tables.settings.identitiesTable, Item: item }));
@@ -41,7 +41,7 @@ function encode(facts: Partial<CoreIdentity>, apiKey = 'key'): EncodedDocument |
 
 const encodeTrait = (type: string, value: CoreTrait['value']) => encode({ traits: [{ id: 1, key: 'k', type, value }] });
 
-/** The document, whatever its limits: to show that DynamoDB refuses what we skip. */
+/** The document, regardless of its limits: to show that DynamoDB refuses what we skip. */
 function withTrait(value: AttributeValue): Item {
   const { item } = encode({}) as EncodedDocument;
   return { ...item, identity_traits: { L: [{ M: { trait_key: { S: 'k' }, trait_value: value } }] } };
@@ -59,7 +59,7 @@ describe('identifiers and keys', () => {
     ['ASCII', 'a'.repeat(1024), 'a'.repeat(1025)],
     ['CJK', `${'用'.repeat(341)}x`, `${'用'.repeat(341)}xy`],
     ['four-byte characters', '🦄'.repeat(256), `${'🦄'.repeat(256)}x`],
-  ])('of 1,024 bytes are stored, of 1,025 skipped because DynamoDB would refuse them: %s', async (_, fits, tooLong) => {
+  ])('identifiers of 1,024 bytes are stored, of 1,025 skipped: %s', async (_, fits, tooLong) => {
     expect([utf8Bytes(fits), utf8Bytes(tooLong)]).toEqual([1024, 1025]);
     const result = encode({ identifier: fits });
     expect(result.kind === 'document' && (await put(result.item))).toBe('stored');
@@ -96,7 +96,7 @@ describe('numbers', () => {
     ],
     ['negative', `-${'1'.repeat(38)}${'0'.repeat(88)}`, `-${'1'.repeat(39)}`, 'NumberTooPrecise'],
     ['125 zeros', `1${'0'.repeat(125)}`, `1${'0'.repeat(126)}`, 'NumberOutOfRange'],
-  ])('a text of %s is stored, and one digit more is not', async (_, fits, tooLong, reason) => {
+  ])('a numeric text of %s is stored, and one digit more is not', async (_, fits, tooLong, reason) => {
     const result = encodeTrait('unicode', fits);
     expect(result.kind === 'document' && (await put(result.item))).toBe('stored');
     expect(encodeTrait('unicode', tooLong)).toMatchObject({ kind: 'skipped', reason });
@@ -107,7 +107,7 @@ describe('numbers', () => {
     [1e-130, 9.999999999999999e-131],
     [9.999999999999998e125, 1e126],
     [-1e-130, -9.999999999999999e-131],
-  ])('the float %d is stored, and its neighbour %d out of range', async (fits, outside) => {
+  ])('the float %d is stored, and its neighbour %d is out of range', async (fits, outside) => {
     const result = encodeTrait('float', fits);
     expect(result.kind === 'document' && (await put(result.item))).toBe('stored');
     expect(encodeTrait('float', outside)).toMatchObject({ kind: 'skipped', reason: 'NumberOutOfRange' });
@@ -121,7 +121,7 @@ describe('numbers', () => {
 });
 
 describe('texts of traits', () => {
-  test.each(['a', '用', '🦄'])('of 2,000 characters are stored, of 2,001 skipped: %s', async (character) => {
+  test.each(['a', '用', '🦄'])('trait texts of 2,000 characters are stored, of 2,001 skipped: %s', async (character) => {
     const result = encodeTrait('unicode', character.repeat(2000));
     expect(result.kind === 'document' && (await put(result.item))).toBe('stored');
     expect(encodeTrait('unicode', character.repeat(2001))).toMatchObject({
@@ -143,7 +143,7 @@ describe('documents', () => {
     return { traits };
   }
 
-  test('of 409,600 bytes are stored, and one byte more is skipped because DynamoDB would refuse it', async () => {
+  test('documents of 409,600 bytes are stored, and one byte more is skipped as DynamoDB would refuse it', async () => {
     const fits = encode(ofBytes(MAX_ITEM_BYTES));
     expect(fits).toMatchObject({ kind: 'document', bytes: 409_600 });
     const { item } = fits as EncodedDocument;
@@ -173,7 +173,7 @@ describe('documents', () => {
     { minLength: 50, maxLength: 200 },
   );
 
-  test('are as big for us as for DynamoDB, to the byte, whatever is in them', { timeout: 120_000 }, async () => {
+  test("document sizes match DynamoDB's to the byte for any content", { timeout: 120_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(nested, async (L) => {
         const item = { ...withTrait({ L }), padding: { S: '' } };

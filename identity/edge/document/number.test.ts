@@ -10,7 +10,7 @@ for line in sys.stdin:
     print(Decimal(repr(float.fromhex(line))))
 `;
 
-/** Any double but infinities and NaN, all bit patterns alike, and the sorts that people use. */
+/** Any double except infinities and NaN: all bit patterns alike, and the kinds that people use. */
 const doubles = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }),
   fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((bits) => new Float64Array(BigUint64Array.of(bits).buffer)[0] ?? 0),
@@ -37,11 +37,11 @@ describe('the text of a float', () => {
     [1e300, '1E+300'],
     [5e-324, '5E-324'],
     [-1.7976931348623157e308, '-1.7976931348623157E+308'],
-  ])('%d is %s', (value, text) => {
+  ])('the float %d has the text %s', (value, text) => {
     expect(canonicalFloat(value)).toBe(text);
   });
 
-  test('is what Python writes, for 20,000 doubles of all sorts', ({ skip }) => {
+  test("the text of a float is Python's, for 20,000 doubles of all kinds", ({ skip }) => {
     const values = fc.sample(doubles, 20_000).filter(Number.isFinite);
     const python = spawnSync('python3', ['-c', DECIMAL], { input: values.map(hex).join('\n'), encoding: 'utf8' });
     if (python.error !== undefined) {
@@ -53,14 +53,14 @@ describe('the text of a float', () => {
     expect(python.stdout.trimEnd().split('\n')).toEqual(values.map(canonicalFloat));
   });
 
-  test('reads back as the same double', () => {
+  test('the text of a float reads back as the same double', () => {
     fc.assert(
       fc.property(doubles, (value) => !Number.isFinite(value) || Object.is(Number(canonicalFloat(value)), value)),
     );
   });
 });
 
-test('DynamoDB takes floats from 1E-130 to 9.99E+125, and zero', () => {
+test('DynamoDB accepts floats from 1E-130 to 9.99E+125, and zero', () => {
   const storable = [0, -0, 1e-130, -1e-130, 9.999999999999998e125];
   const notStorable = [9.999999999999999e-131, 5e-324, 1e126, -1e126, Number.POSITIVE_INFINITY, Number.NaN];
   expect(storable.map(isStorableFloat)).toEqual(storable.map(() => true));
@@ -75,11 +75,11 @@ describe('the text of an integer', () => {
     ['007', '7'],
     ['-007', '-7'],
     ['12345678901234567890', '12345678901234567890'],
-  ])('%s is %s', (digits, text) => {
+  ])('the integer %s has the text %s', (digits, text) => {
     expect(integerText(digits)).toBe(text);
   });
 
-  test('is that of the whole number, however many digits it has', () => {
+  test('the text of an integer is that of the whole number, however many digits it has', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^-?[0-9]{1,400}$/), (digits) => {
         expect(integerText(digits)).toBe(String(BigInt(digits)));
@@ -87,7 +87,7 @@ describe('the text of an integer', () => {
     );
   });
 
-  test('has as many significant digits as DynamoDB counts', () => {
+  test('the text of an integer has as many significant digits as DynamoDB counts', () => {
     expect(['100', '-120', '7', '1'.repeat(39)].map(significantDigits)).toEqual([1, 2, 1, 39]);
   });
 });
@@ -109,11 +109,11 @@ describe('the canonical text of a number', () => {
     ['12.5e1', '125'],
     ['1E+125', `1${'0'.repeat(125)}`],
     ['1E-130', `0.${'0'.repeat(129)}1`],
-  ])('%s is %s', (text, canonical) => {
+  ])('the canonical text of %s is %s', (text, canonical) => {
     expect(canonicalNumber(text)).toBe(canonical);
   });
 
-  test('is one for all ways to write a number', () => {
+  test('the canonical text is the same for all ways to write a number', () => {
     const shifts = fc.integer({ min: -140, max: 140 });
     fc.assert(
       fc.property(fc.stringMatching(/^-?[0-9]{1,38}$/), shifts, shifts, (digits, exponent, shift) => {
@@ -126,7 +126,7 @@ describe('the canonical text of a number', () => {
     );
   });
 
-  test('keeps different numbers apart', () => {
+  test('the canonical text differs for different numbers', () => {
     const numbers = fc.tuple(fc.bigInt(), fc.integer({ min: -130, max: 100 }));
     fc.assert(
       fc.property(numbers, numbers, ([a, e], [b, f]) => {
@@ -137,12 +137,12 @@ describe('the canonical text of a number', () => {
     );
   });
 
-  test.each(['', '-', '.', 'NaN', 'Infinity', '1e', '0x1', '1 ', '１'])('of "%s" there is none', (text) => {
+  test.each(['', '-', '.', 'NaN', 'Infinity', '1e', '0x1', '1 ', '１'])('there is no canonical text of "%s"', (text) => {
     expect(() => canonicalNumber(text)).toThrow(RangeError);
   });
 });
 
-/** A double without a detour over decimal digits. */
+/** A double without a detour through decimal digits. */
 function hex(value: number): string {
   const bits = new BigUint64Array(Float64Array.of(value).buffer)[0] ?? 0n;
   const exponent = Number((bits >> 52n) & 0x7ffn);

@@ -6,7 +6,7 @@ import { canBeStored, compositeKey, type Item } from './document.ts';
 import { UnstorableError } from './skip.ts';
 import { traitValue } from './trait.ts';
 
-/** What a document can hold of an identity that it cannot hold as a whole. */
+/** The storable part of an identity that a document cannot hold as a whole. */
 export interface DocumentPart {
   /** Core's id, traits and overrides as in the whole document, without those in {@link left}; no other attributes. */
   readonly item: Item;
@@ -15,7 +15,7 @@ export interface DocumentPart {
 }
 
 /**
- * The part of an unstorable identity that replay goes on following. It may be larger than a document can be.
+ * The part of an unstorable identity that replay keeps following. It may be larger than a document can be.
  *
  * @returns undefined where no document can have the identity's key
  */

@@ -27,7 +27,7 @@ function read(attributes: Item = {}): StoredIdentity {
   return result.kind === 'readable' ? result.identity : expect.fail(result.problems.join());
 }
 
-test('a whole document as facts', () => {
+test('a whole document is read as facts', () => {
   const identity = read({
     created_date: { S: '2023-05-17T09:30:01.123456+00:00' },
     identity_uuid: { S: UUID },
@@ -68,7 +68,7 @@ test('a whole document as facts', () => {
     dashboardAlias: 'somebody',
     traits: new Map<string, unknown>([
       ['score', { number: '10' }],
-      ['plan', 'silver'], // the last of a key counts
+      ['plan', 'silver'], // the last value of a key counts
       ['vip', true],
       ['none', null],
       ['odd', { raw: { L: [] } }],
@@ -90,14 +90,14 @@ test('a whole document as facts', () => {
   });
 });
 
-test('the least that readers need', () => {
+test('a document with the minimum of attributes is read', () => {
   expect(read()).toEqual({
     ...{ environmentApiKey: 'key', identifier: 'someone', identityUuid: undefined, djangoId: null },
     ...{ createdDate: undefined, dashboardAlias: null, traits: new Map(), systemTraits: new Map(), overrides: [] },
   });
 });
 
-describe('readers take', () => {
+describe('accepted documents', () => {
   test.each<[string, Item]>([
     ['no composite key, which they compute', { composite_key: NULL }],
     ['NULL where nothing is known', { django_id: NULL, dashboard_alias: NULL, system_traits: NULL }],
@@ -111,12 +111,12 @@ describe('readers take', () => {
     ['percentages of 100', withValues(multivariate({ N: '33.3' }), multivariate({ N: '66.7' }))],
     ['percentages of 100 but for rounding', withValues(...['64.4', '29.7', '5.9'].map((N) => multivariate({ N })))],
     ['attributes they do not know, anywhere', withValues(multivariate({ N: '1' }, { more: NULL }))],
-  ])('%s', (_, attributes) => {
+  ])('readers accept %s', (_, attributes) => {
     read(attributes);
   });
 });
 
-describe('readers refuse', () => {
+describe('refused documents', () => {
   test.each<[string, Item]>([
     ['a NULL identifier', { identifier: NULL }],
     ['a number as environment key', { environment_api_key: { N: '1' } }],
@@ -154,17 +154,17 @@ describe('readers refuse', () => {
       withValues(multivariate({ N: '1' }, { mv_fs_value_uuid: { S: 'x' } })),
     ],
     ['system traits that are a list', { system_traits: { L: [] } }],
-  ])('%s', (_, attributes) => {
+  ])('readers refuse %s', (_, attributes) => {
     expect(readDocument({ ...MINIMAL, ...attributes }).kind).toBe('unreadable');
   });
 
-  test('a document without identifier', () => {
+  test('readers refuse a document without an identifier', () => {
     const { identifier, ...rest } = MINIMAL;
     expect(identifier).toBeDefined();
     expect(readDocument(rest).kind).toBe('unreadable');
   });
 
-  test('and say where, but not what', () => {
+  test('a refusal names the place, but not the content', () => {
     const secret = 'secret'.repeat(400);
     const result = readDocument({ ...MINIMAL, identity_traits: { L: [trait({ S: 'secret key' }, { S: secret })] } });
     expect(result).toEqual({

@@ -18,7 +18,7 @@ interface StoredOverride {
   readonly value: StoredValue;
   readonly djangoId: string | null;
   readonly uuid: string | undefined;
-  /** As readers go through them: by id, or by uuid where there is none. */
+  /** In the order in which readers process them: by id, or by uuid where there is none. */
   readonly multivariateValues: readonly StoredMultivariateValue[];
 }
 
@@ -33,9 +33,9 @@ interface StoredMultivariateValue {
 export interface StoredIdentity {
   readonly environmentApiKey: string;
   readonly identifier: string;
-  /** Undefined when missing: readers then draw a new one on every read. */
+  /** Undefined when missing: readers then generate a new one on every read. */
   readonly identityUuid: string | undefined;
-  /** Core's id; null for an identity that was born on Edge. */
+  /** Core's id; null for an identity that was created on Edge. */
   readonly djangoId: string | null;
   readonly createdDate: string | undefined;
   readonly dashboardAlias: string | null;
@@ -53,7 +53,7 @@ export type ReadDocument =
 
 /**
  * Reads a stored document by the rules of Flagsmith's own readers (docs/flagsmith.md, "What readers require"). Unknown
- * attributes are allowed anywhere, as there.
+ * attributes are allowed anywhere, as they are there.
  */
 export function readDocument(item: Readonly<Item>): ReadDocument {
   const result = storedIdentity.safeParse(item);
@@ -70,7 +70,7 @@ const decimal = z.string().regex(/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?
 const number = z.object({ N: decimal }).transform(({ N }) => canonicalNumber(N));
 const integer = number.refine((value) => !value.includes('.'), 'must be a whole number');
 const boolean = z.object({ BOOL: z.boolean() }).transform(({ BOOL }) => BOOL);
-/** A NULL here means the same as no attribute. */
+/** A NULL here means the same as a missing attribute. */
 const optionalInteger = z.union([integer, absent]).default(null);
 
 const fact: z.ZodType<StoredValue> = z.union([
@@ -81,7 +81,7 @@ const fact: z.ZodType<StoredValue> = z.union([
   z.custom<AttributeValue>((value) => typeof value === 'object' && value !== null).transform((raw) => ({ raw })),
 ]);
 
-/** Any spelling that Python's `UUID` takes, but only version 4 of the RFC's variant. */
+/** Any spelling that Python's `UUID` accepts, but only version 4 of the RFC's variant. */
 const UUID4 = /^(?:urn:uuid:)?\{?[0-9a-f]{8}-?[0-9a-f]{4}-?4[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}\}?$/i;
 const uuid = text.refine((value) => UUID4.test(value), 'must be a version 4 uuid');
 
@@ -134,7 +134,7 @@ const multivariateValues = z
   )
   .transform((values) => values.toSorted(byId));
 
-/** The order in which readers go through them, whatever the stored one; without an id, by uuid. */
+/** The order in which readers process them, whichever way they are stored; without an id, by uuid. */
 function byId(one: StoredMultivariateValue, other: StoredMultivariateValue): number {
   if (one.id !== null && other.id !== null) return Number(one.id) - Number(other.id);
   return (one.uuid ?? '') < (other.uuid ?? '') ? -1 : 1;

@@ -1,6 +1,6 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 
-/** DynamoDB refuses larger items. Bytes, attribute names included. */
+/** DynamoDB refuses larger items. In bytes, attribute names included. */
 export const MAX_ITEM_BYTES = 409_600;
 
 /**
@@ -48,8 +48,8 @@ function valueBytes(value: AttributeValue): number {
 
 /**
  * DynamoDB keeps a number as digits to base 100, two decimal digits a byte counted from the point, without zeros on
- * either side: `12` takes one byte, `1.2` two. Finds the first and the last digit that is not zero in one pass, for
- * there are many numbers.
+ * either side: `12` takes one byte, `1.2` two. Finds the first and the last non-zero digit in one pass, because there
+ * are many numbers.
  */
 function numberBytes(number: string): number {
   let digits = 0;

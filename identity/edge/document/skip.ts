@@ -1,6 +1,6 @@
 /**
- * Why an identity has no document. The rest of the project is migrated without it; repairing the row in Core is enough
- * for the next run to take it along.
+ * Why an identity has no document. The rest of the project is migrated without it; once its row in Core is repaired,
+ * the next run includes it.
  */
 export const SKIP_REASONS = {
   EnvironmentKeyEmpty: 'The environment has an empty key, which Edge cannot index. Give it a key in Core.',

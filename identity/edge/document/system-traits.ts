@@ -2,7 +2,7 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { UnstorableError } from './skip.ts';
 import { checkLength, MAX_TRAIT_LENGTH, storableFloat, storableInteger } from './trait.ts';
 
-/** A number of a JSON text, with all its digits. */
+/** A number in a JSON text, with all its digits. */
 class JsonNumber {
   readonly source: string;
 
@@ -15,7 +15,7 @@ class JsonNumber {
  * Core's `system_traits` (memberships in cohorts) as the document's attribute of the same name, or undefined when there
  * are none. Flagsmith's migrator leaves them out and so loses the memberships, which are never sent again.
  *
- * A null value is left out, as a trait without value is.
+ * A null value is left out, like a trait without a value.
  *
  * @throws UnstorableError
  */

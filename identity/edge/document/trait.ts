@@ -10,15 +10,15 @@ import {
 } from './number.ts';
 import { UnstorableError } from './skip.ts';
 
-/** Longest text of a trait that readers take, in code points. */
+/** Longest text of a trait that readers accept, in code points. */
 export const MAX_TRAIT_LENGTH = 2000;
 
 const INTEGER = /^-?[0-9]+$/;
 const DECIMAL = /^-?[0-9]+\.[0-9]+$/;
 
 /**
- * A trait's value as Flagsmith's document model writes it, or undefined for a trait without value: Core's mapper writes
- * NULL there, which Edge's published types refuse, and a trait that is not there evaluates the same.
+ * A trait's value as Flagsmith's document model writes it, or undefined for a trait without a value: Core's mapper
+ * writes NULL, which Edge's published types refuse, and a missing trait evaluates the same.
  *
  * @throws UnstorableError
  */
@@ -39,7 +39,7 @@ export function traitValue(trait: CoreTrait): AttributeValue | undefined {
   }
 }
 
-/** Text that looks like a number becomes one, for this is how Core itself reads and writes documents. */
+/** Text that looks like a number becomes one, because Core itself reads and writes documents this way. */
 function textValue(text: string, what: () => string): AttributeValue {
   const first = text.charCodeAt(0);
   // Most texts start with neither a digit nor a minus and need no regular expression.
@@ -53,7 +53,7 @@ function textValue(text: string, what: () => string): AttributeValue {
 }
 
 /**
- * A number of any number of digits, from text to text.
+ * Normalizes a number of any length, from text to text.
  *
  * @throws UnstorableError
  */

@@ -37,7 +37,7 @@ async function encodeAll(): Promise<Map<number, EncodedDocument | SkippedIdentit
   return encoded;
 }
 
-/** Inserts all documents as the copy does and returns what is then in the table. */
+/** Inserts all documents as the copy does and returns the table's content. */
 async function store(documents: readonly EncodedDocument[]): Promise<Map<string | undefined, Item>> {
   await using tables = await createTables(access);
   const edge = openEdge(tables.settings, { credentials: access.credentials });
@@ -49,7 +49,7 @@ async function store(documents: readonly EncodedDocument[]): Promise<Map<string 
   return new Map((await tables.scan()).map((item) => [item['composite_key']?.S, item]));
 }
 
-test('whatever the rows are, they become a document that reads as them, or are skipped for a reason', {
+test('any rows become a document that reads like them, or are skipped for a reason', {
   timeout: 300_000,
 }, async () => {
   let stored = 0;
@@ -82,6 +82,6 @@ test('whatever the rows are, they become a document that reads as them, or are s
     }),
     { numRuns: 8, endOnFailure: true },
   );
-  // Both must have been tried, or this shows nothing.
+  // Both must have occurred, or this shows nothing.
   expect(Math.min(stored, skipped)).toBeGreaterThan(100);
 });

@@ -47,7 +47,7 @@ async function read(keys: readonly string[]) {
   return parts;
 }
 
-test('large documents come in parts of a mebibyte, each once, and those that do not exist are left out', async () => {
+test('large documents arrive once each, in parts of a mebibyte, without those that do not exist', async () => {
   const keys = await store(60, 390_000);
   const parts = await read([...keys, 'key_absent', keys[0]!]);
   const sizes = parts.map((part) => JSON.stringify([...part.values()]).length);

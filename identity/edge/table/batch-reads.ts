@@ -3,22 +3,22 @@ import type { Item } from '../document/document.ts';
 import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 import { EdgeThrottledError, ResponseTooLargeError } from './errors.ts';
 
-/** DynamoDB takes no more keys in one call. */
+/** DynamoDB accepts no more keys in one call. */
 export const GET_BATCH = 100;
 /**
- * Bytes of one answer. DynamoDB's own bound is 16 MB, which become many times as much once parsed, and several calls are
- * under way at the same time. An item alone may be larger.
+ * Bytes of one answer. DynamoDB's own limit is 16 MB, which grow many times larger once parsed, and several calls run
+ * at the same time. A single item may be larger.
  */
 const MAX_ANSWER_BYTES = 2 ** 20;
-/** An answer below this share of the bound lets the next call ask for more. */
+/** After an answer below this share of the limit the next call asks for more. */
 const ROOMY = 0.4;
-/** DynamoDB charges a read unit for so many bytes that are read consistently. */
+/** DynamoDB charges a read unit for this many bytes of a consistent read. */
 const BYTES_PER_UNIT = 4096;
 
 /** One answer. */
 interface ItemPart {
   readonly items: readonly Item[];
-  /** As they came over the network. */
+  /** Size as received over the network. */
   readonly bytes: number;
 }
 
@@ -26,8 +26,8 @@ interface ItemPart {
 export type ReadItems = (keys: readonly Item[], options: EdgeCallOptions) => AsyncGenerator<ItemPart>;
 
 /**
- * How many keys a call has follows from the size of the answers: one that is announced as too large is not read, and
- * asked for again in smaller parts. What all of it costs goes to the read budget, where there is one.
+ * The number of keys per call follows from the size of the answers: an answer announced as too large is not read, but
+ * requested again in smaller parts. The whole cost is charged to the read budget, if there is one.
  */
 export function createBatchReader(connection: EdgeConnection, table: string): ReadItems {
   let most = GET_BATCH;
@@ -62,14 +62,14 @@ export function createBatchReader(connection: EdgeConnection, table: string): Re
     }
   }
 
-  /** Some of the keys that are open, and which are then; undefined: so many at once are too large. */
+  /** Reads some of the open keys and returns those still open; undefined: so many at once are too large. */
   async function readSome(open: Item[], options: EdgeCallOptions) {
     const batch = open.slice(0, most);
     const answer = await read(batch, options);
     if (answer === undefined) return undefined;
     const { output, bytes } = answer;
     const unprocessed = output.UnprocessedKeys?.[table]?.Keys ?? [];
-    // A large answer comes in parts; only a part without anything in it means that we are too fast.
+    // A large answer comes in parts; only an empty part means that we are too fast.
     if (unprocessed.length === batch.length) {
       throw new EdgeThrottledError(`DynamoDB throttles reads of table ${table} at ${connection.place(table).where}`);
     }

@@ -45,7 +45,7 @@ function createItem(attributes: Item = {}): Item {
 const keyOf = (item: Item) => item['composite_key']?.S ?? '';
 const insert = (item: Item): DocumentWrite => ({ kind: 'put', item, expected: undefined });
 const NEW_TRAITS = { L: [{ M: { trait_key: { S: 'plan' }, trait_value: { S: 'gold' } } }] };
-/** Sets the traits of a document that is as it was read. */
+/** Sets the traits of a document that is still as it was read. */
 const update = (item: Item, expected: Record<string, Item[string] | undefined> = {}): DocumentWrite => ({
   kind: 'update',
   key: keyOf(item),
@@ -62,7 +62,7 @@ async function store(...items: Item[]): Promise<Item[]> {
 
 const traitsOf = async (item: Item) => (await edge.identities.get(keyOf(item)))?.['identity_traits'];
 
-test('inserts and updates of different documents are one call', async () => {
+test('inserts and updates of different documents take one call', async () => {
   const [one, other] = await store(createItem(), createItem({ identity_traits: { L: [] } }));
   const fresh = createItem();
   const before = proxy.calls.length;
@@ -73,7 +73,7 @@ test('inserts and updates of different documents are one call', async () => {
   expect(await edge.identities.get(keyOf(fresh))).toMatchObject({ identity_uuid: fresh['identity_uuid'] });
 });
 
-test('a document that is no longer as it was read is left, and the others are written', async () => {
+test('a document that is no longer as it was read is left alone, and the others are written', async () => {
   const [changed, same, taken] = await store(createItem(), createItem(), createItem());
   const results = await write(
     update(changed!, { identity_traits: { L: [] } }),
@@ -86,7 +86,7 @@ test('a document that is no longer as it was read is left, and the others are wr
   expect(await traitsOf(taken!)).toEqual(TRAITS);
 });
 
-test('what PartiQL may see differently is left to be done alone', async () => {
+test('writes that PartiQL may treat differently are left to be done alone', async () => {
   const [edgeBorn, plain, other] = await store(createItem({ django_id: { NULL: true } }), createItem(), createItem());
   const remove: DocumentWrite = { kind: 'delete', expected: other! };
   const results = await write(
@@ -111,7 +111,7 @@ test.each([
   expect(proxy.calls.length - before).toBe(1);
 });
 
-test('throttled statements are in doubt alone, and slow everything down', async () => {
+test('only throttled statements are in doubt, and throttling slows everything down', async () => {
   const items = await store(createItem(), createItem());
   proxy.inject(({ operation }) =>
     operation === 'BatchExecuteStatement' ? { kind: 'throttleStatements', indexes: [1] } : undefined,
@@ -121,7 +121,7 @@ test('throttled statements are in doubt alone, and slow everything down', async 
   expect(edge.budget.spent().throttled).toBe(throttled + 1);
 });
 
-test('writes of those who have been told to stop are not sent', async () => {
+test('writes of aborted callers are not sent', async () => {
   const [one, other, third] = await store(createItem(), createItem(), createItem());
   const stopped = AbortSignal.abort(new Error('stop'));
   const results = await edge.identities.writeMany([

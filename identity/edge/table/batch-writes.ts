@@ -6,7 +6,7 @@ import { readAnswer } from './errors.ts';
 import { createStatements, type Statement } from './statements.ts';
 import { type DocumentWrite, writtenItem } from './writes.ts';
 
-/** One of several writes that go together. */
+/** One of several writes that are sent together. */
 export interface SharedWrite extends Pick<EdgeCallOptions, 'deadline' | 'lost'> {
   readonly write: DocumentWrite;
   /** Once it is aborted this write must not be sent any more. */
@@ -14,21 +14,21 @@ export interface SharedWrite extends Pick<EdgeCallOptions, 'deadline' | 'lost'> 
 }
 
 /**
- * What is certain of a write after the batch. `unclear`: it may have been done or not, or was not tried; doing it alone,
- * which is conditional too, gives the answer.
+ * The certain outcome of a write after the batch. `unclear`: it may or may not have been done, or was not tried; doing
+ * it alone, which is also conditional, gives the answer.
  */
 export type SharedResult = 'written' | 'changed' | 'unclear';
 
 /**
- * Carries out conditional writes of different documents in one call, as PartiQL statements of which each succeeds or
- * fails alone: twenty-five for the cost of one.
+ * Carries out conditional writes of different documents in one call, as PartiQL statements that succeed or fail
+ * independently: twenty-five for the cost of one.
  *
- * Only what DynamoDB says in so many words is taken from the answer: that a statement was executed, or that the key of
- * an insert is taken. Everything else, a failed condition and throttling included, is `unclear`, so that how servers
- * compare values in PartiQL, and which permissions they want for it, can cost time but never an update.
+ * Only explicit statements of DynamoDB are taken from the answer: that a statement was executed, or that the key of an
+ * insert is taken. Everything else, including failed conditions and throttling, is `unclear`, so differences in how
+ * servers compare values in PartiQL, or in the permissions that they require, can cost time but never an update.
  *
- * @returns a function from at most 25 writes to their results in the same order; it rejects with nothing but the
- *   signal's reason
+ * @returns a function from at most 25 writes to their results in the same order; it rejects only with the signal's
+ *   reason
  */
 export function createBatchWriter(connection: EdgeConnection, account: CostAccount, table: string, keyName: string) {
   const { describe } = createStatements(table, keyName);
@@ -42,7 +42,7 @@ export function createBatchWriter(connection: EdgeConnection, account: CostAccou
       const statement = describe(shared.write);
       return statement === undefined ? [] : [{ ...shared, index, statement }];
     });
-    // One by itself is done better by the call that tells why it fails.
+    // A single write is better done by the call that tells why it fails.
     if (possible.length < 2) return results;
     const sizes = possible.map(({ write }) => itemBytes(writtenItem(write)));
     const taken = await account.take(sizes, options.signal);
@@ -83,7 +83,7 @@ export function createBatchWriter(connection: EdgeConnection, account: CostAccou
   return writeMany;
 }
 
-/** They go together, so that the shortest deadline is that of all. */
+/** They are sent together, so the shortest deadline applies to all. */
 function joinFences(
   writes: readonly Pick<SharedWrite, 'deadline' | 'lost'>[],
 ): Pick<EdgeCallOptions, 'deadline' | 'lost'> {

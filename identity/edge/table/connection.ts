@@ -20,9 +20,9 @@ export interface EdgeOptions {
   readonly clock?: Clock;
   /** Shared by everything that writes through this connection. */
   readonly budget?: WriteBudget;
-  /** Read units for whoever reads whole tables; single reads and replay are not held up. */
+  /** Read units for readers of whole tables; single reads and replay are not held up. */
   readonly readBudget?: WriteBudget | undefined;
-  /** How long one call goes on trying while DynamoDB throttles, fails or cannot be reached. */
+  /** How long one call keeps trying while DynamoDB throttles, fails or cannot be reached. */
   readonly patienceMs?: number;
   /** Longest time for one request. */
   readonly requestTimeoutMs?: number;
@@ -32,13 +32,13 @@ export interface EdgeOptions {
 
 export interface EdgeCallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Nothing is sent once it has passed; the call then fails with `DeadlinePassedError`. */
+  /** Nothing is sent after this time; the call then fails with `DeadlinePassedError`. */
   readonly deadline?: SendDeadline | undefined;
-  /** Told of each request that was sent and got no answer: what it writes may be carried out at any time from now on. */
+  /** Notified of each request that was sent and got no answer: its write may be carried out at any later time. */
   readonly lost?: (() => void) | undefined;
-  /** Not tried again when it fails, because the caller knows another way. */
+  /** Not retried when it fails, because the caller knows another way. */
   readonly once?: boolean | undefined;
-  /** Another part of DynamoDB answers it: that tells nothing of whether items can be read and written. */
+  /** Another part of DynamoDB answers it, so it does not show whether items can be read and written. */
   readonly isAside?: boolean | undefined;
 }
 
@@ -52,21 +52,21 @@ export interface EdgeConnection {
   region(): Promise<string>;
   /** The region of the settings. */
   homeRegion(): Promise<string>;
-  /** From now on requests go to another region; undefined: to that of the settings. Those under way are tried again there. */
+  /** Switches requests to another region; undefined: that of the settings. Those in progress are retried there. */
   goTo(settings: ConnectionSettings | undefined): void;
   /**
-   * Sends until there is an answer: throttling, failures of the server and of the network are retried with growing,
-   * jittered pauses for as long as patience lasts. A write that is sent again may have been done the first time.
+   * Sends until there is an answer: throttling, server failures and network failures are retried with growing, jittered
+   * pauses for as long as patience lasts. A write that is repeated may have been done the first time.
    *
    * @throws EdgeError, DeadlinePassedError, or the signal's reason
    */
   call<O>(table: string, send: Send<O>, options: EdgeCallOptions): Promise<O>;
   /**
-   * Repeats work that consists of calls, with the same patience, where an answer says that a part of it is left to do:
-   * `work` throws for that part what {@link call} would throw for all of it.
+   * Repeats work that consists of calls, with the same patience, where an answer leaves a part of it to do: for that
+   * part `work` throws what {@link call} would throw for all of it.
    */
   repeat<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
-  /** Since when the present region has answered no request for items; undefined where it answered the last one, or none was sent. */
+  /** Since when the present region has answered no request for items; undefined if it answered the last one, if any. */
   silence(): Silence | undefined;
   close(): void;
 }
@@ -74,13 +74,13 @@ export interface EdgeConnection {
 export interface Silence {
   /** By the wall clock, milliseconds since the epoch. */
   readonly since: number;
-  /** For how long, by the monotonic one. */
+  /** Duration by the monotonic clock. */
   readonly lastedMs: number;
 }
 
 export type Send<O> = (client: DynamoDBClient, options: HandlerOptions) => Promise<O>;
 
-/** More than any process has in flight. */
+/** More than any process has in progress. */
 const MAX_SOCKETS = 64;
 
 export interface ConnectionSettings {
@@ -116,7 +116,7 @@ export function connectToEdge(settings: ConnectionSettings, options: EdgeOptions
   let proven = false;
   let silent: { readonly since: number; readonly started: number } | undefined;
 
-  /** A role that worked a moment ago is being rotated or its session renewed; one that never did is wrong. */
+  /** A role that worked a moment ago is being rotated or its session renewed; one that never worked is wrong. */
   const isWorthIt = (failure: unknown) => isPassing(failure) || (proven && failure instanceof EdgeRefusedError);
 
   return {
@@ -157,10 +157,10 @@ export function connectToEdge(settings: ConnectionSettings, options: EdgeOptions
         } catch (error) {
           signal?.throwIfAborted();
           failure = describeFailure(error, { table, where: asked.way.where() });
-          // One that does not know the question has answered, too.
+          // A server that does not know the question has answered, too.
           const isSilent = failure instanceof EdgeUnreachableError && failure.answer === undefined;
           if (asked.way === way && !isAside) silent = isSilent ? (silent ?? asked) : undefined;
-          // Something on the way has given up waiting for the one who does it.
+          // A component on the way has stopped waiting for the one that carries it out.
           if (isServerFailure(error)) lost?.();
           if (failure instanceof EdgeThrottledError) budget.throttled();
           throw failure;
@@ -179,8 +179,8 @@ export function connectToEdge(settings: ConnectionSettings, options: EdgeOptions
 }
 
 /**
- * Parts of the SDK that take a third of its time for nothing here: the logger rewrites every input and output whether
- * anybody listens or not, the others compose headers that DynamoDB does not read.
+ * Parts of the SDK that take a third of its time for nothing here: the logger rewrites every input and output even
+ * without a listener, the others compose headers that DynamoDB does not read.
  */
 export const WASTEFUL = ['loggerMiddleware', 'getUserAgentMiddleware', 'recursionDetectionMiddleware'];
 
@@ -193,7 +193,7 @@ function createClient(
     region,
     ...(dynamodbEndpoint === undefined ? {} : { endpoint: dynamodbEndpoint }),
     ...(credentials === undefined ? {} : { credentials }),
-    // Retries are ours: they must see the write budget, the deadline and single statements.
+    // Retries are ours: they must respect the write budget, the deadline and single statements.
     maxAttempts: 1,
     retryMode: 'standard',
     protocol: PlainJsonProtocol,

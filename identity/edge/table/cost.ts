@@ -2,14 +2,14 @@ import type { ConsumedCapacity } from '@aws-sdk/client-dynamodb';
 import type { WriteBudget } from '../rate.ts';
 
 const UNIT_BYTES = 1024;
-/** The table itself and the two indexes that every identity is in, until the server says what writes cost. */
+/** The table itself and the two indexes that contain every identity, until the server reports what writes cost. */
 const FIRST_GUESS = 3;
 /** How much one answer changes the estimate. */
 const WEIGHT = 0.2;
 
 /**
- * Keeps the write budget exact: takes what a write is expected to cost before it is sent, and corrects that by what
- * DynamoDB says it has cost. How many indexes a write goes to is learnt from these answers.
+ * Keeps the write budget exact: takes the expected cost of a write before it is sent, and corrects it by the cost that
+ * DynamoDB reports. These answers also show how many indexes a write goes to.
  */
 export function createCostAccount(budget: WriteBudget) {
   let unitsPerBaseUnit = FIRST_GUESS;
@@ -22,7 +22,7 @@ export function createCostAccount(budget: WriteBudget) {
       return units;
     },
 
-    /** @param written sizes of the stored items; a write that was not done still costs, but says nothing of indexes */
+    /** @param written sizes of the stored items; a write that was not done still costs, but tells nothing of indexes */
     settle(taken: number, consumed: readonly ConsumedCapacity[] | undefined, written: readonly number[]): void {
       const units = total(consumed);
       if (units === undefined) return;
@@ -40,7 +40,7 @@ export function createCostAccount(budget: WriteBudget) {
 
 export type CostAccount = ReturnType<typeof createCostAccount>;
 
-/** Servers other than AWS may leave the figure out or say 0 for everything. */
+/** Servers other than AWS may omit the figure or report 0 for everything. */
 function total(consumed: readonly ConsumedCapacity[] | undefined): number | undefined {
   let units = 0;
   for (const { CapacityUnits } of consumed ?? []) units += CapacityUnits ?? 0;

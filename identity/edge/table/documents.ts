@@ -15,7 +15,7 @@ import type { CostAccount } from './cost.ts';
 import { ResponseTooLargeError } from './errors.ts';
 import { type DocumentWrite, describeWrite, writtenItem } from './writes.ts';
 
-/** The write was done, or nothing was done because the document is no longer as it was read: this is what it is now. */
+/** The write was done, or was not because the document is no longer as it was read: this is its present state. */
 export type WriteResult = 'written' | { readonly changed: Item | undefined };
 
 /** Reads and conditional writes of items by the attribute `keyName`. */

@@ -1,16 +1,16 @@
 import { type AttributeValue, QueryCommand } from '@aws-sdk/client-dynamodb';
 import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 
-/** A document of an environment, as far as it says whose it is. */
+/** The attributes of an environment's document that identify its owner. */
 interface DocumentName {
   readonly identifier: string;
-  /** Core's id as decimal text; undefined for a document that was born on Edge. */
+  /** Core's id as decimal text; undefined for a document that was created on Edge. */
   readonly djangoId: string | undefined;
 }
 
 export interface DocumentNames {
   readonly documents: readonly DocumentName[];
-  /** Identifier behind which the next page starts; undefined after the last one. */
+  /** Identifier after which the next page starts; undefined after the last one. */
   readonly next: string | undefined;
 }
 
@@ -18,14 +18,14 @@ const INDEX = 'environment_api_key-identifier-index';
 
 /**
  * Lists the documents of one environment key, page by page, by the index that Flagsmith's own tables have. The index
- * follows the table a little later.
+ * is slightly behind the table.
  */
 export function createEnvironmentQuery(connection: EdgeConnection, table: string) {
   return async function listEnvironment(
     { apiKey, after, limit }: { apiKey: string; after: string | undefined; limit: number },
     options: EdgeCallOptions = {},
   ): Promise<DocumentNames> {
-    // No document can be in the index under an empty key, and DynamoDB refuses to look for one.
+    // No document can be in the index under an empty key, and DynamoDB refuses to look one up.
     if (apiKey === '') return { documents: [], next: undefined };
     const command = new QueryCommand({
       TableName: table,

@@ -1,9 +1,9 @@
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import type { Disposition } from '@edge-migration/runtime/failure.ts';
 
-/** What went wrong with Edge's tables, decided in one place: every error of the SDK becomes one of these. */
+/** All failures of Edge's tables, classified in one place: every error of the SDK becomes one of these. */
 
-/** Where a request went, for messages that a person can act on. */
+/** The target of a request, for messages that a person can act on. */
 export interface TablePlace {
   readonly table: string;
   /** The endpoint's URL where one is configured, else the region. */
@@ -11,11 +11,11 @@ export interface TablePlace {
 }
 
 interface EdgeErrorOptions extends ErrorOptions {
-  /** What DynamoDB, or what stands in for it, has answered about the request; undefined: nothing. */
+  /** The answer of DynamoDB, or of its stand-in, about the request; undefined: none. */
   readonly answer?: FailureKind | undefined;
 }
 
-/** The `name` of each kind is published, as the reason of conditions: it is that of its class without `Error`. */
+/** The `name` of each kind is published as the reason of conditions: its class name without `Error`. */
 export abstract class EdgeError extends Error {
   abstract readonly disposition: Disposition;
   readonly answer: FailureKind | undefined;
@@ -32,10 +32,10 @@ export class EdgeThrottledError extends EdgeError {
   readonly disposition = 'throttled';
 }
 
-/** Another region writes the same item; nothing was done, and the same request is to be sent again. */
+/** Another region is writing the same item; nothing was done, and the same request has to be sent again. */
 export class EdgeConflictError extends EdgeError {
   override readonly name = 'EdgeConflict';
-  // No conflict in the sense of a disposition: nothing has to be read again.
+  // Not a conflict in the sense of a disposition: nothing has to be read again.
   readonly disposition = 'transient';
 }
 
@@ -56,25 +56,25 @@ export class TableMissingError extends EdgeError {
   readonly disposition = 'misconfigured';
 }
 
-/** The table is there, but it is not the table that its name promises. */
+/** The table exists, but is not the table that its name promises. */
 export class WrongTableError extends EdgeError {
   override readonly name = 'WrongTable';
   readonly disposition = 'misconfigured';
 }
 
-/** DynamoDB will never accept this request, most often because of the item in it. The message is DynamoDB's own. */
+/** DynamoDB will never accept this request, usually because of its item. The message is DynamoDB's own. */
 export class WriteRejectedError extends EdgeError {
   override readonly name = 'WriteRejected';
   readonly disposition = 'rejected';
 }
 
-/** An answer is larger than its caller is ready to hold, and was not read. */
+/** An answer is larger than its caller can hold, and was not read. */
 export class ResponseTooLargeError extends EdgeError {
   override readonly name = 'ResponseTooLarge';
   readonly disposition = 'rejected';
 }
 
-/** The time until which a request could be sent has passed; nothing was sent. */
+/** The deadline for sending a request has passed; nothing was sent. */
 export class DeadlinePassedError extends Error {
   override readonly name = 'DeadlinePassedError';
   readonly disposition = 'conflict';
@@ -98,10 +98,10 @@ const FAILED = new Set([
   'ServiceUnavailable',
   'RequestTimeout',
   'PriorRequestNotComplete',
-  // A table that is being changed.
+  // The table is being changed.
   'ResourceInUse',
   'TableInUse',
-  // The identity provider, when a web identity is exchanged for credentials.
+  // From the identity provider, when a web identity is exchanged for credentials.
   'IDPCommunicationError',
 ]);
 /** Another region of a global table writes the item at the same time; nothing was done. */
@@ -130,7 +130,7 @@ const INVALID = new Set(['ValidationError', 'Validation', 'Serialization', 'Item
 const MISSING = new Set(['ResourceNotFound']);
 const DUPLICATE = new Set(['DuplicateItem']);
 
-/** `encryption`: the table's key in KMS cannot be used. `other`: nothing that this version knows. */
+/** `encryption`: the table's key in KMS cannot be used. `other`: unknown to this version. */
 export type FailureKind =
   | 'throttled'
   | 'failed'
@@ -143,12 +143,12 @@ export type FailureKind =
   | 'other';
 
 /**
- * Sorts a DynamoDB error code. Statements of a batch report codes without the suffix that whole calls carry
- * (`DuplicateItem`, `DuplicateItemException`), and servers differ in it, so the suffix does not count.
+ * Classifies a DynamoDB error code. Statements of a batch report codes without the suffix that whole calls carry
+ * (`DuplicateItem`, `DuplicateItemException`), and servers differ in it, so the suffix is ignored.
  */
 export function readAnswer(code: string): FailureKind {
   const stem = code.replace(/Exception$/, '');
-  // Of DynamoDB itself, of KMS in its name, of STS: `KMSThrottling`, `RequestThrottled`, …
+  // From DynamoDB itself, from KMS under its name, from STS: `KMSThrottling`, `RequestThrottled`, …
   if (THROTTLED.has(stem) || /Throttl|SlowDown|BandwidthLimit/.test(stem)) return 'throttled';
   if (FAILED.has(stem)) return 'failed';
   if (CONFLICT.has(stem)) return 'conflict';
@@ -160,7 +160,7 @@ export function readAnswer(code: string): FailureKind {
   return 'other';
 }
 
-/** The parts of an SDK error that tell what happened; network errors have a `code` only. */
+/** The parts of an SDK error that identify the failure; network errors only have a `code`. */
 interface SdkError {
   name?: string;
   message?: string;
@@ -169,21 +169,21 @@ interface SdkError {
   $response?: { statusCode?: number };
 }
 
-/** The answer says that the server, or a proxy in front of it, could not tell what became of the request. */
+/** The server, or a proxy in front of it, reports that the outcome of the request is unknown. */
 export function isServerFailure(error: unknown): boolean {
   const { $metadata, $response } = error as SdkError;
   return ($metadata?.httpStatusCode ?? $response?.statusCode ?? 0) >= 500;
 }
 
-/** DynamoDB, or what stands in for it, has answered, and the answer is about the request. */
+/** DynamoDB, or its stand-in, has answered, and the answer is about the request. */
 function isAnswered({ $metadata, $response }: SdkError): boolean {
   const status = $metadata?.httpStatusCode ?? $response?.statusCode ?? 0;
   return status >= 400 && status < 500 && status !== 429 && $metadata?.clockSkewCorrected !== true;
 }
 
 /**
- * The typed error for whatever the SDK threw; the original is its `cause`. Our own errors pass through, and so does
- * `ConditionalCheckFailedException`, which is an answer.
+ * Converts an error of the SDK into a typed error with the original as its `cause`. Our own errors pass through, and so
+ * does `ConditionalCheckFailedException`, which is an answer.
  */
 export function describeFailure(error: unknown, { table, where }: TablePlace): Error {
   if (error instanceof EdgeError || error instanceof DeadlinePassedError) return error;
@@ -227,7 +227,7 @@ export function describeFailure(error: unknown, { table, where }: TablePlace): E
     );
   }
   if (status === 401 || status === 403) return refused(name);
-  // Nothing says that it is for good, and a guess would send people to the wrong place.
+  // It need not be permanent, and a guess would mislead people.
   return new EdgeUnreachableError(
     `DynamoDB at ${where} answered a request for table ${table} with ${name} (${status}), which is tried again`,
     options,

@@ -54,7 +54,7 @@ function createItem(): Item & { composite_key: { S: string } } {
   };
 }
 
-/** As the copy does: with sizes. */
+/** With sizes, as the copy does. */
 const insert = (to: EdgeStore, items: readonly Item[], options?: EdgeCallOptions) =>
   to.identities.insertMany(
     items.map((item) => ({ item, bytes: itemBytes(item) })),
@@ -70,7 +70,7 @@ function first<F>(times: number, operation: string, fault: F): (call: DynamodbCa
 }
 
 describe('throttling', () => {
-  test('sends only the throttled statements of a batch again', async () => {
+  test('only the throttled statements of a batch are sent again', async () => {
     const edge = openFaulty();
     const items = createItems(25);
     proxy.inject(first(1, 'BatchExecuteStatement', { kind: 'throttleStatements', indexes: [0, 3, 24] } as const));
@@ -81,7 +81,7 @@ describe('throttling', () => {
     expect((await edge.identities.getMany(items.map((item) => item.composite_key.S))).size).toBe(25);
   });
 
-  test('sends a throttled call again and lowers the rate', async () => {
+  test('a throttled call is sent again and lowers the rate', async () => {
     const edge = openFaulty();
     proxy.inject(first(2, 'BatchExecuteStatement', { kind: 'throttle' } as const));
     const before = edge.budget.rate();
@@ -90,7 +90,7 @@ describe('throttling', () => {
     expect(edge.budget.spent().throttled).toBe(2);
   });
 
-  test('is given up with an error that says what to do once patience has ended', async () => {
+  test('throttling that outlasts patience ends with an error that says what to do', async () => {
     const edge = openFaulty({ patienceMs: 100 });
     proxy.inject(() => ({ kind: 'throttle' }));
     await expect(insert(edge, createItems(1))).rejects.toMatchObject({
@@ -102,7 +102,7 @@ describe('throttling', () => {
     await expect(insert(edge, createItems(1))).rejects.toMatchObject({ name: 'EdgeThrottled' });
   });
 
-  test('of reads ends with an error once nothing was answered for as long as patience lasts', async () => {
+  test('reads end with an error when nothing was answered for as long as patience lasts', async () => {
     const edge = openFaulty({ patienceMs: 100 });
     proxy.inject(first(1, 'BatchGetItem', { kind: 'leaveKeys' } as const));
     expect(await edge.identities.getMany(['a', 'b'])).toEqual(new Map());
@@ -113,14 +113,14 @@ describe('throttling', () => {
     });
   });
 
-  test('does not charge the budget for writes that were not carried out', async () => {
+  test('the budget is not charged for writes that were not carried out', async () => {
     const edge = openFaulty({ patienceMs: 0 });
     proxy.inject(() => ({ kind: 'throttle' }));
     await expect(insert(edge, createItems(5))).rejects.toThrow();
     expect(edge.budget.spent().units).toBe(0);
   });
 
-  test('charges exactly what the server says, and learns from it what writes cost', async () => {
+  test('the budget is charged exactly what the server reports, and learns from it what writes cost', async () => {
     const edge = openFaulty();
     proxy.inject((call) => ({ kind: 'reportCapacity', units: 4.5 * (call.body.Statements?.length ?? 0) }));
     await insert(edge, createItems(10));
@@ -144,7 +144,7 @@ describe('failures', () => {
     expect(await insert(edge, createItems(1))).toEqual(['inserted']);
   });
 
-  test('a write whose answer was lost is found to be there already', async () => {
+  test('a write whose answer was lost is found to be done already', async () => {
     const edge = openFaulty();
     const [item] = createItems(1);
     proxy.inject(first(1, 'BatchExecuteStatement', { kind: 'loseAnswer' } as const));
@@ -174,7 +174,7 @@ describe('failures', () => {
     });
   });
 
-  test('it is known since when no request for items has been answered, until one is, be it by a refusal', async () => {
+  test('silence lasts from the first unanswered request for items until any answer, even a refusal', async () => {
     const edge = openFaulty({ patienceMs: 0 });
     expect(edge.silence()).toBeUndefined();
     const before = Date.now();
@@ -199,7 +199,7 @@ describe('failures', () => {
     'IDPCommunicationErrorException',
     'KMSInternalException',
     'ANameOfTheFutureException',
-  ])('%s means to ask again, and says nothing of credentials', async (type) => {
+  ])('%s leads to a retry, and its message does not mention credentials', async (type) => {
     const edge = openFaulty({ patienceMs: 2000 });
     const fault = { kind: 'answer', status: 400, type } as const;
     proxy.inject(first(2, 'BatchExecuteStatement', fault));
@@ -213,7 +213,7 @@ describe('failures', () => {
     });
   });
 
-  test('ReplicatedWriteConflictException means that another region was quicker: it is sent again', async () => {
+  test('ReplicatedWriteConflictException means that another region was faster: the write is sent again', async () => {
     const edge = openFaulty({ patienceMs: 2000 });
     const fault = { kind: 'answer', status: 400, type: 'ReplicatedWriteConflictException' } as const;
     proxy.inject(first(2, 'BatchExecuteStatement', fault));
@@ -227,7 +227,7 @@ describe('failures', () => {
   });
 
   test.each(['KMSThrottlingException', 'RequestThrottledException', 'SlowDown', 'TooManyRequestsException'])(
-    '%s means to slow down',
+    '%s slows requests down',
     async (type) => {
       const edge = openFaulty();
       proxy.inject(first(1, 'BatchExecuteStatement', { kind: 'answer', status: 400, type } as const));
@@ -238,7 +238,7 @@ describe('failures', () => {
   );
 
   test.each(['KMSAccessDeniedException', 'KMSDisabledException', 'InaccessibleEncryptionDateTimeException'])(
-    '%s sends people to the key of the table',
+    '%s refers people to the encryption key of the table',
     async (type) => {
       const edge = openFaulty();
       proxy.inject(() => ({ kind: 'answer', status: 400, type }));
@@ -279,7 +279,7 @@ describe('waiting', () => {
     expect(proxy.calls.length).toBe(before);
   });
 
-  test('the deadline is looked at again when the request is about to leave', async () => {
+  test('the deadline is checked again when the request is about to leave', async () => {
     const edge = openFaulty();
     const before = proxy.calls.length;
     let asked = 0;

@@ -10,17 +10,17 @@ export interface SendDeadline {
   left(): number;
 }
 
-/** What our calls hand through the SDK to the handler. */
+/** The options that our calls pass through the SDK to the handler. */
 export interface HandlerOptions {
   readonly abortSignal?: AbortSignal;
   readonly deadline?: SendDeadline | undefined;
-  /** Told that the request was sent and ended without an answer: it may still arrive. */
+  /** Called when the request was sent and ended without an answer: it may still arrive. */
   lost?(): void;
-  /** Told the bytes that an answer announces, before they are read; false refuses it with `ResponseTooLargeError`. */
+  /** Called with the announced size of an answer before it is read; false refuses it with `ResponseTooLargeError`. */
   admit?(bytes: number): boolean;
 }
 
-/** The SDK's request as far as DynamoDB uses it: always a POST to `/`. */
+/** The parts of the SDK's request that DynamoDB uses: always a POST to `/`. */
 export interface OutgoingRequest {
   readonly protocol?: string;
   readonly hostname?: string;
@@ -41,9 +41,9 @@ export interface IncomingResponse {
  * The SDK's HTTP client, made for many small requests: keep-alive sockets, the whole answer in one buffer, one timer.
  * It costs about a third of the SDK's own.
  *
- * A request is written only once its socket is connected, and the deadline is looked at right before: a process that
- * was frozen while it waited for a connection must not send what has become too old. One that is given up takes its
- * connection with it, so that nothing of it leaves later.
+ * A request is written only once its socket is connected, and the deadline is checked right before: a process that was
+ * frozen while it waited for a connection must not send a request that is too old. An abandoned request takes its
+ * connection with it, so that no part of it leaves later.
  *
  * @param timeoutMs longest time that one request may take
  */
@@ -115,7 +115,7 @@ function begin({ protocol, hostname = '', port, path, method, headers }: Outgoin
 /**
  * Gives up after the time, or once the deadline has passed, which may have moved meanwhile.
  *
- * @returns stops it
+ * @returns a function that cancels it
  */
 function startTimer(
   milliseconds: number,

@@ -12,26 +12,26 @@ import {
 } from './errors.ts';
 import { createStatements } from './statements.ts';
 
-/** What became of one item: stored, left alone because its key is taken, or never storable (DynamoDB's own words). */
+/** The outcome of one item: stored, left alone because its key is taken, or never storable (DynamoDB's own words). */
 export type InsertOutcome = 'inserted' | 'exists' | { readonly rejected: string };
 
-/** An item and its size by DynamoDB's rules; an encoded document is one. */
+/** An item and its size by DynamoDB's rules, such as an encoded document. */
 export interface SizedItem {
   readonly item: Item;
   readonly bytes: number;
 }
 
-/** DynamoDB takes no more statements in one call. */
+/** DynamoDB accepts no more statements in one call. */
 export const INSERT_BATCH = 25;
 
 /**
  * Inserts items where their key is absent, in one call of up to 25 PartiQL `INSERT`s: the only batch write of DynamoDB
- * that never overwrites. Each statement succeeds or fails alone.
+ * that never overwrites. Statements succeed or fail independently.
  *
- * @param connection where to
+ * @param connection the connection to use
  * @param table the table's name
- * @returns a function from at most 25 items to their outcomes in the same order. It sends throttled statements again
- *   until patience ends, and takes a call apart that DynamoDB refuses as a whole, to find the item at fault.
+ * @returns a function from at most 25 items to their outcomes in the same order. It repeats throttled statements until
+ *   patience ends, and splits a call that DynamoDB refuses as a whole, to find the item at fault.
  */
 export function createInserter(connection: EdgeConnection, account: CostAccount, table: string) {
   const statements = createStatements(table, 'composite_key');

@@ -3,7 +3,7 @@ import type { EdgeConnection } from './connection.ts';
 import { describeFailure } from './errors.ts';
 import { describeLegacyReplication } from './legacy-replication.ts';
 
-/** What is made of a failure, as the SDK throws it. */
+/** The outcome for a failure, as the SDK throws it. */
 function ask(name: string, httpStatusCode?: number) {
   const error = Object.assign(new Error(name), { name, $metadata: { httpStatusCode } });
   const connection = {
@@ -17,7 +17,7 @@ function ask(name: string, httpStatusCode?: number) {
 test.each([
   ['GlobalTableNotFoundException', 400],
   ['UnknownOperationException', 400],
-])('a table is none of the legacy version where DynamoDB answers %s', async (name, status) => {
+])('a table is not of the legacy version if DynamoDB answers %s', async (name, status) => {
   expect(await ask(name, status)).toBe('none');
 });
 
@@ -26,6 +26,6 @@ test.each([
   ['ThrottlingException', 400],
   ['InternalServerError', 500],
   ['TimeoutError', undefined],
-])('after %s a table may be one of the legacy version', async (name, status) => {
+])('after %s a table may be of the legacy version', async (name, status) => {
   expect(await ask(name, status)).toBe('unknown');
 });

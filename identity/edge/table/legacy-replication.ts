@@ -3,12 +3,12 @@ import type { Replication } from '../replication.ts';
 import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 import { EdgeError, type FailureKind } from './errors.ts';
 
-/** What `DescribeGlobalTable` tells; `unknown`: this process may not ask, or got no answer. */
+/** The answer of `DescribeGlobalTable`; `unknown`: this process may not ask, or got no answer. */
 export type LegacyReplication = Extract<Replication, { kind: 'GlobalTable' }> | 'none' | 'unknown';
 
 /**
- * Looks whether a table is a global table of version 2017.11.29, which `DescribeTable` does not tell. Servers that do not
- * know the question have no such tables.
+ * Checks whether a table is a global table of version 2017.11.29, which `DescribeTable` does not report. Servers that
+ * do not know the question have no such tables.
  *
  * @param region the one that is asked; the answer lists it among the others
  * @throws the signal's reason
@@ -20,7 +20,7 @@ export async function describeLegacyReplication(
   options: EdgeCallOptions,
 ): Promise<LegacyReplication> {
   const command = new DescribeGlobalTableCommand({ GlobalTableName: table });
-  // What it tells changes how often is looked, and never whether the table can be used: it is not worth a second try.
+  // The answer changes how often checks are made, never whether the table can be used: it is not worth a second try.
   const once = { ...options, once: true };
   try {
     const output = await connection.call(table, (client, handling) => client.send(command, handling), once);
@@ -37,7 +37,7 @@ export async function describeLegacyReplication(
 
 const NONE: readonly (FailureKind | undefined)[] = ['missing', 'invalid', 'other'];
 
-/** Throttled, refused or without an answer, the table may be one: then what was written is not taken for final. */
+/** Throttled, refused or without an answer, the table may be one: then a write does not count as final. */
 function saysNone(error: unknown): boolean {
   return error instanceof EdgeError && NONE.includes(error.answer);
 }

@@ -5,7 +5,7 @@ import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 /** A stretch of an environment's documents by identifier, in the order of their bytes in UTF-8. */
 export interface DocumentStretch {
   readonly apiKey: string;
-  /** Identifiers behind this one; null has no beginning. */
+  /** Identifiers after this one; null has no beginning. */
   readonly after: string | null;
   /** Up to and including this one; null has no end. */
   readonly until: string | null;
@@ -16,7 +16,7 @@ export interface ListedDocument {
   readonly identifier: string;
 }
 
-/** A page of a listing; `next` goes on with it, undefined after the last one. */
+/** A page of a listing; `next` continues it, undefined after the last one. */
 export interface Listing<T> {
   readonly entries: readonly T[];
   readonly next: Item | undefined;
@@ -26,9 +26,9 @@ const INDEX = 'environment_api_key-identifier-index';
 
 /**
  * Lists the keys of an environment's documents by the index that Flagsmith's own tables have, whatever it projects. It
- * follows the table a little later, and lacks documents without an environment key or an identifier.
+ * is slightly behind the table, and lacks documents without an environment key or an identifier.
  *
- * Goes on by the index's whole key, since damaged documents may share environment key and identifier with others.
+ * Continues by the index's whole key, since damaged documents may share environment key and identifier with others.
  */
 export function createKeyListing(connection: EdgeConnection, table: string) {
   return async function listKeys(
@@ -36,7 +36,7 @@ export function createKeyListing(connection: EdgeConnection, table: string) {
     options: EdgeCallOptions = {},
   ): Promise<Listing<ListedDocument>> {
     const { apiKey, after, until, from, limit } = stretch;
-    // No document can be in the index under an empty key, and DynamoDB refuses to look for one.
+    // No document can be in the index under an empty key, and DynamoDB refuses to look one up.
     if (apiKey === '') return { entries: [], next: undefined };
     const bound = describeBounds(after, until);
     const budget = connection.readBudget;
@@ -56,7 +56,7 @@ export function createKeyListing(connection: EdgeConnection, table: string) {
     const entries: ListedDocument[] = [];
     for (const item of output.Items ?? []) {
       const identifier = item['identifier']?.S ?? '';
-      // `BETWEEN` has its lower bound in it.
+      // `BETWEEN` includes its lower bound.
       if (identifier !== after) entries.push({ key: item['composite_key']?.S ?? '', identifier });
     }
     return { entries, next: output.LastEvaluatedKey };

@@ -14,7 +14,7 @@ export interface OverrideRowKey {
   readonly document_key: string;
 }
 
-/** DynamoDB takes no more puts in one call. */
+/** DynamoDB accepts no more puts in one call. */
 const PUT_BATCH = 25;
 
 /**
@@ -82,7 +82,7 @@ export function createOverrideRows(connection: EdgeConnection, table: string): O
   return { delete: remove, putMany, getMany, listRows: createRowListing(connection, table) };
 }
 
-/** One text for a row's key, for maps. */
+/** A row's key as one text, for maps. */
 export function rowName({ environment_id, document_key }: OverrideRowKey): string {
   return `${environment_id} ${document_key}`;
 }

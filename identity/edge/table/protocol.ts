@@ -5,7 +5,7 @@ const BYTES_PER_UNIT = 3;
 
 /**
  * Texts as bytes, each encoded once: the SDK would do it for the length, for the signature and for the socket, and one
- * character beyond Latin-1 makes that slow. The scratch buffer saves counting the bytes first.
+ * character beyond Latin-1 makes that slow. The scratch buffer avoids counting the bytes first.
  */
 function createEncoder(): (text: string) => Uint8Array {
   let scratch = Buffer.allocUnsafeSlow(64 * 1024);
@@ -39,15 +39,15 @@ const deserializer = {
     try {
       return JSON.parse(text);
     } catch {
-      // Not DynamoDB's own words but some proxy's: the status says enough.
+      // Not DynamoDB's own words but a proxy's: the status is sufficient.
       return {};
     }
   },
 };
 
 /**
- * DynamoDB's protocol without the walk over every attribute of every item: ours are in wire format already. The walk
- * would turn base64 into binaries, which are no part of any document, and times into `Date`, which nothing reads.
+ * DynamoDB's protocol without the walk over every attribute of every item: ours are already in wire format. The walk
+ * would turn base64 into binaries, which no document contains, and times into `Date`, which nothing reads.
  */
 export class PlainJsonProtocol extends AwsJson1_0Protocol {
   protected override serializer = createSerializer();

@@ -4,16 +4,16 @@ import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 import { WrongTableError } from './errors.ts';
 import { describeLegacyReplication } from './legacy-replication.ts';
 
-/** What a table is like, as far as it decides whether and how fast it can be written. */
+/** The properties of a table that decide whether and how fast it can be written. */
 export interface TableFacts {
   readonly table: string;
   /** `ACTIVE`, or `UPDATING`, which can be read and written too. */
   readonly status: string;
   /** Names of the global secondary indexes. */
   readonly indexes: readonly string[];
-  /** Attributes that make an index's key, index by index: an item that lacks one is not in that index. */
+  /** Key attributes of each index: an item that lacks one is not in that index. */
   readonly indexKeys: readonly (readonly string[])[];
-  /** About; DynamoDB counts every six hours. */
+  /** Approximate; DynamoDB counts every six hours. */
   readonly items: number;
   readonly bytes: number;
   readonly replication: Replication;
@@ -21,7 +21,7 @@ export interface TableFacts {
   readonly region: string;
 }
 
-/** A table's primary key as a message shows it: `composite_key S (HASH)`. */
+/** A table's primary key as shown in messages: `composite_key S (HASH)`. */
 export type KeySchema = readonly string[];
 
 export const IDENTITIES_KEY: KeySchema = ['composite_key S (HASH)'];
@@ -32,7 +32,7 @@ export const SERVER_KEYS_KEY: KeySchema = ['key S (HASH)'];
 const USABLE = new Set(['ACTIVE', 'UPDATING']);
 
 /**
- * Looks whether the table is there and is what its name promises.
+ * Checks whether the table exists and is what its name promises.
  *
  * @throws TableMissingError, WrongTableError (another key, or not usable yet), EdgeRefusedError, EdgeUnreachableError, EdgeThrottledError
  */

@@ -1,4 +1,4 @@
-/** What we replace of the AWS SDK, or reach into, has the shape that it had in the versions that package.json pins. */
+/** The parts of the AWS SDK that we replace or access still have the shape of the pinned versions. */
 import { DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { AwsJson1_0Protocol } from '@aws-sdk/core/protocols';
 import { loadConfig } from '@smithy/core/config';
@@ -12,7 +12,7 @@ const OPTIONS = { region: 'eu-west-2', credentials: { accessKeyId: 'id', secretA
 const changed = (name: string, what: string, file: string) =>
   `${name} changed ${what}: read identity/edge/${file} before you pin another version`;
 
-/** @returns the object, and the names of what is asked of it */
+/** @returns the object, and the names of the properties that were read */
 function record<T extends object>(object: T): { recorded: T; names: Set<string> } {
   const names = new Set<string>();
   const recorded = new Proxy(object, {
@@ -39,7 +39,7 @@ const answering = () => ({
 const get = (client: DynamoDBClient) =>
   client.send(new GetItemCommand({ TableName: 'table', Key: { key: { S: 'wanted' } } }));
 
-test('of @aws-sdk/client-dynamodb: the middleware that is taken out', () => {
+test('@aws-sdk/client-dynamodb still has the middleware that is removed', () => {
   const client = new DynamoDBClient(OPTIONS);
   const names = client.middlewareStack.identify().map((line) => line.split(' ')[0]);
   expect(names, changed('@aws-sdk/client-dynamodb', 'its middleware', 'table/connection.ts')).toEqual(
@@ -48,7 +48,7 @@ test('of @aws-sdk/client-dynamodb: the middleware that is taken out', () => {
   client.destroy();
 });
 
-test('of @aws-sdk/client-dynamodb: the HTTP handler', async () => {
+test("@aws-sdk/client-dynamodb still has the HTTP handler's interface", async () => {
   const { recorded, names } = record(answering());
   const client = new DynamoDBClient({ ...OPTIONS, requestHandler: recorded as never });
   await get(client);
@@ -59,7 +59,7 @@ test('of @aws-sdk/client-dynamodb: the HTTP handler', async () => {
   );
 });
 
-test('of @aws-sdk/core: the serializer and the deserializer of the protocol', async () => {
+test("@aws-sdk/core still has the protocol's serializer and deserializer", async () => {
   const asked: Record<string, Set<string>> = {};
   const ours: Record<string, string[]> = {};
   const recordOwn = (protocol: object, isOurs: boolean) => {
@@ -86,7 +86,7 @@ test('of @aws-sdk/core: the serializer and the deserializer of the protocol', as
   expect(theirs, changed('@aws-sdk/core', 'its JSON protocol', 'table/protocol.ts')).toEqual(ours);
 });
 
-test('of @smithy/core: the protocol is the one that the SDK has, and settings are found', async () => {
+test("@smithy/core still has the SDK's protocol, and settings are found", async () => {
   expect(
     AwsJson1_0Protocol.prototype,
     changed('@smithy/core', 'or is there twice', 'table/protocol.ts'),

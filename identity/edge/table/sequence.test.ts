@@ -56,7 +56,7 @@ const ada = (overrides: Readonly<Record<number, boolean>>): Item => ({
   identity_features: { L: Object.entries(overrides).map(([id, enabled]) => override(Number(id), enabled)) },
 });
 
-/** Makes the document as it is wanted, with its rows, as converging does. */
+/** Brings the document to the wanted state, with its rows, as converging does. */
 async function write(wanted: Item | undefined, by = edge) {
   const found = await by.identities.get(KEY);
   const change =
@@ -70,7 +70,7 @@ async function write(wanted: Item | undefined, by = edge) {
   return executeStep(by, found, step, { environmentId: ENVIRONMENT, syncRows: true, touched, clock: systemClock });
 }
 
-/** Rows that are not as the document says, missing and left ones included. */
+/** Rows that do not match the document, missing and left-over ones included. */
 async function findWrongRows(): Promise<number> {
   const document = await edge.identities.get(KEY);
   const wanted = document === undefined ? [] : overrideRows(ENVIRONMENT, document, 0);
@@ -82,7 +82,7 @@ async function findWrongRows(): Promise<number> {
   );
 }
 
-test('rows come with their document, change with it, and go with it', async () => {
+test('rows are added, changed and removed with their document', async () => {
   expect(edge.guarantees()).toEqual({ transactions: false, final: true });
   for (const wanted of [ada({ 1: true, 2: true }), ada({ 2: false, 3: true }), ada({}), undefined]) {
     expect(await write(wanted)).toBe('written');
@@ -97,7 +97,7 @@ describe('a process that is killed in the middle', () => {
     ['an insert', undefined, BEFORE],
     ['a change', BEFORE, ada({ 2: false, 3: true })],
     ['a deletion', BEFORE, undefined],
-  ])('of %s, at any request, leaves what the next one makes right', async (_, before, wanted) => {
+  ])('a process killed at any request of %s leaves a state that the next one repairs', async (_, before, wanted) => {
     for (let at = 1; ; at++) {
       if ((await edge.identities.get(KEY)) !== undefined) await write(undefined);
       if (before !== undefined) await write(before);
@@ -121,7 +121,7 @@ describe('a process that is killed in the middle', () => {
   }
 });
 
-test('a row that was put late, when its override had gone, is removed when that is converged once more', async () => {
+test('a row that was put after its override had gone is removed by the next convergence', async () => {
   await write(ada({ 1: true }));
   const [row] = overrideRows(ENVIRONMENT, ada({ 1: true }), 0);
   await write(ada({}));
@@ -131,7 +131,7 @@ test('a row that was put late, when its override had gone, is removed when that 
   expect(await findWrongRows()).toBe(0);
 });
 
-test('of two regions that write at the same time, the one that meets a conflict sends its write again', async () => {
+test('of two regions that write at the same time, the one with a conflict sends its write again', async () => {
   const away = await open('us-east-2');
   global.setDelay({ minMs: 100, maxMs: 200 });
   const documents = Array.from({ length: 5 }, (_, index) => ({ ...ada({}), composite_key: { S: `key-${index}` } }));

@@ -12,10 +12,10 @@ import { type DocumentWrite, type Look, lookAfter } from './writes.ts';
 /**
  * Writes a document and its override rows where DynamoDB has no transactions: global tables with strong consistency.
  *
- * Rows whose overrides go are removed first and others are put last, as by a chain of transactions: a process that finds it half
- * done, because its process was killed, sees in the document what is left to do. The document is looked at once more
- * after its rows: if another writer has changed it meanwhile, both may have put the same rows, so the caller, who is told
- * that it changed, makes them agree again, and what no override has any more goes at once.
+ * Removed rows are deleted first and others are put last, as in a chain of transactions: a process that finds it half
+ * done, after another was killed, sees in the document what is left to do. The document is read again after its rows:
+ * if another writer has changed it meanwhile, both may have put the same rows, so the caller, who learns that it
+ * changed, reconciles them, and rows without an override are removed at once.
  */
 export function createSequence(
   connection: EdgeConnection,
@@ -28,7 +28,7 @@ export function createSequence(
     { put, remove }: RowChanges,
     options: EdgeCallOptions = {},
   ): Promise<WriteResult> {
-    // Rows alone change only beside the document that they are of.
+    // Rows alone change only beside the document that they belong to.
     if (write.kind === 'check' || write.kind === 'gone') {
       const found = await look(write, options);
       if (found !== 'as expected') return found;
@@ -75,7 +75,7 @@ export function createSequence(
     return found !== undefined && isSame ? 'as expected' : { changed: found };
   }
 
-  /** Not a row that somebody has put since. */
+  /** Spares a row that another writer has put since. */
   async function removeOwn(row: Item, options: EdgeCallOptions): Promise<void> {
     const { environment_id, document_key } = row;
     const command = new DeleteItemCommand({

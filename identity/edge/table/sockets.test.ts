@@ -14,7 +14,7 @@ afterEach(async () => {
   delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
 });
 
-/** A server that answers every other request, and what it sees of connections that end. */
+/** A server that answers every other request, and its observations of connections that end. */
 async function startServer(protocol: string) {
   const ends: string[] = [];
   let requests = 0;
@@ -53,7 +53,7 @@ const request = (protocol: string, port: number) => ({
 });
 
 for (const protocol of ['http:', 'https:']) {
-  test(`over ${protocol}// a request without an answer in time takes its connection with it by a reset`, async () => {
+  test(`over ${protocol}// an unanswered request resets its connection when its time is over`, async () => {
     process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
     const server = await startServer(protocol);
     const handler = open(300);
@@ -68,7 +68,7 @@ for (const protocol of ['http:', 'https:']) {
     expect(lost).toBe(1);
   });
 
-  test(`over ${protocol}// so does one that is aborted, and one whose deadline passes`, async () => {
+  test(`over ${protocol}// an aborted request, or one past its deadline, resets its connection`, async () => {
     process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
     const server = await startServer(protocol);
     const handler = open(10_000);
@@ -95,7 +95,7 @@ test('a deadline that moves on while the request waits does not end it', async (
   expect(asked).toBeGreaterThan(3);
 });
 
-test('a request that was never sent is not lost', async () => {
+test('a request that was never sent does not count as lost', async () => {
   const server = await startServer('http:');
   const { port } = server;
   for (const close of cleanUp.splice(0)) await close();

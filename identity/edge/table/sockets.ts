@@ -6,18 +6,18 @@ import type { Duplex } from 'node:stream';
 /** Connections to DynamoDB, kept open between requests, that can be cut off. */
 export interface Sockets {
   agentOf(protocol: string | undefined): http.Agent;
-  /** Calls back as soon as what is written to the socket leaves; at once where that is now. */
+  /** Calls back as soon as data written to the socket leaves; at once where that is now. */
   whenReady(socket: net.Socket, callback: () => void): void;
   /**
-   * Ends the connection with a reset, so that the kernel forgets what it has not sent yet. A connection that is closed
-   * in the usual way sends it, for minutes if need be: long after its sender has given the request up.
+   * Ends the connection with a reset, so that the kernel discards unsent data. A connection that is closed in the usual
+   * way sends it, for minutes if need be: long after its sender has abandoned the request.
    */
   cutOff(socket: net.Socket): void;
   destroy(): void;
 }
 
 /**
- * @param options `maxSockets` at the same time; a connection that is not there after `timeoutMs` is given up
+ * @param options `maxSockets` at the same time; a connection not established after `timeoutMs` is abandoned
  */
 export function createSockets(options: { maxSockets: number; timeoutMs: number }): Sockets {
   const settings = { keepAlive: true, maxSockets: options.maxSockets, scheduling: 'lifo' } as const;
@@ -38,7 +38,7 @@ export function createSockets(options: { maxSockets: number; timeoutMs: number }
   };
 }
 
-/** Node resets plain sockets alone, so that of a secure one must be known. */
+/** Node resets only plain sockets, so the one below a secure socket must be known. */
 class SecureAgent extends https.Agent {
   readonly #timeoutMs: number;
   readonly #connecting = new Set<net.Socket>();
@@ -92,7 +92,7 @@ class SecureAgent extends https.Agent {
   }
 }
 
-/** `resetAndDestroy` would first wait until everything is written, which is what must not happen. */
+/** `resetAndDestroy` would first wait until everything is written, which must not happen. */
 function reset(socket: net.Socket): void {
   Object.assign(socket, { resetAndClosing: true });
   socket.destroy();

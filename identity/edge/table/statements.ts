@@ -8,7 +8,7 @@ export interface Statement {
   readonly Parameters: AttributeValue[];
 }
 
-/** Writes of one table as PartiQL. They come in a handful of shapes, whose texts are made once. */
+/** Writes to one table as PartiQL. They come in a handful of shapes, whose texts are made once. */
 export function createStatements(table: string, keyName: string) {
   const texts = new Map<string, string>();
 
@@ -28,8 +28,8 @@ export function createStatements(table: string, keyName: string) {
   }
 
   /**
-   * The write as a statement with the same condition; undefined when there is none that surely means the same: PartiQL
-   * has ideas of its own about NULL and about attributes that are missing.
+   * The write as a statement with the same condition; undefined when no statement certainly means the same: PartiQL has
+   * ideas of its own about NULL and about missing attributes.
    */
   function describe(write: DocumentWrite): Statement | undefined {
     if (write.kind === 'put') return write.expected === undefined ? insert(write.item) : undefined;

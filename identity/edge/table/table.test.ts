@@ -36,7 +36,7 @@ function createItem(attributes: Item = {}): Item & { composite_key: { S: string 
 }
 
 const trait = (key: string, value: Item[string]) => ({ M: { trait_key: { S: key }, trait_value: value } });
-/** As the copy does: with sizes. */
+/** With sizes, as the copy does. */
 const insert = (to: EdgeStore, items: readonly Item[], options?: EdgeCallOptions) =>
   to.identities.insertMany(
     items.map((item) => ({ item, bytes: itemBytes(item) })),
@@ -46,14 +46,14 @@ const insert = (to: EdgeStore, items: readonly Item[], options?: EdgeCallOptions
 const keyOf = (item: Item) => item['composite_key']?.S ?? '';
 
 describe('describe', () => {
-  test('tells status and indexes of the right tables', async () => {
+  test('describe returns status and indexes of the right tables', async () => {
     const { identities, overrideRows } = await edge.describe();
     expect(identities).toMatchObject({ status: 'ACTIVE' });
     expect(identities.indexes).toContain('environment_api_key-identifier-index');
     expect(overrideRows?.table).toBe(tables.settings.environmentsV2Table);
   });
 
-  test('names a missing table, where it was looked for, and what to do', async () => {
+  test('describe names a missing table, where it was looked for, and what to do', async () => {
     const other = openEdge({ ...tables.settings, identitiesTable: 'nowhere' }, { credentials: access.credentials });
     const failure = await other.describe().catch((error: Error) => error);
     other.close();
@@ -61,7 +61,7 @@ describe('describe', () => {
     expect((failure as Error).message).toContain(`Table nowhere does not exist at ${access.endpoint}: create it`);
   });
 
-  test('refuses a table with another key and says which key it has and which is expected', async () => {
+  test('describe refuses a table with another key, and names both keys', async () => {
     const table = `wrong-${randomUUID()}`;
     const client = new DynamoDBClient(access);
     const keys = { KeySchema: [{ AttributeName: 'identity_uuid', KeyType: 'HASH' as const }] };
@@ -79,7 +79,7 @@ describe('describe', () => {
 });
 
 describe('insertMany', () => {
-  test('stores absent items, leaves existing ones alone and reports what DynamoDB will never store, each alone', async () => {
+  test('insertMany stores absent items, keeps existing ones and reports each that can never be stored', async () => {
     const [existing, fresh] = [createItem(), createItem({ created_date: { S: '2023-05-17T09:30:01+00:00' } })];
     await insert(edge, [existing]);
     const changed = { ...existing, identity_traits: { L: [] } };
@@ -103,7 +103,7 @@ describe('insertMany', () => {
     );
   });
 
-  test('finds the item for which DynamoDB refuses the whole call', async () => {
+  test('insertMany finds the item for which DynamoDB refuses the whole call', async () => {
     const items = Array.from({ length: 25 }, () => createItem());
     items[7] = createItem({ identity_traits: { L: [trait('number', { N: '1'.repeat(39) })] } });
     items[19] = { ...items[3]!, identity_features: { L: [] } };
@@ -113,7 +113,7 @@ describe('insertMany', () => {
     expect([outcomes[3], outcomes[19]].sort()).toEqual(['exists', 'inserted']);
   });
 
-  test('accounts for what it wrote, at least one unit for the item and each index', async () => {
+  test('insertMany charges at least one unit for the item and each index', async () => {
     const before = edge.budget.spent().units;
     await insert(edge, [createItem(), createItem()]);
     expect(edge.budget.spent().units - before).toBeGreaterThanOrEqual(6);
@@ -128,7 +128,7 @@ describe('conditional writes', () => {
     expect(results.find((result) => result !== 'written')).toEqual({ changed: item });
   });
 
-  test('put replaces the document that was read, and no other', async () => {
+  test('put replaces only the document that was read', async () => {
     const item = createItem();
     await insert(edge, [item]);
     const replacement = { ...item, identity_traits: { L: [] }, django_id: { N: '7' } };
@@ -147,7 +147,7 @@ describe('conditional writes', () => {
     });
   });
 
-  test('update changes the named attributes and keeps what others wrote meanwhile', async () => {
+  test('update changes the named attributes and keeps concurrent changes of others', async () => {
     const item = createItem({ system_traits: { M: { cohort: { BOOL: true } } } });
     await insert(edge, [{ ...item, dashboard_alias: { S: 'written meanwhile' } }]);
     const change = { set: { identity_traits: { L: [] } }, remove: ['system_traits'] };
@@ -161,7 +161,7 @@ describe('conditional writes', () => {
     });
   });
 
-  test('update writes nothing when a list that was read has changed, or the document has gone', async () => {
+  test('update writes nothing when a list that was read has changed, or the document is gone', async () => {
     const item = createItem();
     await insert(edge, [item]);
     const change = { set: { identity_traits: { L: [] } } };
@@ -180,7 +180,7 @@ describe('conditional writes', () => {
     );
   });
 
-  test('delete removes the document that was read, and no other', async () => {
+  test('delete removes only the document that was read', async () => {
     const item = createItem();
     await insert(edge, [item]);
     const other = { ...item, identity_traits: { L: [] } };
@@ -190,7 +190,7 @@ describe('conditional writes', () => {
   });
 
   test.each(['dashboard_alias', 'system_traits'])(
-    'delete leaves a document to which %s came meanwhile',
+    'delete leaves a document to which %s was added meanwhile',
     async (name) => {
       const item = createItem();
       await insert(edge, [item]);
@@ -230,7 +230,7 @@ describe('override rows', () => {
     document_key: `identity_override:${featureId}:uuid`,
   });
 
-  test('are put over what is there, more than one call takes, read and deleted', async () => {
+  test('override rows are put over existing ones, read and deleted, in more than one call', async () => {
     const rows = edge.overrideRows!;
     const batch = Array.from({ length: 60 }, (_, index) => row('7', 100 + index, 'batch'));
     await rows.putMany(batch);
@@ -245,7 +245,7 @@ describe('override rows', () => {
     expect(found.size).toBe(2);
   });
 
-  test('are left out when their table is not configured', () => {
+  test('override rows are not available when their table is not configured', () => {
     const { environmentsV2Table: _, ...settings } = tables.settings;
     const other = openEdge(settings, { credentials: access.credentials });
     expect(other.overrideRows).toBeUndefined();

@@ -12,23 +12,23 @@ import type { WriteResult } from './documents.ts';
 import { EdgeThrottledError, readAnswer, WriteRejectedError } from './errors.ts';
 import { type DocumentWrite, describeWrite, lookAfter, lookBefore, writtenItem } from './writes.ts';
 
-/** What has to change among a document's override rows. */
+/** The required changes of a document's override rows. */
 export interface RowChanges {
   readonly put: readonly Item[];
   /** Keys: `environment_id` and `document_key`. */
   readonly remove: readonly Item[];
 }
 
-/** DynamoDB takes a hundred actions in a transaction; one is the document's. */
+/** DynamoDB accepts a hundred actions in a transaction; one is the document's. */
 const ROWS = 99;
 
 /**
  * Writes a document together with its override rows: both or neither, and only over the document as it was read, so
- * that of several writers at the same time the rows are always the last one's.
+ * that with several concurrent writers the rows always match the last one.
  *
- * More rows than a transaction takes go in others that depend on the document: rows are removed while it still has their
- * overrides, and added once it has them. So whoever finds it half done, because its process was killed, sees in the
- * document what is left to do.
+ * Rows beyond the limit of a transaction go into others that depend on the document: rows are removed while it still
+ * has their overrides, and added once it has them. A process that finds it half done, after another was killed, sees in
+ * the document what is left to do.
  */
 export function createTransaction(connection: EdgeConnection, account: CostAccount, table: string, rowsTable: string) {
   async function commit(write: DocumentWrite, rows: RowChanges, options: EdgeCallOptions = {}): Promise<WriteResult> {
@@ -54,7 +54,7 @@ export function createTransaction(connection: EdgeConnection, account: CostAccou
     actions: TransactWriteItem[],
     options: EdgeCallOptions,
   ): Promise<WriteResult> {
-    // A transaction costs twice what its writes cost alone.
+    // A transaction costs twice as much as its writes alone.
     const sizes = [writtenItem(write), ...actions.map(({ Put }) => Put?.Item ?? {})].map(itemBytes);
     const taken = await account.take([...sizes, ...sizes], options.signal);
     const command = new TransactWriteItemsCommand({

@@ -5,7 +5,7 @@ import { createCondition, createNames, createValues } from './expressions.ts';
 /** Attributes as they were read; `undefined` for one that must not exist. */
 export type Expected = Readonly<Record<string, Item[string] | undefined>>;
 
-/** A conditional write of one document, or only a look at it. */
+/** A conditional write of one document, or only a check of it. */
 export type DocumentWrite =
   /** Stores the whole document if the one in the table is as `expected`; `undefined`: if there is none. */
   | { readonly kind: 'put'; readonly item: Item; readonly expected: Item | undefined }
@@ -20,7 +20,7 @@ export type DocumentWrite =
   | { readonly kind: 'delete'; readonly expected: Item }
   /** Writes nothing; in a transaction the other writes depend on it. */
   | { readonly kind: 'check'; readonly key: string; readonly expected: Expected }
-  /** As `check`, of a document that must not exist. */
+  /** As `check`, for a document that must not exist. */
   | { readonly kind: 'gone'; readonly key: string };
 
 /** Writes nothing. */
@@ -80,7 +80,7 @@ export function describeWrite(table: string, keyName: string, write: DocumentWri
   }
 }
 
-/** The document as it is before the write: rows that go first depend on it. */
+/** The document before the write, on which rows removed first depend. */
 export function lookBefore(write: DocumentWrite): Look {
   if (write.kind === 'check' || write.kind === 'gone') return write;
   if (write.kind === 'update') return { kind: 'check', key: write.key, expected: write.expected };
@@ -89,7 +89,7 @@ export function lookBefore(write: DocumentWrite): Look {
   return { kind: 'check', key: expected['composite_key']?.S ?? '', expected };
 }
 
-/** The document as the write left it: rows that follow depend on it. */
+/** The document after the write, on which rows added later depend. */
 export function lookAfter(write: DocumentWrite): Look {
   switch (write.kind) {
     case 'put': {
@@ -107,7 +107,7 @@ export function lookAfter(write: DocumentWrite): Look {
   }
 }
 
-/** What is known of the document that the write makes, for its size. */
+/** The known part of the document that the write makes, for its size. */
 export function writtenItem(write: DocumentWrite): Item {
   switch (write.kind) {
     case 'put':
