@@ -121,14 +121,17 @@ describe('numbers', () => {
 });
 
 describe('texts of traits', () => {
-  test.each(['a', '用', '🦄'])('trait texts of 2,000 characters are stored, of 2,001 skipped: %s', async (character) => {
-    const result = encodeTrait('unicode', character.repeat(2000));
-    expect(result.kind === 'document' && (await put(result.item))).toBe('stored');
-    expect(encodeTrait('unicode', character.repeat(2001))).toMatchObject({
-      reason: 'TextTooLong',
-      detail: 'trait 1 has more than 2000 characters',
-    });
-  });
+  test.each(['a', '用', '🦄'])(
+    'trait texts of 2,000 characters are stored, of 2,001 skipped: %s',
+    async (character) => {
+      const result = encodeTrait('unicode', character.repeat(2000));
+      expect(result.kind === 'document' && (await put(result.item))).toBe('stored');
+      expect(encodeTrait('unicode', character.repeat(2001))).toMatchObject({
+        reason: 'TextTooLong',
+        detail: 'trait 1 has more than 2000 characters',
+      });
+    },
+  );
 });
 
 describe('documents', () => {

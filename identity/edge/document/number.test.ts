@@ -137,9 +137,12 @@ describe('the canonical text of a number', () => {
     );
   });
 
-  test.each(['', '-', '.', 'NaN', 'Infinity', '1e', '0x1', '1 ', '１'])('there is no canonical text of "%s"', (text) => {
-    expect(() => canonicalNumber(text)).toThrow(RangeError);
-  });
+  test.each(['', '-', '.', 'NaN', 'Infinity', '1e', '0x1', '1 ', '１'])(
+    'there is no canonical text of "%s"',
+    (text) => {
+      expect(() => canonicalNumber(text)).toThrow(RangeError);
+    },
+  );
 });
 
 /** A double without a detour through decimal digits. */
