@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
 
-/** Where the arguments of processes are relative to. */
+/** The base of relative paths in the arguments of processes. */
 export const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
 const OPERATOR = 'operator/deploy/operator.yaml';
@@ -13,12 +13,12 @@ export async function readDeployedArguments(manifest: `${string}.yaml`): Promise
   return (await readPods(manifest)).spec.containers[0].args;
 }
 
-/** The pod template that the shipped operator makes copy pods from, JSON. */
+/** The pod template from which the shipped operator creates copy pods, as JSON. */
 export async function readWorkerTemplate(): Promise<string> {
   return (await readPods(OPERATOR)).metadata.annotations['edge.flagsmith.com/worker-template'];
 }
 
-/** How the shipped template runs Node in copy pods: flags, and what it sets of the C library's allocator. */
+/** How the shipped template runs Node in copy pods: flags, and its settings of the C library's allocator. */
 export async function readWorkerRuntime(): Promise<{ flags: string[]; env: Record<string, string> }> {
   const { args, env } = JSON.parse(await readWorkerTemplate()).spec.containers[0] as {
     args: string[];

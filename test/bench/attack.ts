@@ -1,10 +1,10 @@
 /**
- * What hostile bodies and crowds of slow clients do to the sidecar, as it is deployed: its peak memory, the longest time for which its event loop
- * was held (CPU time of the main thread, garbage collection included), and its memory ten seconds after the burst.
+ * Cost of hostile bodies and crowds of slow clients to the deployed sidecar: its peak memory, the longest time for which
+ * its event loop was blocked (CPU time of the main thread, with garbage collection), and its memory ten seconds later.
  *
  *   npm run bench:attack -- [--only <part of a name>] [--json]
  *
- * Every case has a sidecar of its own. Linux only.
+ * Each case has its own sidecar. Linux only.
  */
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -68,7 +68,7 @@ async function main(): Promise<void> {
     run: (port: number) => Promise.all(Array.from({ length: burst.atOnce }, () => send(port, burst))),
   }));
   for (const burst of [...bursts, ...CROWDS].filter(({ name }) => name.includes(values.only))) {
-    // Each with a stream of its own: what one has left in it may fill it for the next.
+    // Each has its own stream, so that leftovers of one cannot fill it for the next.
     await using nats = await startNats();
     await makeStreams(nats.url);
     const folder = createFolder('bench-attack');

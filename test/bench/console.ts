@@ -1,6 +1,6 @@
 /**
- * What thousands of projects cost the console: runs its own process on a real kube-apiserver with many EdgeMigrations, calls it
- * as its callers do, and reads its CPU time and memory from the kernel and its requests from its metrics.
+ * Cost of thousands of projects to the console: runs its own process on a real kube-apiserver with many EdgeMigrations,
+ * calls it as its callers do, and reads its CPU time and memory from the kernel and its requests from its metrics.
  *
  *   npm run bench:console -- [--migrations 5000] [--namespaces 500] [--allowed 300] [--listeners 50] [--seconds 30] [--json]
  */
@@ -38,7 +38,7 @@ const [MIGRATIONS, NAMESPACES, ALLOWED, LISTENERS, SECONDS] = [
 
 const HOME = 'console';
 const CALLS = 60;
-/** Streams of one caller. */
+/** Event streams of one caller. */
 const STREAMS_EACH = 10;
 const PARALLEL = 16;
 const MINUTE = 60_000;
@@ -82,7 +82,7 @@ async function main(): Promise<void> {
   if (values.json) console.log(JSON.stringify({ calls, restricted, streams, memory }));
 }
 
-/** Lets some work go on side by side. */
+/** Limits how many tasks run in parallel. */
 async function each<T>(items: readonly T[], work: (item: T, index: number) => Promise<unknown>): Promise<void> {
   const waiting = items.entries();
   await Promise.all(
@@ -120,7 +120,7 @@ async function fill(client: KubernetesClient): Promise<void> {
   });
 }
 
-/** Accounts that may look at all namespaces. @returns their tokens */
+/** Creates accounts that may read all namespaces. @returns their tokens */
 async function createWideUsers(client: KubernetesClient, count: number): Promise<string[]> {
   const rules = [{ apiGroups: [GROUP], resources: [EDGE_MIGRATIONS.plural], verbs: VIEW }];
   const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: 'look' }, rules };
@@ -142,7 +142,7 @@ const bind = (name: string) => ({
   subjects: [{ kind: 'ServiceAccount', name, namespace: HOME }],
 });
 
-/** An account that may look at some of the namespaces. */
+/** Creates an account that may read some of the namespaces. */
 async function createNarrowUser(client: KubernetesClient): Promise<string> {
   const token = await createUser(client, HOME, 'narrow', VIEW);
   await each(Array.from({ length: ALLOWED }), (_, index) =>
@@ -182,7 +182,7 @@ async function startConsoleProcess({ kubeconfig }: ControlPlane, folder: string)
 
 const headersOf = (token: string) => ({ authorization: `Bearer ${token}` });
 
-/** @returns milliseconds, and what came */
+/** @returns milliseconds, and the response */
 async function call({ url }: Bench, token: string, query: string) {
   const begun = systemClock.monotonic();
   const response = await fetch(`${url}/api/v1/projects/?${query}`, { headers: headersOf(token) });
@@ -204,7 +204,7 @@ const quantile = (numbers: readonly number[], share: number) =>
     10 * numbers.toSorted((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * share))]!,
   ) / 10;
 
-/** One after the other, by several callers within their limits. */
+/** Calls in sequence from several callers, within their limits. */
 async function measureCalls(bench: Bench, tokens: readonly string[]) {
   const rows = [];
   for (const [name, query] of Object.entries(QUERIES)) {
@@ -222,14 +222,14 @@ async function measureCalls(bench: Bench, tokens: readonly string[]) {
   return rows;
 }
 
-/** Reviews, and all else that is written: nothing, here. */
+/** Counts reviews and all other writes, which do nothing here. */
 async function readReviews({ metrics }: Bench): Promise<number> {
   const { body } = await probeHttp(`${metrics}/metrics`);
   const counts = [...body.matchAll(/^rest_client_requests_total\{[^}]*method="POST"[^}]*\} (\d+)/gm)];
   return counts.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
-/** A page that is looked at by one with rights in hundreds of namespaces: asked for each second, as live lists are. */
+/** A page open for a user with rights in hundreds of namespaces: requested every second, as live lists are. */
 async function measureRestricted(bench: Bench, token: string) {
   const before = await readReviews(bench);
   const first = await call(bench, token, '');
@@ -251,7 +251,7 @@ async function measureRestricted(bench: Bench, token: string) {
 
 const CHANGES_PER_SECOND = 50;
 
-/** Listeners of all projects, while these change. */
+/** Listeners of all projects while these change. */
 async function measureStreams(bench: Bench, tokens: readonly string[]) {
   const stop = new AbortController();
   const delays: number[] = [];
@@ -286,7 +286,7 @@ async function measureStreams(bench: Bench, tokens: readonly string[]) {
   };
 }
 
-/** @param hear told of each project's data */
+/** @param hear called with the data of each project */
 function listen({ url }: Bench, token: string, signal: AbortSignal, hear: (data: string) => void) {
   const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
   const read = async () => {

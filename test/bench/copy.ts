@@ -1,6 +1,6 @@
 /**
- * How much CPU the copy costs: seeds a project, runs the copy's own process against a DynamoDB that takes everything,
- * and prints what that process says of itself.
+ * CPU cost of the copy: seeds a project, runs the copy's own process against a DynamoDB that accepts everything,
+ * and prints what that process reports.
  *
  *   npm run bench:copy -- [--identities 200000] [--runs 1] [--json]
  */
@@ -19,7 +19,7 @@ const { values } = parseArgs({
   },
 });
 
-/** What `npm run copy -- --json` prints, as far as it is used here. */
+/** The fields used here of the output of `npm run copy -- --json`. */
 interface Run {
   read: number;
   inserted: number;

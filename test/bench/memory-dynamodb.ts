@@ -1,14 +1,14 @@
 /**
- * A DynamoDB that keeps what is inserted and returns it by key and by environment, as a process of its own, so that a
+ * A DynamoDB that keeps what is inserted and returns it by key and by environment, in its own process, so that a
  * benchmark measures the client alone. Prints its URL.
  */
 import { describeTable, serveStore } from './store.ts';
 
 type Item = Record<string, { S?: string }>;
 
-/** Documents as the text that answers have in them. */
+/** Documents as they appear in the text of answers. */
 const documents = new Map<string, string>();
-/** By environment key: keys and identifiers, sorted by identifier once somebody asks. */
+/** Keys and identifiers by environment key, sorted by identifier on first use. */
 const environments = new Map<string, { key: string; identifier: string }[]>();
 let isSorted = false;
 
@@ -28,7 +28,7 @@ function insert({ Statements }: { Statements: { Statement: string; Parameters: I
   return { Responses };
 }
 
-/** Composed of texts: parsing and writing documents is the client's work, not the target's. */
+/** Composed from text, because parsing and writing documents is the client's work, not the target's. */
 function get({ RequestItems }: { RequestItems: Record<string, { Keys: { composite_key: { S: string } }[] }> }): string {
   const [table, { Keys }] = Object.entries(RequestItems)[0]!;
   const found = Keys.flatMap(({ composite_key: { S } }) => documents.get(S) ?? []);

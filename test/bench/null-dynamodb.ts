@@ -1,13 +1,13 @@
 /**
- * A DynamoDB that takes everything and keeps nothing, as a process of its own, so that a benchmark measures the client
- * alone: batches of statements are answered as done, tables are described as Flagsmith's. Prints its URL.
+ * A DynamoDB that accepts everything and keeps nothing, in its own process, so that a benchmark measures the client
+ * alone: batches of statements are answered as done, tables are described like Flagsmith's. Prints its URL.
  */
 import { describeTable, serveStore } from './store.ts';
 
-/** What AWS charges for an identity of up to a kibibyte: itself and two indexes. */
+/** AWS's charge for an identity of up to a kibibyte: itself and two indexes. */
 const UNITS_PER_STATEMENT = 3;
 
-/** Answers by number of statements, made once. */
+/** Answers by number of statements, built once. */
 const batchAnswers = new Map<number, Buffer>();
 
 function answerBatch(statements: number): Buffer {

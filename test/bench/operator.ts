@@ -1,10 +1,10 @@
 /**
- * What settled migrations cost: runs the operator's own process on a real kube-apiserver with many EdgeMigrations that
+ * Cost of settled migrations: runs the operator's own process on a real kube-apiserver with many EdgeMigrations that
  * have nothing left to do, and reads its CPU time and memory from the kernel and its requests from its metrics.
  *
  *   npm run bench:operator -- [--migrations 1000] [--seconds 60] [--json]
  *
- * Measured twice: `finished`, and `following`: the replay window is open, so each of them is looked at every few seconds.
+ * Measured twice: `finished`, and `following`, with the replay window open, so that each is checked every few seconds.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -39,7 +39,7 @@ const MINUTE = 60_000;
 interface Cost {
   readonly state: string;
   readonly migrations: number;
-  /** Of one core. */
+  /** Percentage of one core. */
   readonly cpuPercent: number;
   readonly rssMb: number;
   readonly apiWrites: number;
@@ -65,7 +65,7 @@ async function main(): Promise<void> {
   if (values.json) console.log(JSON.stringify(result));
 }
 
-/** Empty projects need no pods, and come to their end all the same. */
+/** Empty projects need no pods, and complete all the same. */
 async function migrateAll(world: World): Promise<void> {
   const { operator } = await start(world, { EDGE_MIGRATION_CONCURRENCY: '16' });
   const projectIds = await world.addProjects(MIGRATIONS, { empty: true });
@@ -96,13 +96,13 @@ async function start(world: World, settings: Readonly<Record<string, string>>) {
   return { operator, metrics };
 }
 
-/** Costs of a time in which nothing is asked for, once what the operator had to say at its start is said. */
+/** Costs of a period without requests, after the operator's initial reports. */
 async function measure(world: World, state: string, settings: Readonly<Record<string, string>>): Promise<Cost> {
-  // A list within the time that is measured, too: ten times as often as by default.
+  // Includes a list within the measured time: ten times as often as by default.
   const { operator, metrics } = await start(world, { EDGE_MIGRATION_RELIST_SECONDS: '60', ...settings });
   let before = await sample(operator, metrics);
   for (let quiet = false; !quiet; ) {
-    // Longer than any of them is left alone.
+    // Longer than the interval of their checks.
     await systemClock.sleep(15_000);
     const now = await sample(operator, metrics);
     quiet = now.reconciles >= MIGRATIONS && now.writes === before.writes;
@@ -128,7 +128,7 @@ async function sample({ pid }: ManagedProcess, url: string) {
   return {
     time: systemClock.monotonic(),
     cpu: await cpuSeconds(pid),
-    // Leases alone are replaced (PUT).
+    // Only leases are replaced (PUT).
     writes: sum(/^rest_client_requests_total\{[^}]*method="(?:POST|PATCH|DELETE)"[^}]*\} (\d+)/gm),
     reads: sum(/^rest_client_requests_total\{[^}]*method="GET"[^}]*\} (\d+)/gm),
     reconciles: sum(/^controller_runtime_reconcile_total\{[^}]*\} (\d+)/gm),

@@ -1,5 +1,5 @@
 /**
- * How much CPU replay costs, and how late it is: runs the applier's own process between real NATS, Postgres and
+ * CPU cost and lag of replay: runs the applier's own process between real NATS, Postgres and
  * kube-apiserver, once with DynamoDB Local and once with a store that costs nothing, and reads its CPU time from the
  * kernel.
  *
@@ -21,11 +21,11 @@ const { values } = parseArgs({
   options: {
     identities: { type: 'string', default: '4000' },
     foreign: { type: 'string', default: '200000' },
-    /** Of a steady load, for the lag. */
+    /** Duration of the steady load, for the lag. */
     seconds: { type: 'string', default: '20' },
-    /** Of that load, events a second. */
+    /** Rate of that load, in events a second. */
     rate: { type: 'string', default: '500' },
-    /** Events that are there before the applier is; none unless asked for. */
+    /** Events published before the applier starts; none by default. */
     backlog: { type: 'string', default: '0' },
     /** Folder for V8 CPU profiles of the applier. */
     profile: { type: 'string' },
@@ -81,11 +81,11 @@ async function withNullStore(stage: Stage) {
   return { nullUnchangedPerCpuSecond, nullUpdatesPerCpuSecond, nullInsertsPerCpuSecond, droppedPerCpuSecond, rssMb };
 }
 
-/** Memory while a backlog is drained: at its beginning, when a tenth of the time had passed, and at most. */
+/** Memory while a backlog is drained: at the beginning, after a tenth of the time, and the peak. */
 async function withBacklog(stage: Stage, count: number) {
   if (count === 0) return {};
   await using store = await startNullStore();
-  // In no order, so that the events of one identity are apart.
+  // In no order, so that the events of one identity are not adjacent.
   await publishAll(stage.connection, count, () => written(KNOWN, `person-${Math.floor(Math.random() * identities)}`));
   await using applier = await stage.startApplier({ endpoint: store.endpoint, identitiesTable: 'identities' });
   const started = systemClock.monotonic();
@@ -107,7 +107,7 @@ async function withBacklog(stage: Stage, count: number) {
   };
 }
 
-/** Events for each second of the applier's CPU. */
+/** Events per second of the applier's CPU time. */
 function createMeasure({ connection, isDrained }: Stage, applier: Applier, store: string) {
   return async (what: string, count: number, project: number): Promise<number> => {
     const before = await cpuSeconds(applier.process.pid);
@@ -120,7 +120,7 @@ function createMeasure({ connection, isDrained }: Stage, applier: Applier, store
   };
 }
 
-/** Another plan for everybody; undefined: the one that they had at first. */
+/** Another plan for all; undefined: their initial one. */
 function setPlan({ databaseUrl }: Stage, plan: string | undefined): Promise<void> {
   const value = plan === undefined ? `'plan of ' || substr(i.identifier, 8)` : `'${plan}'`;
   return execute(

@@ -1,12 +1,12 @@
 /**
- * What the capture sidecar costs: the sidecar as it is deployed in front of an API that does nothing, and in its place
- * nginx and a bare pass-through of `node:http` and undici, so that machines can be compared. Everything is a process of
- * its own; CPU time is what the kernel says of the process (Linux only).
+ * The cost of the capture sidecar: the sidecar as deployed in front of an API that does nothing, and in its place
+ * nginx and a bare pass-through of `node:http` and undici, so that machines can be compared. Each runs in its own
+ * process; CPU time is the kernel's count for the process (Linux only).
  *
  *   npm run bench:sidecar -- [--requests 30000] [--rounds 5] [--json]
  *
- * CPU per request is taken under full load; what a request costs at 1,000/s, where each one wakes the process up, is a
- * row of its own. A captured write costs what is spent until its event is in the stream. Latency is taken at 1,000
+ * CPU per request is measured under full load; the cost at 1,000/s, where each request wakes the process up, is a
+ * separate row. The cost of a captured write lasts until its event is in the stream. Latency is measured at 1,000
  * requests/s, in rounds that alternate with the API alone; "added" is the median of the rounds' differences.
  */
 import { parseArgs } from 'node:util';
@@ -61,7 +61,7 @@ async function main(): Promise<void> {
   const passed = await spent(sidecar, { ...FULL, kind: 'read' });
   const passedByNginx = nginx && (await spent(nginx, { ...FULL, kind: 'read' }));
   const passedByBare = await spent(bare, { ...FULL, kind: 'read' });
-  // As many again, because compiling is most of what the first thousands cost, and a pod lives for days.
+  // A warm-up of the same size, because compilation dominates the first thousands, and a pod lives for days.
   await load({ ...FULL, port: sidecar.port, kind: 'write', requests: REQUESTS / 2 });
   await sidecar.drained();
   const captured = await spent(sidecar, { ...FULL, kind: 'write', requests: REQUESTS / 2 }, sidecar);
@@ -99,7 +99,7 @@ async function main(): Promise<void> {
   console.log(JSON.stringify(figures, (_name, value) => (typeof value === 'number' ? round(value) : value)));
 }
 
-/** Microseconds of CPU time per request that the target spends on this load, with what it leaves to be published. */
+/** Microseconds of CPU time per request that the target spends on this load, including later publishing. */
 async function spent(target: Target, spec: Omit<Load, 'port'>, draining?: SidecarTarget): Promise<number> {
   const before = await cpuSeconds(target.service.pid);
   const { requests } = await load({ ...spec, port: target.port });
@@ -107,7 +107,7 @@ async function spent(target: Target, spec: Omit<Load, 'port'>, draining?: Sideca
   return (((await cpuSeconds(target.service.pid)) - before) * 1e6) / requests;
 }
 
-/** In megabytes, and the part of it that is not shared with other processes of the same image. */
+/** In megabytes, with the part not shared with other processes of the same image. */
 async function memoryOf({ service: { pid } }: Target): Promise<{ all: number; own: number }> {
   return { all: await residentMegabytes(pid), own: await residentMegabytes(pid, 'RssAnon') };
 }
@@ -128,7 +128,7 @@ async function compare(api: Target, target: Target, kind: Load['kind']): Promise
   return { p50: median(rounds.map(({ p50 }) => p50)), p99: median(rounds.map(({ p99 }) => p99)) };
 }
 
-/** Of an even number, between the two in the middle. */
+/** For an even number, the mean of the two in the middle. */
 function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
   const middle = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];

@@ -1,4 +1,4 @@
-/** Stand-ins for DynamoDB, each as a process of its own so that its CPU is not counted. */
+/** Stand-ins for DynamoDB, each in its own process so that its CPU is not counted. */
 import { spawn } from 'node:child_process';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -21,7 +21,7 @@ export async function startStore(script: URL): Promise<AsyncDisposable & { reado
   };
 }
 
-/** Answers DynamoDB's operations until whoever started the process ends; prints its URL. */
+/** Answers DynamoDB's operations until the parent process ends; prints its URL. */
 export function serveStore(answer: (operation: string | undefined, body: Buffer) => Buffer): void {
   const server = http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
     const chunks: Buffer[] = [];
@@ -38,7 +38,7 @@ export function serveStore(answer: (operation: string | undefined, body: Buffer)
   process.stdin.on('end', () => process.exit()).resume();
 }
 
-/** The answer to `DescribeTable`: a table like Flagsmith's. The product refuses to work on any other. */
+/** The answer to `DescribeTable`: a table like Flagsmith's. The product rejects any other. */
 export function describeTable(table: string): object {
   const { AttributeDefinitions, KeySchema, GlobalSecondaryIndexes } = table.includes('environments')
     ? environmentsV2(table)

@@ -4,7 +4,7 @@ import { DYNAMODB_CLIENT } from '../cluster/dynamodb.ts';
 import { startStore } from './store.ts';
 
 test.each(['./null-dynamodb.ts', './memory-dynamodb.ts', './replay/null-store.ts'])(
-  "the benchmarks' stand-in for DynamoDB in %s has tables that the product takes for Flagsmith's",
+  "the product accepts the tables of the benchmarks' DynamoDB stand-in in %s as Flagsmith's",
   async (script) => {
     await using store = await startStore(new URL(script, import.meta.url));
     const { region, credentials } = DYNAMODB_CLIENT;

@@ -1,6 +1,6 @@
 /**
- * How much CPU a comparison costs: seeds a project, copies it by the copy's own process into a DynamoDB that only keeps
- * and returns documents, compares the two by the comparison's own process, and prints what that process says of itself.
+ * CPU cost of a comparison: seeds a project, copies it with the copy's own process into a DynamoDB that only stores
+ * and returns documents, compares the two with the comparison's own process, and prints what that process reports.
  *
  *   npm run bench:verify -- [--identities 200000] [--runs 1] [--json]
  */
@@ -19,7 +19,7 @@ const { values } = parseArgs({
   },
 });
 
-/** What `npm run copy -- --json` and `npm run verify -- --json` print, as far as it is used here. */
+/** The fields used here of the output of `npm run copy -- --json` and `npm run verify -- --json`. */
 interface Run {
   workerCpuSeconds: number;
   rssMb: number;

@@ -1,4 +1,4 @@
-/** Runs the copy and the comparison as a user would, without Kubernetes, on a project of their own. */
+/** Runs the copy and the comparison as a user would, without Kubernetes, on their own project. */
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
@@ -20,11 +20,11 @@ export async function seed({ urlOf }: Postgres, identities: number): Promise<See
 }
 
 /**
- * Runs `npm run copy` or `npm run verify`, with the flags that it gives to `node`.
+ * Runs `npm run copy` or `npm run verify` with the flags that it passes to `node`.
  *
  * @param profile folder for a V8 CPU profile
- * @returns what it prints with `--json`
- * @throws Error when it does not end well
+ * @returns its output with `--json`
+ * @throws Error when it fails
  */
 export async function runWorker<Summary>(
   script: 'copy' | 'verify',

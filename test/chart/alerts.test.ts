@@ -1,4 +1,4 @@
-/** The alerts and the dashboard, against what the processes export. */
+/** Checks the alerts and the dashboard against the exported metrics. */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -40,7 +40,7 @@ async function promtool(args: readonly string[]): Promise<string> {
   return stdout + stderr;
 }
 
-describe('the alerts', { timeout: 120_000 }, () => {
+describe('the alert rules', { timeout: 120_000 }, () => {
   it('are a valid rules file', async () => {
     await expect(promtool(['check', 'rules', path(RULES)])).resolves.toContain(`${rules.length} rules found`);
   });
@@ -50,7 +50,7 @@ describe('the alerts', { timeout: 120_000 }, () => {
     await expect(promtool(['test', 'rules', file])).resolves.toContain('SUCCESS');
   });
 
-  it('are all tested, both ways', () => {
+  it('are all tested both firing and not firing', () => {
     const tested = tests.flatMap((file) => {
       const { tests } = parse(read(`test/chart/alerts/${file}`)) as {
         tests: { alert_rule_test: { alertname: string; exp_alerts?: unknown[] }[] }[];
@@ -63,12 +63,12 @@ describe('the alerts', { timeout: 120_000 }, () => {
     expect([...new Set(silent)].toSorted()).toEqual(alerts.toSorted());
   });
 
-  it('each have a runbook page, and there is no page of an alert that is gone', () => {
+  it('each have a runbook page, and no page documents a removed alert', () => {
     const pages = readdirSync(path(RUNBOOKS)).map((file) => file.replace(/\.md$/, ''));
     expect(pages.toSorted()).toEqual(alerts.toSorted());
   });
 
-  it('each say how serious they are and where to read on', async () => {
+  it('each state their severity and a runbook link', async () => {
     const objects = await render('ours', [
       '--set',
       'capture.mode=Disabled,monitoring.rules.enabled=true,monitoring.rules.runbookUrl=https://docs.example/runbooks/',
@@ -83,8 +83,8 @@ describe('the alerts', { timeout: 120_000 }, () => {
   });
 });
 
-describe('every metric', () => {
-  // A test of the operator's holds this page to what the processes register.
+describe('metric coverage', () => {
+  // A test of the operator checks this page against the metrics that the processes register.
   const listed = new Set(read('docs/metrics.md').match(/(?<=^\| `)[a-z0-9_]+(?=` \| (gauge|counter|histogram))/gm));
   const OTHERS = /^(process|nodejs)_/;
   const named = (expressions: readonly string[]) =>
@@ -93,12 +93,12 @@ describe('every metric', () => {
       .filter((name) => !['project_id', 'histogram_quantile'].includes(name));
   const isListed = (name: string) => OTHERS.test(name) || listed.has(name) || listed.has(name.replace(/_bucket$/, ''));
 
-  it('of the alerts is exported', () => {
+  it('every metric in an alert is exported', () => {
     expect(named(rules.map(({ expr }) => expr)).filter((name) => !isListed(name))).toEqual([]);
     expect(named(['max(edge_migration_nonsense) > 0']).filter(isListed)).toEqual([]);
   });
 
-  it('of the dashboard is exported', () => {
+  it('every metric on the dashboard is exported', () => {
     const queries = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
     const variables = dashboard.templating.list.map(({ query }) => query.replace(/^label_values\(|, \w+\)$/g, ''));
     expect(
@@ -108,7 +108,7 @@ describe('every metric', () => {
 });
 
 describe('the dashboard', { timeout: 120_000 }, () => {
-  it('has queries that Prometheus understands', async () => {
+  it('has queries that Prometheus can parse', async () => {
     for (const { targets = [] } of panels) {
       for (const { expr } of targets) {
         await expect(promtool(['--experimental', 'promql', 'format', expr]), expr).resolves.not.toBe('');
@@ -116,7 +116,7 @@ describe('the dashboard', { timeout: 120_000 }, () => {
     }
   });
 
-  it('says of each panel what it shows', () => {
+  it('describes what each panel shows', () => {
     expect(panels.filter(({ description }) => (description?.length ?? 0) < 10).map(({ title }) => title)).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-/** What holds of the chart without a cluster. Its definition of EdgeMigration is a link to the one in crds/. */
+/** Properties of the chart that need no cluster. Its EdgeMigration CRD is a link to the one in crds/. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -22,12 +22,12 @@ async function temporaryFolder() {
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
 }
 
-describe('helm', { timeout: 120_000 }, () => {
-  it.each(VARIANTS)('lints the chart with values for %s', async (_, file) => {
+describe('the chart with helm', { timeout: 120_000 }, () => {
+  it.each(VARIANTS)('lints with values for %s', async (_, file) => {
     await expect(helm(['lint', CHART, '--strict', '--values', file])).resolves.toContain('0 chart(s) failed');
   });
 
-  it('packages the chart, and what it renders is the same', async () => {
+  it('packages, and renders the same from the package', async () => {
     await using folder = await temporaryFolder();
     const packed = /saved it to: (\S+)/.exec(await helm(['package', CHART, '--destination', folder.path]))?.[1];
     const args = ['--namespace', 'ours', ...TRIAL];
@@ -35,14 +35,14 @@ describe('helm', { timeout: 120_000 }, () => {
     expect(await helm(['template', 'edge-migration', packed ?? '', ...args])).toBe(expected);
   });
 
-  it("passes helm-unittest's tests of its templates", async () => {
+  it('passes its helm-unittest template tests', async () => {
     const { stdout } = await promisify(execFile)(await binary('helm-unittest'), [CHART, '--strict']);
     expect(stdout).toMatch(/Tests:\s+\d+ passed/);
   });
 });
 
-describe('the definition of EdgeMigration', () => {
-  it('comes with the release, is kept without it, and is otherwise what it was', async () => {
+describe('the EdgeMigration CRD in the chart', () => {
+  it('is installed with the release, kept on uninstall, and otherwise equals the committed CRD', async () => {
     const [definition] = (await render('ours', TRIAL)).filter(({ kind }) => kind === 'CustomResourceDefinition');
     const source = parse(read(`crds/${DEFINITION}`)) as Manifest;
     expect(definition?.metadata.annotations).toMatchObject({ 'helm.sh/resource-policy': 'keep' });
@@ -50,8 +50,8 @@ describe('the definition of EdgeMigration', () => {
   });
 });
 
-describe('the values', () => {
-  it('are all in the schema, and none else', () => {
+describe('the chart values', () => {
+  it('are exactly those in the schema', () => {
     const leaves = (value: unknown, path: string): string[] => {
       const isWhole = listValues().some((known) => known.path === path);
       if (isWhole || typeof value !== 'object' || value === null || Array.isArray(value)) return [path];
@@ -65,7 +65,7 @@ describe('the values', () => {
     );
   });
 
-  it('each say what they mean', () => {
+  it('each have a description', () => {
     expect(listValues().filter(({ description }) => description.length < 5)).toEqual([]);
   });
 
@@ -73,7 +73,7 @@ describe('the values', () => {
     expect(read('charts/edge-migration/README.md')).toBe(renderReadme());
   });
 
-  it('are closed wherever the chart itself defines what is in them', () => {
+  it('reject unknown keys in every object that the chart defines', () => {
     const open: string[] = [];
     const walk = (schema: Record<string, unknown>, path: string) => {
       const { properties, items, additionalProperties } = schema as Record<string, Record<string, object>>;
@@ -104,19 +104,19 @@ describe('the values', () => {
     ['trigger.eventBus=arn:aws:events:x', "at '/trigger/eventBus'"],
     ['console.impersonation.groups={system:masters}', "at '/console/impersonation/groups/0'"],
     ['trigger.migrationTemplate.spec.mode=Plan', "additional properties 'mode' not allowed"],
-  ])('are refused where they are wrong: %s', async (wrong, message) => {
+  ])('are rejected when they are wrong: %s', async (wrong, message) => {
     await expect(helm(['template', 'edge-migration', CHART, '--set', wrong])).rejects.toThrow(message);
   });
 });
 
-describe('the rights', () => {
+describe('the RBAC rules of the chart', () => {
   interface Rule {
     apiGroups: string[];
     resources: string[];
     verbs: string[];
   }
 
-  /** All rules of one account, whatever roles they are in. */
+  /** All rules of one account, in any role. */
   function rulesOf(objects: readonly Manifest[], account: RegExp): string[] {
     const bindings = objects.filter(
       ({ kind, subjects }) =>
@@ -132,7 +132,7 @@ describe('the rights', () => {
   }
 
   it.each(['operator', 'worker', 'applier', 'trigger', 'console'])(
-    'of the %s are those of the plain manifests',
+    'for the %s match the plain manifests',
     async (component) => {
       const manifests = [
         'operator/deploy/rbac.yaml',
@@ -151,7 +151,7 @@ describe('the rights', () => {
     },
   );
 
-  it('to hand projects over are those of the plain manifests, and there only where that is switched on', async () => {
+  it('for hand-overs match the plain manifests, and exist only where hand-over is enabled', async () => {
     const paths = [
       'operator/deploy/rbac.yaml',
       'replay-sidecar/deploy/applier.yaml',
@@ -168,7 +168,7 @@ describe('the rights', () => {
     expect(validationsOf(objects)).toEqual(validationsOf(plain));
   });
 
-  it("let a hand-over have no token for the API server either where the Core API is in the release's own namespace", async () => {
+  it("leave hand-over pods without an API server token even when the Core API shares the release's namespace", async () => {
     const objects = await render('edge-migration', ['--set', HANDOVER]);
     const policy = find(objects, 'ValidatingAdmissionPolicy', 'edge-migration-own-objects');
     const { validations } = policy['spec'] as { validations: { expression: string; message: string }[] };
@@ -187,7 +187,7 @@ describe('the rights', () => {
     expect(await aggregated('--set', 'watchNamespaces={customers},rbac.aggregate=false')).toBe(0);
   });
 
-  it('reach no other namespace but the Core API when the namespaces are listed', async () => {
+  it("reach only the Core API's namespace and the watched ones when the namespaces are listed", async () => {
     const objects = await render('ours', ['--values', `${CHART}/ci/namespaces-values.yaml`]);
     expect(objects.filter(({ kind }) => /^ClusterRole/.test(kind))).toEqual([]);
     const namespaces = objects.filter(({ kind }) => kind === 'Role').map(({ metadata }) => metadata.namespace);

@@ -1,4 +1,4 @@
-/** What the real API server says to everything that the chart renders, and to the pods that come of it. */
+/** The real API server's response to everything that the chart renders, and to the resulting pods. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { isComparison, type Operation, parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
@@ -59,7 +59,7 @@ interface PodTemplate {
   spec: Record<string, unknown>;
 }
 
-/** Every pod that the release will have: of its workloads, its test, and of the operator's Jobs. */
+/** Every pod of the release: those of its workloads, its test, and the operator's Jobs. */
 function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][] {
   const workloads = objects.filter(({ kind }) => ['Deployment', 'StatefulSet'].includes(kind));
   const [check] = objects.filter(({ kind }) => kind === 'Pod');
@@ -110,19 +110,19 @@ function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][
   ];
 }
 
-describe.each(VARIANTS)('with values for %s', { timeout: 120_000 }, (name, file) => {
+describe.each(VARIANTS)('the API server, given the chart with values for %s,', { timeout: 120_000 }, (name, file) => {
   let objects: Manifest[];
   beforeAll(async () => {
     objects = await render(NAMESPACE, ['--values', file]);
   });
 
-  it('every object is taken, field by field', async () => {
+  it('accepts every object, field by field', async () => {
     // A pod by itself needs its account; it is tried below.
     const others = objects.filter(({ kind }) => kind !== 'Pod');
     await expect(dryRun(others)).resolves.toContain('serverside-applied');
   });
 
-  it('every pod passes the restricted pod security standard', async () => {
+  it('accepts every pod under the restricted Pod Security Standard', async () => {
     for (const [owner, { spec }] of podsOf(objects)) {
       // The volume of a StatefulSet comes from its claim.
       const mounted = (spec['volumes'] as { name: string }[] | undefined) ?? [];
@@ -139,7 +139,7 @@ describe.each(VARIANTS)('with values for %s', { timeout: 120_000 }, (name, file)
     }
   });
 
-  it('every pod has a read-only root file system, bounded memory and no Secret in clear', async () => {
+  it('gets only pods with a read-only root file system, a memory limit and no plain-text Secret', async () => {
     for (const [owner, { spec }] of podsOf(objects)) {
       for (const container of spec['containers'] as Record<string, never>[]) {
         expect(container, owner).toMatchObject({
@@ -152,7 +152,7 @@ describe.each(VARIANTS)('with values for %s', { timeout: 120_000 }, (name, file)
   });
 });
 
-it("makes passwords for the bundled NATS's users once, and keeps them when it is upgraded", {
+it("gets passwords for the bundled NATS's users that are generated once and kept on upgrade", {
   timeout: 120_000,
 }, async () => {
   const settings = ['nats.bundled.enabled=true', 'crds.install=false', 'rbac.create=false', 'operator.replicas=1'];
@@ -176,7 +176,7 @@ it("makes passwords for the bundled NATS's users once, and keeps them when it is
   await helm(['uninstall', 'trial', '-n', NAMESPACE], { KUBECONFIG: kubeconfig });
 });
 
-it("gives the Jobs that compare the image's other entry point", async () => {
+it("gets comparison Jobs that use the image's other entry point", async () => {
   const [, file] = VARIANTS[0]!;
   const pods = new Map(podsOf(await render(NAMESPACE, ['--values', file])));
   const argsOf = (name: string) => (pods.get(name)!.spec['containers'] as [{ args: string[] }])[0].args;
@@ -184,7 +184,7 @@ it("gives the Jobs that compare the image's other entry point", async () => {
   expect(argsOf('verify').at(-1)).toBe('bin/verify.ts');
 });
 
-it('would refuse a misspelt field', async () => {
+it('would reject a misspelt field', async () => {
   const [, file] = VARIANTS[0]!;
   const objects = await render(NAMESPACE, ['--values', file]);
   const deployment = find(objects, 'Deployment', 'edge-migration-operator');

@@ -1,4 +1,4 @@
-/** What the processes make of the environment that the chart gives them. */
+/** How the processes parse the environment that the chart gives them. */
 import { consoleConfiguration } from '@edge-migration/console/config.ts';
 import { checkConfiguration } from '@edge-migration/operator/check/config.ts';
 import { operatorConfiguration } from '@edge-migration/operator/config.ts';
@@ -12,7 +12,7 @@ interface Container {
   env: { name: string; value?: string }[];
 }
 
-/** The variables of the first container; what comes from elsewhere has some value. */
+/** The variables of the first container; those from other sources have placeholder values. */
 function environmentOf(object: Manifest): Record<string, string> {
   const spec = object['spec'] as { containers?: [Container]; template?: { spec: { containers: [Container] } } };
   const [container] = spec.template?.spec.containers ?? spec.containers!;
@@ -21,8 +21,8 @@ function environmentOf(object: Manifest): Record<string, string> {
 
 const nameOf = (variant: string) => (variant === 'everything' ? 'flagsmith-edge' : 'edge-migration');
 
-describe.each(VARIANTS)('with values for %s', (variant, file) => {
-  it('every process knows all its settings', async () => {
+describe.each(VARIANTS)("the environment of the chart's processes with values for %s", (variant, file) => {
+  it('sets every variable that each process requires', async () => {
     const objects = await render('ours', ['--values', file]);
     const of = (kind: string, component: string) =>
       environmentOf(find(objects, kind, `${nameOf(variant)}-${component}`));
@@ -34,13 +34,13 @@ describe.each(VARIANTS)('with values for %s', (variant, file) => {
   });
 });
 
-it('values of a release that knew no failover are enough', async () => {
+it('accepts values from a release that predates failover', async () => {
   const objects = await render('ours', ['--set', 'nats.servers={nats://nats:4222},dynamodb.failover=null']);
   const applier = environmentOf(find(objects, 'Deployment', 'edge-migration-applier'));
   expect(parseEnvironment(applierConfiguration, applier)).toMatchObject({ failoverAfterSeconds: 0 });
 });
 
-it('appliers know in which regions they may go on, and when', async () => {
+it('tells appliers which regions they may continue in, and when', async () => {
   const regions = 'dynamodb.otherRegions={us-east-2,us-west-2},dynamodb.regionEndpoints.us-east-2=https://vpce.example';
   const failover = 'dynamodb.failover.afterSeconds=300,dynamodb.failover.returnSeconds=900';
   const objects = await render('ours', ['--set', `nats.servers={nats://nats:4222},${regions},${failover}`]);
@@ -53,7 +53,7 @@ it('appliers know in which regions they may go on, and when', async () => {
   });
 });
 
-it("the chart's defaults are the processes' own", async () => {
+it('has the same defaults in the chart as in the processes', async () => {
   const trigger = 'trigger.enabled=true,trigger.signingKeys.existingSecret=keys';
   const objects = await render('ours', ['--set', `nats.servers={nats://nats:4222},${trigger},console.enabled=true`]);
   const operator = environmentOf(find(objects, 'Deployment', 'edge-migration-operator'));

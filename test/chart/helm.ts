@@ -8,14 +8,14 @@ import { binary } from '../cluster/binaries.ts';
 
 export const CHART = fileURLToPath(new URL('../../charts/edge-migration', import.meta.url));
 
-/** Sets of values that stand for kinds of installations: name and file. */
+/** Sets of values that represent kinds of installations: name and file. */
 export const VARIANTS: readonly (readonly [name: string, file: string])[] = readdirSync(`${CHART}/ci`)
   .filter((file) => file.endsWith('-values.yaml'))
   .map((file) => [file.replace('-values.yaml', ''), `${CHART}/ci/${file}`]);
 
 const run = promisify(execFile);
 
-/** What helm says; the error of a command that fails has its standard error as message. */
+/** Helm's output; the error of a failed command has its standard error as message. */
 export async function helm(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
   try {
     const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment };
@@ -38,7 +38,7 @@ const manifest = z.looseObject({
 });
 export type Manifest = z.output<typeof manifest>;
 
-/** The objects that a release `edge-migration` in this namespace has. */
+/** The objects of a release `edge-migration` in this namespace. */
 export async function render(namespace: string, args: readonly string[]): Promise<Manifest[]> {
   const command = ['template', 'edge-migration', CHART, '--namespace', namespace, '--kube-version', '1.34.0'];
   const text = await helm([...command, ...args]);

@@ -1,4 +1,4 @@
-/** What must hold of the sources for the image to be built and to work; the build itself needs a Docker engine. */
+/** Requirements on the sources for the image to build and work; the build itself needs a Docker engine. */
 import { globSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, matchesGlob, relative } from 'node:path';
@@ -14,12 +14,12 @@ const ignored = read('.dockerignore')
   .split('\n')
   .filter((line) => line.startsWith('**/'));
 const isIgnored = (path: string) => ignored.some((glob) => matchesGlob(path, glob) || matchesGlob(path, `${glob}/**`));
-/** The modules of the image. The console's page is in it as the bundle that is built of it. */
+/** The modules of the image. It has the console's page as the bundle built from it. */
 const modules = globSync(`{bin,${WORKSPACES.join()}}/**/*.ts`, { cwd: ROOT }).filter(
   (path) => !isIgnored(path) && !path.startsWith('console/page/'),
 );
 
-/** What npm installs for production. */
+/** The packages that npm installs for production. */
 const dependencies = new Set(
   WORKSPACES.flatMap((name) => {
     const manifest = JSON.parse(read(`${name}/package.json`)) as { dependencies: Record<string, string> };
@@ -27,7 +27,7 @@ const dependencies = new Set(
   }),
 );
 
-/** Files and packages that a module loads; types are gone when it runs. */
+/** Files and packages that a module loads at run time, hence without types. */
 function importsOf(path: string): string[] {
   const statements = read(path).matchAll(
     /^(?:import|export)\s(?!type\b)[^;]*?from '([^']+)'|^import '([^']+)'|import\('([^']+)'\)/gm,
@@ -41,7 +41,7 @@ const packageOf = (specifier: string) =>
     .slice(0, specifier.startsWith('@') ? 2 : 1)
     .join('/');
 
-it('has modules for each process', () => {
+it('the image has modules for each process', () => {
   expect(modules).toEqual(
     expect.arrayContaining(
       ['operator', 'copy', 'verify', 'check', 'trigger', 'applier', 'sidecar', 'console'].map(
@@ -52,7 +52,7 @@ it('has modules for each process', () => {
   expect(modules.filter((path) => /test|fixture/.test(path))).toEqual([]);
 });
 
-it('has all that its modules load, and no package but those for production', () => {
+it('the image has every module that is loaded, and only production packages', () => {
   const isThere = new Set(modules);
   const missing = modules.flatMap((path) =>
     importsOf(path)
@@ -69,7 +69,7 @@ it('has all that its modules load, and no package but those for production', () 
   expect(missing).toEqual([]);
 });
 
-it('installs from the manifests of all workspaces: npm refuses a lock file that knows of more than it finds', () => {
+it('the image installs from the manifests of all workspaces, because npm rejects a lock file that lists others', () => {
   const { workspaces } = JSON.parse(read('package.json')) as { workspaces: string[] };
   const manifests = workspaces.map((name) => `COPY ${name}/package.json ${name}/`);
   const stages = read('Dockerfile')
@@ -79,15 +79,15 @@ it('installs from the manifests of all workspaces: npm refuses a lock file that 
   for (const stage of stages) expect(stage.split('\n')).toEqual(expect.arrayContaining(manifests));
 });
 
-it('is built without what only BuildKit knows', () => {
+it('the image builds without BuildKit-only features', () => {
   expect(read('Dockerfile')).not.toMatch(/^# *syntax=|<<|--mount|--link|--chmod|--parents/m);
 });
 
-it('runs as a user who is not root', () => {
+it('the image runs as a non-root user', () => {
   expect(read('Dockerfile')).toMatch(/^USER 65532:65532$/m);
 });
 
-it('is built on a base image that is named by its digest, and so is the NATS that comes with the chart', () => {
+it("the base image and the chart's NATS image are pinned by digest", () => {
   expect(read('Dockerfile')).toMatch(/^ARG NODE_IMAGE=node:24\.\S+-slim@sha256:[0-9a-f]{64}$/m);
   const { nats } = parse(read('charts/edge-migration/values.yaml'));
   expect(nats.bundled.image.digest).toMatch(/^sha256:[0-9a-f]{64}$/);

@@ -1,4 +1,4 @@
-/** `helm install` on the embedded cluster, from an empty namespace to a finished removal. */
+/** `helm install` on the embedded cluster, from an empty namespace to a complete removal. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -58,7 +58,7 @@ async function createSecret(name: string, content: Readonly<Record<string, strin
   await kubectl('create', 'secret', 'generic', name, ...literals);
 }
 
-/** Installs or upgrades the release; whatever is not about this machine is the chart's default. */
+/** Installs or upgrades the release; everything not specific to this machine is the chart's default. */
 function install(...further: string[]): Promise<string> {
   const { settings } = tables;
   const values = {
@@ -81,7 +81,7 @@ function install(...further: string[]): Promise<string> {
     },
     operator: { pageMaxAgeSeconds: 8 },
     worker: { extraEnv: [{ name: 'NOTE', valueFrom: { secretKeyRef: { name: 'note', key: 'text' } } }] },
-    // There is no metrics server in here.
+    // The embedded cluster has no metrics server.
     applier: { autoscaling: { enabled: false } },
   };
   const given = Object.entries(values).map(([name, value]) => `--set-json=${name}=${JSON.stringify(value)}`);
@@ -99,7 +99,7 @@ async function condition(type: string, status: string): Promise<void> {
   await kubectl('wait', name, `--for=condition=${type}=${status}`, '--timeout=4m');
 }
 
-/** A write to Core through the sidecar of some pod. */
+/** A write to Core through the sidecar of any pod. */
 async function identify(identifier: string, plan: string): Promise<void> {
   const pods = JSON.parse(await cluster.kubectl(['get', 'pods', '-n', CORE_API.namespace, '-o', 'json'])) as {
     items: { status: { podIP: string } }[];
@@ -133,8 +133,8 @@ async function scrape(namespace: string, selector: string, port: number): Promis
   return texts.flatMap((text) => text.match(/(?<=^# TYPE )\S+/gm) ?? []);
 }
 
-describe('the release', { timeout: 6 * MINUTES }, () => {
-  it('waits for the Secret that is missing, and its test says which', async () => {
+describe('the installed release', { timeout: 6 * MINUTES }, () => {
+  it('waits for a missing Secret, which its Helm test names', async () => {
     await install();
     const failed = await run(['test', RELEASE, '--namespace', NAMESPACE, '--logs']).catch(String);
     expect(failed).toMatch(/ok\s+Kubernetes/);
@@ -143,7 +143,7 @@ describe('the release', { timeout: 6 * MINUTES }, () => {
     expect(pods.items[0].status.containerStatuses[0].state.waiting.reason).toBe('CreateContainerConfigError');
   });
 
-  it('starts when the Secret is there, and passes its test', async () => {
+  it('starts once the Secret exists, and passes its Helm test', async () => {
     await createSecret(SECRET, { url: describeReader(databaseUrl) });
     await rollout();
     const passed = await run(['test', RELEASE, '--namespace', NAMESPACE, '--logs']);
@@ -156,7 +156,7 @@ describe('the release', { timeout: 6 * MINUTES }, () => {
     ]);
   });
 
-  it('copies a project once its API is captured, says which Secret its pods miss, and follows its writes', async () => {
+  it('copies a project once its API is captured, names the Secret its pods lack, and follows its writes', async () => {
     const coreApi = await describeCoreApi(databaseUrl, cluster.nats.urlOf('sidecar'));
     const list = { apiVersion: 'v1', kind: 'List', items: coreApi };
     await cluster.kubectl(['apply', '-f', '-'], { input: JSON.stringify(list) });
@@ -172,7 +172,7 @@ describe('the release', { timeout: 6 * MINUTES }, () => {
       async () => {
         const path = 'jsonpath={.items[0].status.conditions[?(@.type=="Degraded")]}';
         const found = (await kubectl('get', 'em', '-o', path)) || '{}';
-        // Whatever else is still on its way up is told, too.
+        // Other pods still starting are reported, too.
         return found.includes('PodNotStarting') && found;
       },
       { for: 'the pods that cannot start to be told', timeoutMs: 2 * MINUTES, intervalMs: 200 },
@@ -184,7 +184,7 @@ describe('the release', { timeout: 6 * MINUTES }, () => {
     await untilEdge('ada', 'gold');
   });
 
-  it('exports every metric that alerts and dashboard ask for', async () => {
+  it('exports every metric that the alerts and the dashboard query', async () => {
     const files = ['alerts.yaml', 'dashboards/edge-migration.json'].map((name) =>
       readFileSync(`${CHART}/files/${name}`, 'utf8'),
     );
@@ -198,7 +198,7 @@ describe('the release', { timeout: 6 * MINUTES }, () => {
       ...(await scrape(CORE_API.namespace, CORE_API.selector, 9464)),
     ]);
     const missing = [...named].filter((name) => !exported.has(name.replace(/_bucket$/, '')));
-    // Of the copy's pods, which have ended, and of the console, which is off.
+    // Metrics of the copy's pods, which have ended, and of the console, which is off.
     expect(missing).toEqual([
       'edge_migration_copy_throttled_total',
       'edge_migration_console_problems_total',
@@ -206,7 +206,7 @@ describe('the release', { timeout: 6 * MINUTES }, () => {
     ]);
   });
 
-  it('is upgraded in mid-migration without losing a write', async () => {
+  it('is upgraded in the middle of a migration without losing a write', async () => {
     const writing = Promise.all(
       Array.from({ length: 20 }, async (_, number) => {
         await identify(`upgraded ${number}`, `plan ${number}`);
@@ -222,7 +222,7 @@ describe('the release', { timeout: 6 * MINUTES }, () => {
     expect({ missing, foreign, different }).toEqual({ missing: [], foreign: [], different: [] });
   });
 
-  it('upgrades the definition of EdgeMigration with it', async () => {
+  it('upgrades the EdgeMigration CRD as well', async () => {
     const name = 'crd/edgemigrations.edge.flagsmith.com';
     const patch = [{ op: 'remove', path: '/spec/versions/0/additionalPrinterColumns' }];
     await cluster.kubectl(['patch', name, '--type=json', '-p', JSON.stringify(patch), '--field-manager=helm']);
@@ -232,7 +232,7 @@ describe('the release', { timeout: 6 * MINUTES }, () => {
     expect(spec.versions[0].additionalPrinterColumns).toEqual(source.spec.versions[0].additionalPrinterColumns);
   });
 
-  it('leaves the definition, the migrations and the data when it is removed', async () => {
+  it('keeps the CRD, the migrations and the data when it is uninstalled', async () => {
     const before = (await tables.scan()).length;
     await run(['uninstall', RELEASE, '--namespace', NAMESPACE, '--wait']);
     expect(await kubectl('get', 'em', '-o', 'name')).toContain(`project-${seeded.projectId}`);

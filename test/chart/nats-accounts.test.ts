@@ -1,4 +1,4 @@
-/** What each NATS user of the chart may do on a real server, and what it is refused. */
+/** The permissions of each NATS user of the chart on a real server. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureApplierStreams, PARKING_STREAM, REPORT_STREAM } from '@edge-migration/contract/streams/applier.ts';
@@ -26,7 +26,7 @@ beforeAll(async () => {
   const objects = await render('ours', ['--set', 'nats.bundled.enabled=true']);
   const { data } = find(objects, 'ConfigMap', 'edge-migration-nats') as unknown as { data: Record<string, string> };
   expect(data['nats.conf']).toMatch(/^include nats-accounts\.conf$/m);
-  // As servers before 2.12 are: they overlook fields of a request that they do not know.
+  // Like servers before 2.12, which ignore request fields that they do not know.
   nats = started.use(await startNatsWithAccounts({ accounts: data['nats-accounts.conf'] ?? '', strict: false }));
   administrator = await connect({ servers: nats.url });
   started.defer(() => administrator.close());
@@ -47,7 +47,7 @@ afterAll(() => started.disposeAsync());
 const as = (role: NatsRole) => connections.get(role)!;
 const publish = (subject: string, text: string) => jetstream(administrator).publish(subject, text);
 
-/** What a request comes to: the server's answer, or that it is not allowed. */
+/** The result of a request: the server's answer, or that it is not allowed. */
 async function request(role: NatsRole, subject: string, payload = '', fields: Record<string, string> = {}) {
   const given = headers();
   for (const [name, value] of Object.entries(fields)) given.set(name, value);
@@ -60,7 +60,7 @@ async function request(role: NatsRole, subject: string, payload = '', fields: Re
   }
 }
 
-/** Whether the server lets it listen. */
+/** Whether the server allows the subscription. */
 async function mayHear(role: NatsRole, subject: string): Promise<boolean> {
   const refused = Promise.withResolvers<boolean>();
   const subscription = as(role).subscribe(subject, {
@@ -82,7 +82,7 @@ async function countMessages(): Promise<Record<string, number>> {
   return Object.fromEntries(infos.map(({ config, state }) => [config.name, state.messages]));
 }
 
-/** Everything that can be asked of JetStream about a stream. */
+/** All JetStream API requests about a stream. */
 const apiOf = (stream: string) => [
   ...[
     'CREATE',
@@ -126,7 +126,7 @@ const SUBJECTS = [
 const EVERYTHING = [...STREAMS.flatMap(apiOf), ...SUBJECTS];
 
 const api = (...calls: string[]) => calls.map((call) => `$JS.API.${call}`);
-/** Which of them is allowed; the rest must be refused. */
+/** The allowed ones among them; the rest must be refused. */
 const ALLOWED: Record<NatsRole, readonly string[]> = {
   sidecar: [EVENT_SUBJECT, 'identity.writes.probe.uid-1', 'coverage.uid-1'],
   operator: [
@@ -149,7 +149,7 @@ const ALLOWED: Record<NatsRole, readonly string[]> = {
   ],
 };
 
-describe.each(ROLES)('the %s', (role) => {
+describe.each(ROLES)('the NATS permissions of the %s', (role) => {
   it('may publish to what it needs and to nothing else', async () => {
     const connection = as(role);
     const refused = new Set<string>();
@@ -161,7 +161,7 @@ describe.each(ROLES)('the %s', (role) => {
         }
       }
     })();
-    // What is allowed is not tried in earnest, as a purge would be one.
+    // Allowed requests are not really made, since a purge would be destructive.
     for (const subject of EVERYTHING) if (!ALLOWED[role].includes(subject)) connection.publish(subject, '');
     connection.publish('the.end', '');
     await watching;
@@ -186,8 +186,8 @@ describe.each(ROLES)('the %s', (role) => {
   });
 });
 
-describe('the sidecar, in an account without JetStream,', () => {
-  it('publishes events that are recognised the second time, test events that go, and reports', async () => {
+describe('the sidecar, in a NATS account without JetStream,', () => {
+  it('publishes deduplicated events, test events, and reports', async () => {
     const id = { 'Nats-Msg-Id': 'one' };
     const first = await request('sidecar', EVENT_SUBJECT, '{}', id);
     expect(JSON.parse(first)).toMatchObject({ stream: STREAM });
@@ -197,7 +197,7 @@ describe('the sidecar, in an account without JetStream,', () => {
     expect(JSON.parse(await request('sidecar', 'coverage.uid-1', '{}'))).toMatchObject({ stream: COVERAGE_STREAM });
   });
 
-  it('sees how far the stream of events is, under the prefix that its manifests name', async () => {
+  it('reads how far the event stream has got, under the prefix set in its manifests', async () => {
     const own = await jetstreamManager(as('sidecar'), { checkAPI: false, apiPrefix: SIDECAR_API_PREFIX });
     expect((await own.streams.info(STREAM)).state.last_seq).toBeGreaterThan(0);
     await expect(own.streams.info(COVERAGE_STREAM)).rejects.toThrow(/permissions violation/i);
@@ -229,7 +229,7 @@ describe('the sidecar, in an account without JetStream,', () => {
   });
 });
 
-it('refuses connections without a known user and its password', async () => {
+it('NATS rejects connections without a known user and its password', async () => {
   const config = readFileSync(join(CHART, 'files/nats-accounts.conf'), 'utf8').replace(/\$EDGE_MIGRATION\w+/g, 'word');
   await using server = await startNats({ config });
   for (const given of [{}, { user: 'sidecar', pass: 'another' }, { user: 'unknown', pass: 'word' }]) {
@@ -237,17 +237,17 @@ it('refuses connections without a known user and its password', async () => {
   }
 });
 
-it('keeps the stream of events from being emptied by a reply where all users are in one account', async () => {
+it('NATS keeps a reply from emptying the event stream even when all users share one account', async () => {
   await publish(EVENT_SUBJECT, 'of another pod');
   const { messages } = (await manager.streams.info(STREAM)).state;
-  // What an administrator, who may do anything, cannot do either.
+  // Not even an administrator, who may do anything else, can do this.
   administrator.publish(EVENT_SUBJECT, '{}', { reply: `$JS.API.STREAM.PURGE.${STREAM}` });
   await jetstream(administrator).publish(EVENT_SUBJECT, '{}');
   await manager.getAccountInfo();
   expect((await manager.streams.info(STREAM)).state.messages).toBe(messages + 2);
 });
 
-it('has limits of everything in every stream', async () => {
+it('every stream has limits on everything', async () => {
   for (const stream of STREAMS) {
     const { config } = await manager.streams.info(stream);
     for (const limit of ['max_bytes', 'max_msgs_per_subject', 'max_msg_size'] as const) {
@@ -256,7 +256,7 @@ it('has limits of everything in every stream', async () => {
   }
 });
 
-it('never drops an event for a newer one', async () => {
+it('no stream drops an old event to make room for a new one', async () => {
   for (const stream of [STREAM, PARKING_STREAM]) {
     const { config } = await manager.streams.info(stream);
     expect(config).toMatchObject({ discard: 'new', discard_new_per_subject: true });

@@ -1,4 +1,4 @@
-/** The bill of materials against package-lock.json, read independently of its generator. */
+/** Checks the bill of materials against package-lock.json, read independently of its generator. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { createBillOfMaterials } from '../../scripts/sbom.ts';
@@ -21,7 +21,7 @@ interface LockedPackage {
 }
 type Packages = Readonly<Record<string, LockedPackage>>;
 
-/** Where Node finds a package, looking from the folder of another. */
+/** Where Node finds a package, starting from another one's folder. */
 function resolve(packages: Packages, place: string, name: string): string | undefined {
   const at = `${place && `${place}/`}node_modules/${name}`;
   if (at in packages || place === '') return at in packages ? at : undefined;
@@ -29,7 +29,7 @@ function resolve(packages: Packages, place: string, name: string): string | unde
   return resolve(packages, end <= 0 ? '' : place.slice(0, end - 1), name);
 }
 
-/** Everything that the workspaces load, and what that loads. */
+/** Everything that the workspaces load, transitively. */
 function installed(packages: Packages): Set<string> {
   const found = new Set<string>();
   const visit = (place: string) => {
@@ -45,7 +45,7 @@ function installed(packages: Packages): Set<string> {
   return new Set([...found].map((at) => `${at.slice(at.lastIndexOf('node_modules/') + 13)}@${packages[at]!.version}`));
 }
 
-it('has every package of the processes, none besides, and the base image by its digest', async () => {
+it('the SBOM lists exactly the packages of the processes, and the base image by its digest', async () => {
   const { bomFormat, components } = await createBillOfMaterials();
   expect(bomFormat).toBe('CycloneDX');
   const [base, ...listed] = components;

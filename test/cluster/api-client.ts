@@ -45,10 +45,10 @@ const Kubeconfig = z.object({
 
 const Status = z.object({ reason: z.string().default('Unknown'), message: z.string().default('') });
 
-/** Longer than any request but a watch takes. */
+/** Longer than any request takes, except a watch. */
 const TIMEOUT_MS = 15_000;
 
-/** A client with the credentials of a kubeconfig as `writeKubeconfig` makes it. */
+/** A client with the credentials of a kubeconfig from `writeKubeconfig`. */
 export function connectApi(kubeconfig: string): ApiClient {
   const config = Kubeconfig.parse(parse(readFileSync(kubeconfig, 'utf8')));
   const { server, 'certificate-authority-data': ca } = config.clusters[0].cluster;

@@ -45,7 +45,7 @@ export type Binary =
   | 'helm-unittest'
   | 'promtool';
 
-/** Those of a cluster, in the order of their size, so that the first one is there soon. */
+/** Binaries of a cluster in the order of their size, so that the first one is ready soon. */
 export const BINARIES: readonly Binary[] = [
   'nats-server',
   'etcd',
@@ -54,10 +54,10 @@ export const BINARIES: readonly Binary[] = [
   'kubectl',
 ];
 
-/** Those that only the chart's tests need. */
+/** Binaries that only the chart's tests need. */
 export const CHART_TOOLS: readonly Binary[] = ['helm', 'helm-unittest', 'promtool'];
 
-/** CPU seconds of each build, after those before it in its lane: what they have in common is compiled once. */
+/** CPU seconds of each build after those before it in its lane: shared code is compiled once. */
 const WEIGHTS: Readonly<Record<Binary, number>> = {
   'nats-server': 50,
   etcd: 45,
@@ -68,16 +68,16 @@ const WEIGHTS: Readonly<Record<Binary, number>> = {
   'helm-unittest': 15,
   promtool: 120,
 };
-/** Kubernetes takes longest and shares most, and meanwhile the other lane downloads or links, or the other way round. */
+/** Kubernetes takes longest and shares most; meanwhile the other lane downloads or links, or vice versa. */
 const laneOf = (folder: string) => (folder === 'kubernetes' ? 'kubernetes' : 'go');
 
-/** Promtool is built without its service discovery, which is most of it and is of no use here. */
+/** Promtool is built without its service discovery, which is most of its code and unused here. */
 const BUILD_TAGS: Readonly<Partial<Record<string, string>>> = { promtool: 'remove_all_sd' };
 
 /**
- * The path of a binary: from the folder `KUBEBUILDER_ASSETS` if it is there (the convention of envtest), from the cache
- * otherwise, where the ordinary `go` client builds it from the Go module proxy the first time. A kubectl on the PATH that
- * goes with our API server saves its build.
+ * The path of a binary: from the folder `KUBEBUILDER_ASSETS` if it is there (as with envtest), else from the cache,
+ * where the ordinary `go` client builds it from the Go module proxy the first time. A kubectl on the PATH that
+ * is compatible with our API server saves its build.
  *
  * @throws MissingToolError without `go`; ProcessError with the compiler's output when the build fails
  */
@@ -89,7 +89,7 @@ export async function binary(name: Binary, signal?: AbortSignal): Promise<string
   return artifact.path;
 }
 
-/** What {@link binary} will have to build if it is not there yet; nothing for what is on this machine already. */
+/** The artifacts that {@link binary} has to build if it is missing; none for those already on this machine. */
 export function binaryArtifacts(names: readonly Binary[]): Artifact[] {
   return names.filter((name) => givenBinary(name) === undefined).map(binaryArtifact);
 }
@@ -124,7 +124,7 @@ function binaryArtifact(name: Binary): Artifact {
 
 const sourceOf = (folder: string) => fileURLToPath(new URL(`./tools/${folder}`, import.meta.url));
 
-/** As its module is pinned: `v1.34.4`. */
+/** The version pinned by its module: `v1.34.4`. */
 function versionOf(name: Binary): string {
   const [folder, { module }] = moduleOf(name);
   const goMod = readFileSync(join(sourceOf(folder), 'go.mod'), 'utf8');
@@ -152,7 +152,7 @@ function linkerFlags(folder: string, version: string): string {
   return flags.join(' ');
 }
 
-/** The compiler spends a quarter of its time on collecting what is thrown away when it ends; a large package still fits. */
+/** The compiler spends a quarter of its time collecting garbage that ends with it; a large package still fits. */
 const COMPILER_MEMORY = { GOGC: '400', GOMEMLIMIT: '2GiB' };
 
 async function goBuild(

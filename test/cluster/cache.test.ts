@@ -19,7 +19,7 @@ afterEach(async () => {
 
 /**
  * A process that provides `<folder>/thing`, noting each build in `<folder>/builds`. No build ends before two processes
- * have found that there is no such thing, each of which notes it in `<folder>/missed`.
+ * have found the thing missing, which each of them notes in `<folder>/missed`.
  */
 function startProvider(): Promise<string> {
   const script = `
@@ -44,7 +44,7 @@ function startProvider(): Promise<string> {
   return Promise.all([text(child.stderr), once(child, 'exit')]).then(([output]) => output);
 }
 
-test('of two processes that need the same thing one builds it and the other waits', async () => {
+test('when two processes need the same item, one builds it and the other waits', async () => {
   const [one, other] = await Promise.all([startProvider(), startProvider()]);
   expect(readFileSync(join(folder, 'thing'), 'utf8')).toBe('made');
   expect(readFileSync(join(folder, 'builds'), 'utf8').trim().split('\n')).toHaveLength(1);
@@ -54,7 +54,7 @@ test('of two processes that need the same thing one builds it and the other wait
   }
 });
 
-test('a builder that died is replaced, and a failed build leaves nothing half done', async () => {
+test('a builder that died is replaced, and a failed build leaves no partial result', async () => {
   const path = join(folder, 'thing');
   // No process can have this number.
   writeFileSync(`${path}.lock`, '4194305');
@@ -70,7 +70,7 @@ test('a builder that died is replaced, and a failed build leaves nothing half do
   expect([path, `${path}.lock`].filter(existsSync)).toEqual([]);
 });
 
-test('what is asked for a second time in the same process is made once, and reported once', async () => {
+test('an item requested twice in one process is built once and reported once', async () => {
   const made: string[] = [];
   const artifacts = ['one', 'other'].map((title) => ({
     title,
@@ -90,7 +90,7 @@ test('what is asked for a second time in the same process is made once, and repo
   expect(reports.at(-1)).toMatchObject({ done: ['one', 'other'], running: [], left: [], secondsLeft: 0 });
 });
 
-test('lanes are made side by side, and a failure in one ends the others', async () => {
+test('lanes are built in parallel, and a failure in one stops the others', async () => {
   const forever = {
     title: 'forever',
     path: join(folder, 'forever'),
@@ -107,14 +107,14 @@ test('lanes are made side by side, and a failure in one ends the others', async 
   await expect(provide([forever, failing])).rejects.toThrow('no space left');
 });
 
-test('a missing tool is an error that says which one and what for', () => {
+test('a missing tool is an error that names it and what needs it', () => {
   vi.stubEnv('PATH', folder);
   const need = () => requireTool('go', 'build etcd');
   expect(need).toThrow(MissingToolError);
   expect(need).toThrow('"go" was not found on the PATH: it is needed to build etcd');
 });
 
-test('binaries in KUBEBUILDER_ASSETS are used as they are', async () => {
+test('binaries in KUBEBUILDER_ASSETS are used unchanged', async () => {
   vi.stubEnv('KUBEBUILDER_ASSETS', folder);
   writeFileSync(join(folder, 'etcd'), '');
   expect(await binary('etcd')).toBe(join(folder, 'etcd'));

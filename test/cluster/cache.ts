@@ -6,30 +6,30 @@ import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { estimateSecondsLeft, type Work } from './estimate.ts';
 import { waitFor } from './wait.ts';
 
-/** Everything that is fetched or built once lies here, keyed by version; git-ignored and safe to delete. */
+/** Everything that is fetched or built once is kept here, keyed by version; git-ignored and safe to delete. */
 export const CACHE = fileURLToPath(new URL('../../.cache/', import.meta.url));
 
 /**
- * For the environment of our own programs: Node keeps compiled code there, as it does in the image, and a program starts
- * with half the work.
+ * For the environment of our own programs: Node caches compiled code there, as in the image, which halves
+ * a program's start-up work.
  */
 export const COMPILED_CODE = { NODE_COMPILE_CACHE: join(CACHE, 'compiled') };
 
 /** Something fetched or built once. */
 export interface Artifact {
-  /** As it reads in progress lines: "kube-apiserver v1.34.4". */
+  /** Its name in progress lines: "kube-apiserver v1.34.4". */
   title: string;
-  /** File or folder; its name has the versions, so that a new version is another artifact. */
+  /** File or folder; its name contains the versions, so that a new version is another artifact. */
   path: string;
-  /** Those of a lane are made one after the other, as they share work; lanes run side by side. */
+  /** Artifacts of one lane are made in sequence, as they share work; lanes run in parallel. */
   lane?: string;
-  /** CPU seconds that it takes, roughly: how it compares with the others. */
+  /** Rough CPU seconds of its build, in comparison with the others. */
   weight?: number;
-  /** Writes it to `to`, which lies beside `path` and does not exist yet. */
+  /** Writes it to `to`, which is in the same folder as `path` and does not exist yet. */
   build(to: string, signal?: AbortSignal): Promise<void>;
 }
 
-/** How far a call of {@link provide} is. */
+/** Progress of a call of {@link provide}. */
 export interface Progress {
   readonly done: readonly string[];
   readonly running: readonly string[];
@@ -39,11 +39,11 @@ export interface Progress {
 
 export interface ProvideOptions {
   signal?: AbortSignal | undefined;
-  /** Told at each change and every few seconds; by default lines on standard error. */
+  /** Called at each change and every few seconds; by default lines on standard error. */
   report?: (progress: Progress) => void;
 }
 
-/** A program that set-up needs is not installed; the message says which and what for. */
+/** A program that set-up needs is not installed; the message names it and its purpose. */
 export class MissingToolError extends Error {
   override readonly name = 'MissingToolError';
 }
@@ -70,7 +70,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** How often a long step says that it is still at work. */
+/** How often a long step reports that it is still running. */
 const REPORT_EVERY_MS = 10_000;
 const WEIGHT = 10;
 
@@ -80,13 +80,13 @@ interface Job {
   ended?: number;
 }
 
-/** What this process makes, or has in a lane: whatever else needs it waits for the same. */
+/** Builds under way or queued in this process: other callers that need the same wait for it. */
 const inHand = new Map<string, Promise<void>>();
 
 /**
- * Fetches or builds those artifacts that are not there yet.
+ * Fetches or builds the artifacts that do not exist yet.
  *
- * @throws whatever a build throws, when all lanes have come to their end
+ * @throws the error of a build, after all lanes have ended
  */
 export async function provide(artifacts: readonly Artifact[], options: ProvideOptions = {}): Promise<void> {
   const missing = artifacts.filter(({ path }) => !existsSync(path));
@@ -143,7 +143,7 @@ function describeProgress(jobs: readonly Job[], start: number): Progress {
   };
 }
 
-/** "about 3 min 20 s left, 2 of 6 built or fetched; now etcd, kube-apiserver; then kubectl": what is cut off matters least. */
+/** "about 3 min 20 s left, 2 of 6 built or fetched; now etcd; then kubectl": the end may be cut off. */
 export function describeBuilds({ done, running, left, secondsLeft }: Progress): string {
   const all = done.length + running.length + left.length;
   const count = `${done.length} of ${all} built or fetched`;
@@ -170,7 +170,7 @@ function reportLines(): (progress: Progress) => void {
   };
 }
 
-/** One builder per artifact on this machine; others wait for it and take over should it die. */
+/** One builder per artifact on this machine; others wait for it and take over if it dies. */
 async function make(artifact: Artifact, signal: AbortSignal): Promise<void> {
   await mkdir(dirname(artifact.path), { recursive: true });
   const lock = `${artifact.path}.lock`;
@@ -192,8 +192,8 @@ async function make(artifact: Artifact, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Takes the lock file, from a dead owner too. Should two take it from the same dead owner, both build, which costs
- * time and harms nothing: artifacts appear by rename.
+ * Takes the lock file, even from a dead owner. If two take it from the same dead owner, both build, which costs
+ * time but does no harm, because artifacts appear by rename.
  */
 function acquire(lock: string): boolean {
   try {

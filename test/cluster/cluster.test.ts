@@ -6,7 +6,7 @@ import { waitFor } from './wait.ts';
 
 const images = { server: { entrypoint: ['node', '-e'] } };
 
-test('a whole cluster comes from one call, and another one beside it', async () => {
+test('one call starts a whole cluster, and another call a second one beside it', async () => {
   await using both = new AsyncDisposableStack();
   const [whole, bare] = await Promise.all([
     startCluster({ images }).then((cluster) => both.use(cluster)),
@@ -19,7 +19,7 @@ test('a whole cluster comes from one call, and another one beside it', async () 
   expect(await probeTcp('127.0.0.1', whole.nats.port)).toBe(true);
   expect((await probeHttp(whole.dynamodb.endpoint)).status).toBe(400);
 
-  // The same port in both clusters, because every pod has an address of its own.
+  // The same port in both clusters, because each pod has its own address.
   const pod = serverPod(8080);
   await Promise.all([whole, bare].map((cluster) => cluster.kubectl(['apply', '-f', '-'], { input: pod })));
   for (const cluster of [whole, bare]) {
@@ -30,7 +30,7 @@ test('a whole cluster comes from one call, and another one beside it', async () 
   }
 }, 120_000);
 
-test('a start that is aborted half-way leaves no process and rejects with the reason', async () => {
+test('an aborted start leaves no process behind and rejects with the reason', async () => {
   const countProcesses = () => process.getActiveResourcesInfo().filter((type) => type === 'ProcessWrap').length;
   const aborting = new AbortController();
   const start = startCluster({ images, signal: aborting.signal });

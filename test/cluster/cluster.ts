@@ -6,7 +6,7 @@ import { type Postgres, type PostgresOptions, startPostgres } from './postgres.t
 
 export interface ClusterOptions {
   images: Images;
-  /** A service that is `false` is not started. */
+  /** Services set to `false` are not started. */
   postgres?: PostgresOptions | false;
   nats?: AccountsOptions | false;
   dynamodb?: DynamodbOptions | false;
@@ -14,7 +14,7 @@ export interface ClusterOptions {
   signal?: AbortSignal;
 }
 
-/** A handle is there unless the option says `false`. */
+/** The handle exists unless the option is `false`. */
 type Unless<Option, T> = Option extends false ? undefined : T;
 
 /** A control plane, a node and the services that the product needs. */
@@ -28,7 +28,7 @@ export interface Cluster<O extends ClusterOptions = ClusterOptions> extends Cont
 }
 
 /**
- * Starts all of it at once, independent of any other instance, each service as soon as its own program is there; ready
+ * Starts all parts at once, independent of any other instance, each service as soon as its own program exists; ready
  * in under 20 s when nothing has to be built.
  */
 export async function startCluster<const O extends ClusterOptions>(options: O): Promise<Cluster<O>> {
@@ -63,7 +63,7 @@ function withSignal(signal: AbortSignal | undefined): { signal?: AbortSignal } {
   return signal === undefined ? {} : { signal };
 }
 
-/** Waits for all of them, also when one fails, so that `started` has everything that must be stopped. */
+/** Waits for all of them even when one fails, so that `started` has everything that must be stopped. */
 async function startAll<T extends readonly (Promise<AsyncDisposable> | undefined)[]>(
   started: AsyncDisposableStack,
   ...starting: T

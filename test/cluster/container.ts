@@ -10,21 +10,21 @@ export interface ContainerSpec {
   /** Port inside, published under `hostPort` on this machine's loopback interface. */
   readonly port: number;
   readonly hostPort: number;
-  /** Further published ports, inside to outside. */
+  /** Further published ports, from inside to outside. */
   readonly ports?: Readonly<Record<number, number>>;
 }
 
-/** A container that can be started, and started again with what is in it. */
+/** A container that can be started, and restarted with its data. */
 export interface ContainerSlot {
   launch(): Promise<Instance>;
-  /** Deletes it and its volumes. */
+  /** Deletes the container and its volumes. */
   remove(): Promise<void>;
 }
 
 type Engine = Awaited<ReturnType<typeof requireEngine>>;
 type DockerContainer = ReturnType<Engine['container']['getById']>;
 
-/** A place for one container of a service; made when it is first launched. */
+/** A placeholder for a service's container, which is created at its first launch. */
 export function createContainer(spec: ContainerSpec): ContainerSlot {
   let container: DockerContainer | undefined;
   return {
@@ -77,7 +77,7 @@ async function follow(name: string, container: DockerContainer): Promise<Instanc
       return exit;
     },
     async signal(signal) {
-      // To all of its processes, as a process group gets it; a signal would reach the first one only.
+      // Signals all of its processes, like a process group; otherwise only the first one would get it.
       if (signal === 'SIGSTOP') await container.pause();
       else if (signal === 'SIGCONT') await container.unpause();
       else await container.kill({ signal }).catch(ignoreMissing);
@@ -107,7 +107,7 @@ function plainLog(raw: Buffer): string {
   return pieces.join('').trimEnd();
 }
 
-/** Gone, not running, or already as wanted. */
+/** Gone, stopped, or already in the wanted state. */
 function ignoreMissing(error: { statusCode?: number }): void {
   if (error.statusCode === undefined || ![304, 404, 409, 500].includes(error.statusCode)) throw error;
 }

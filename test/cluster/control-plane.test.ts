@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 
-test('an ordinary kubectl works with the kubeconfig, TLS verified', async () => {
+test('a stock kubectl works with the kubeconfig, with TLS verification', async () => {
   const home = createFolder('home');
   const env = { KUBECONFIG: cluster.kubeconfig, HOME: home };
   const output = execFileSync(await binary('kubectl'), ['version', '-o', 'json'], { env, encoding: 'utf8' });
@@ -19,14 +19,14 @@ test('an ordinary kubectl works with the kubeconfig, TLS verified', async () => 
   await removeFolder(home);
 });
 
-test('kubectl passes its input on and rejects with what went wrong', async () => {
+test('kubectl passes its input on and rejects with the error message', async () => {
   const manifest = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'greeting' }, data: { text: 'hello' } };
   await cluster.kubectl(['apply', '-f', '-'], { input: JSON.stringify(manifest) });
   expect(await cluster.kubectl(['get', 'cm', 'greeting', '-o', 'jsonpath={.data.text}'])).toBe('hello');
   await expect(cluster.kubectl(['get', 'cm', 'nothing'])).rejects.toThrow(/configmaps "nothing" not found/);
 });
 
-test('a ServiceAccount may do what RBAC grants it and nothing else', async () => {
+test('a ServiceAccount may do exactly what RBAC grants it', async () => {
   await cluster.kubectl(['create', 'serviceaccount', 'reader']);
   await cluster.kubectl(['create', 'role', 'reader', '--verb=get,list', '--resource=configmaps']);
   await cluster.kubectl(['create', 'rolebinding', 'reader', '--role=reader', '--serviceaccount=default:reader']);
@@ -37,7 +37,7 @@ test('a ServiceAccount may do what RBAC grants it and nothing else', async () =>
   await expect(cluster.kubectl([...asReader, 'get', 'secrets'])).rejects.toThrow(/cannot list resource "secrets"/);
 });
 
-test('the API server comes back after a SIGKILL with everything it had', async () => {
+test('the API server restarts after a SIGKILL with all its data', async () => {
   await cluster.kubectl(['create', 'namespace', 'survivor']);
   await cluster.apiserver.kill('SIGKILL');
   await expect(cluster.kubectl(['get', 'ns'])).rejects.toThrow(/refused/);

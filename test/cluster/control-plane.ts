@@ -43,11 +43,11 @@ const CONTROLLERS = [
   'ttl-after-finished-controller',
   'namespace-controller',
   'serviceaccount-controller',
-  // Quotas refuse nothing before it has counted.
+  // Quotas reject everything until it has counted.
   'resourcequota-controller',
-  // `view`, `edit` and `admin` take in what is labelled for them.
+  // `view`, `edit` and `admin` aggregate the roles labelled for them.
   'clusterrole-aggregation-controller',
-  // Pods that mount their ServiceAccount's token get the CA from the ConfigMap that this one writes.
+  // Pods that mount their ServiceAccount's token get the CA from the ConfigMap that this controller writes.
   'root-ca-certificate-publisher-controller',
 ];
 
@@ -55,7 +55,7 @@ const NEEDED: readonly Binary[] = ['etcd', 'kube-apiserver', 'kube-controller-ma
 const TOKEN_SECONDS = 3600;
 const KUBECTL_OUTPUT_BYTES = 64 * 1024 * 1024;
 
-/** Starts a control plane of its own on free loopback ports; ready in 3 to 6 s when the binaries are there. */
+/** Starts a separate control plane on free loopback ports; ready in 3 to 6 s if the binaries exist. */
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const { signal } = options;
   await provide(binaryArtifacts(NEEDED), { signal });
@@ -92,7 +92,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   };
 }
 
-/** The data folder goes with the control plane, not with one of its processes. */
+/** The data folder belongs to the control plane, not to one of its processes. */
 const keepFolder = async () => undefined;
 
 async function startEtcd(folder: string, signal?: AbortSignal): Promise<Service & { url: string }> {
@@ -116,7 +116,7 @@ async function startEtcd(folder: string, signal?: AbortSignal): Promise<Service 
 }
 
 interface CredentialFiles {
-  /** Made by the API server; has its certificate and the CA that signed it. */
+  /** Created by the API server; contains its certificate and the signing CA. */
   certificate: string;
   certificateFolder: string;
   serviceAccountKey: string;
@@ -162,9 +162,9 @@ async function startApiserver(
     'service-cluster-ip-range': '10.0.0.0/24',
     // Endpoints of the `kubernetes` Service must not be loopback addresses; nothing here reads them.
     'endpoint-reconciler-type': 'none',
-    // Where it fetches logs from.
+    // The address from which it fetches logs.
     'kubelet-preferred-address-types': 'InternalIP',
-    // Shutting down gracefully would wait for every open watch.
+    // A graceful shutdown would wait for every open watch.
     'shutdown-delay-duration': '0s',
   };
   const service = await startService({
@@ -213,7 +213,7 @@ function toArguments(flags: Readonly<Record<string, string | number | boolean>>)
   return Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
 }
 
-/** Pods can be created in a namespace once its default ServiceAccount exists, which a controller makes. */
+/** Pods can be created in a namespace once its default ServiceAccount exists, which a controller creates. */
 async function waitForControllers(kubeconfig: string, signal?: AbortSignal): Promise<void> {
   await using api = connectApi(kubeconfig);
   await waitFor(() => api.get('/api/v1/namespaces/default/serviceaccounts/default', signal), {
@@ -241,7 +241,7 @@ function execute(command: string, args: string[], input: string, signal?: AbortS
       if (error === null) resolve(stdout);
       else reject(new Error(`kubectl ${args.slice(4).join(' ')}: ${stderr.trim() || error.message}`, { cause: error }));
     });
-    // kubectl may end without reading its input.
+    // kubectl may exit without reading its input.
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(input);
   });

@@ -6,11 +6,11 @@ import { type Artifact, CACHE, requireTool } from './cache.ts';
 import { ProcessError, runCommand } from './processes.ts';
 import { createFolder, removeFolder } from './reaper.ts';
 
-/** The version is `tools/dynamodb-local/pom.xml`'s. */
+/** The version comes from `tools/dynamodb-local/pom.xml`. */
 const VERSION = '3.1.0';
 const JAR_SHA256 = '3d6d35f34482d0fcbdd52d7ec2c0aa18cf937aab2b5a1e4605ad6b2052bac03c';
 
-/** DynamoDB Local and what it needs, from Maven Central; its jar's checksum is pinned. */
+/** DynamoDB Local and its dependencies, from Maven Central; the checksum of its jar is pinned. */
 export const dynamodbArtifact: Artifact = {
   title: `DynamoDB Local ${VERSION}`,
   path: join(CACHE, 'dynamodb-local', `${VERSION}-${process.platform}-${process.arch}`),

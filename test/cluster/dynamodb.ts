@@ -11,9 +11,9 @@ import { type Service, type ServiceSpec, superviseService } from './service.ts';
 export interface DynamodbOptions {
   /** Java's heap limit in MB. */
   heapMb?: number;
-  /** Use the optimising compiler too: slower to start, faster after a while. For benchmarks. */
+  /** Use the optimising compiler too: slower to start, faster later. For benchmarks. */
   optimise?: boolean;
-  /** A database for each access key and region that clients sign for, as AWS has, instead of one for all. */
+  /** A separate database for each access key and region in the signature, as in AWS, instead of one for all. */
   regional?: boolean;
   signal?: AbortSignal;
 }
@@ -25,13 +25,13 @@ export interface Dynamodb extends Service {
   readonly credentials: typeof DYNAMODB_CLIENT.credentials;
 }
 
-/** What clients of DynamoDB Local have to be configured with; it accepts any credentials and shares one database unless `regional`. */
+/** Client configuration for DynamoDB Local; it accepts any credentials and shares one database unless `regional`. */
 export const DYNAMODB_CLIENT = {
   region: 'eu-west-2',
   credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
 } as const;
 
-/** Starts a DynamoDB Local of its own, in memory: its data is gone after `restart()`. Ready in 1 to 2 s. */
+/** Starts a separate, in-memory DynamoDB Local: `restart()` loses its data. Ready in 1 to 2 s. */
 export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dynamodb> {
   const { signal } = options;
   const port = await freePort();
@@ -65,7 +65,7 @@ function inContainer(hostPort: number, options: DynamodbOptions): Run {
   return { name: NAME, launch, cleanUp: remove };
 }
 
-/** How a container of the image is started. */
+/** How to start a container of the image. */
 export function describeContainer(options: DynamodbOptions): { args: string[]; port: number } {
   const lib = 'DynamoDBLocal_lib';
   return { args: describeServer({ classPath: `DynamoDBLocal.jar:${lib}/*`, lib, port: PORT }, options), port: PORT };
@@ -85,7 +85,7 @@ function describeServer(
   ];
 }
 
-/** A bare GET is answered with 400 by any server; only a real call shows that this is DynamoDB, and ready. */
+/** Any server answers a bare GET with 400; only a real call shows that this is DynamoDB and ready. */
 async function listsTables(endpoint: string): Promise<boolean> {
   const answer = await probeHttp(endpoint, {
     method: 'POST',

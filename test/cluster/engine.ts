@@ -6,7 +6,7 @@ import type { ContainerRuntimeClient } from 'testcontainers';
 /** A Docker engine as testcontainers finds it: DOCKER_HOST, its settings file, the usual sockets. */
 export type Engine = ContainerRuntimeClient;
 
-/** Loading testcontainers takes a second, which a machine without any trace of an engine need not spend. */
+/** Loading testcontainers takes a second, which is saved on a machine without any trace of an engine. */
 function mayAnswer(): boolean {
   const { DOCKER_HOST, XDG_RUNTIME_DIR = '/run/user/none' } = process.env;
   const home = homedir();
@@ -20,7 +20,7 @@ function mayAnswer(): boolean {
   return process.platform === 'win32' || (DOCKER_HOST ?? '') !== '' || traces.some(existsSync);
 }
 
-/** The engine that answers, if there is one. */
+/** The first engine that answers, if any. */
 export async function findEngine(): Promise<Engine | undefined> {
   if (!mayAnswer()) return undefined;
   const { getContainerRuntimeClient } = await import('testcontainers');

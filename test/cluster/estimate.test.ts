@@ -1,18 +1,18 @@
 import { expect, test } from 'vitest';
 import { estimateSecondsLeft } from './estimate.ts';
 
-test('before anything is done, the weights and the machine that they were measured on decide', () => {
+test('before the first step, the estimate comes from the weights and the reference machine', () => {
   expect(estimateSecondsLeft([{ weight: 100 }, { weight: 300 }], 0)).toBe(200);
 });
 
-test('a machine of half the speed needs twice as long for what is left', () => {
+test('on a machine of half the speed, the estimate for the rest doubles', () => {
   const slow = estimateSecondsLeft([{ weight: 50, took: 100 }, { weight: 200 }], 100);
   const fast = estimateSecondsLeft([{ weight: 50, took: 50 }, { weight: 200 }], 50);
   expect(slow).toBe(400);
   expect(fast).toBe(200);
 });
 
-test('what runs beside it counts as progress', () => {
+test('steps that run in parallel count as progress', () => {
   const left = estimateSecondsLeft(
     [
       { weight: 50, took: 50 },
@@ -23,7 +23,7 @@ test('what runs beside it counts as progress', () => {
   expect(left).toBe(75);
 });
 
-test('what takes longer than expected is never taken for done', () => {
+test('a step that takes longer than expected never counts as done', () => {
   expect(
     estimateSecondsLeft(
       [
@@ -35,6 +35,6 @@ test('what takes longer than expected is never taken for done', () => {
   ).toBeGreaterThan(0);
 });
 
-test('nothing is left when all is done', () => {
+test('the estimate is zero when every step is done', () => {
   expect(estimateSecondsLeft([{ weight: 10, took: 3 }], 3)).toBe(0);
 });

@@ -1,21 +1,21 @@
-/** One thing that is built or fetched, and how far it is; times in seconds. */
+/** One item that is built or fetched, and its progress; times in seconds. */
 export interface Work {
-  /** CPU seconds that it takes on some machine: what counts is how they compare. */
+  /** CPU seconds on some machine: only the ratios matter. */
   readonly weight: number;
-  /** Since it was begun; nothing before that. */
+  /** Seconds since it was begun; undefined before that. */
   readonly running?: number;
-  /** How long it took, when it is done. */
+  /** Seconds that it took, once it is done. */
   readonly took?: number;
 }
 
-/** Weight per second before anything is done: the machine on which the weights were measured, at two things at once. */
+/** Weight per second before the first result, on the machine of the measured weights, with two builds at once. */
 const ASSUMED_RATE = 1;
-/** What still runs is not done, however long it has run. */
+/** A running item never counts as done, however long it has run. */
 const MOST = 0.95;
 
 /**
- * Seconds that are left of all the work, judged by what this machine has done so far.
- * What runs at the same time is taken to proceed at the same rate.
+ * Seconds left for all the work, judged by this machine's progress so far.
+ * Parallel work is assumed to proceed at the same rate.
  */
 export function estimateSecondsLeft(works: readonly Work[], elapsed: number): number {
   const done = works.filter(({ took }) => took !== undefined);

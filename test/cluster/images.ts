@@ -10,19 +10,19 @@ import type { Engine } from './engine.ts';
 import { createFolder, removeFolder } from './reaper.ts';
 
 interface ServiceImage {
-  /** The variable that names an image of the machine's own. */
+  /** The variable that names an image of this machine. */
   readonly variable: 'POSTGRES_IMAGE' | 'NATS_IMAGE' | 'DYNAMODB_IMAGE';
-  /** Pulled where nothing else is named. */
+  /** Pulled if no other image is named. */
   readonly published: string;
-  /** Tag of what is built on DEBIAN_IMAGE. */
+  /** Tag of an image built on DEBIAN_IMAGE. */
   readonly built: string;
-  /** Puts into the folder what the Dockerfile copies. */
+  /** Puts the files that the Dockerfile copies into the folder. */
   stage(folder: string): Promise<void>;
 }
 
 const SOURCE = fileURLToPath(new URL('./images/', import.meta.url));
 
-/** Images of the services. Those built here behave as the published ones do as far as tests are concerned. */
+/** Images of the services. For the tests those built here behave like the published ones. */
 export const IMAGES = {
   postgres: {
     variable: 'POSTGRES_IMAGE',
@@ -53,7 +53,7 @@ export const IMAGES = {
 
 export type ServiceName = keyof typeof IMAGES;
 
-/** The image that a service's containers run: named by its variable, else built on DEBIAN_IMAGE, else published. */
+/** The image of a service's containers: named by its variable, else built on DEBIAN_IMAGE, else published. */
 export function imageOf(service: ServiceName): string {
   const configuration = readTestConfiguration();
   const { variable, published, built } = IMAGES[service];
@@ -63,7 +63,7 @@ export function imageOf(service: ServiceName): string {
 }
 
 /**
- * Makes sure that the engine has the service's image: by building or pulling it if it has not.
+ * Makes sure that the engine has the service's image, by building or pulling it if necessary.
  *
  * @returns its name
  * @throws Error when it can be neither found nor built nor pulled
@@ -116,7 +116,7 @@ async function buildImage(
 
 const dockerfile = (service: ServiceName) => join(SOURCE, `${service}.Dockerfile`);
 
-/** Another Dockerfile, base or version of ours makes another image. */
+/** A change of the Dockerfile, the base or our version gives another image. */
 function recipeHash(service: ServiceName): string {
   const hash = createHash('sha256');
   for (const file of [dockerfile(service), join(SOURCE, 'entrypoint.sh')]) hash.update(readFileSync(file));

@@ -3,7 +3,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll } from 'vitest';
 import { startNats } from './nats.ts';
 
-/** Gives a test file a NATS of its own; what is returned is there when its tests begin. */
+/** Gives a test file its own NATS; the returned value is ready when its tests begin. */
 export function useJetStream() {
   const on = {} as { connection: NatsConnection; manager: JetStreamManager };
   const resources = new AsyncDisposableStack();

@@ -8,7 +8,7 @@ export interface Credentials {
   certificateAuthority: string;
   user: string;
   token: string;
-  /** Read again and again by clients that know it, such as kubectl; `token` is for those that do not. */
+  /** Read repeatedly by clients that support it, such as kubectl; `token` is for the others. */
   tokenFile?: string;
   namespace?: string;
 }

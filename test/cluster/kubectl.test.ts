@@ -14,7 +14,7 @@ afterEach(async () => {
   await removeFolder(folder);
 });
 
-/** A kubectl on the PATH, before any other, that answers so. */
+/** A kubectl in front of any other on the PATH that gives this answer. */
 function installKubectl(answer: string, exitCode = 0): string {
   const path = join(folder, 'kubectl');
   writeFileSync(path, `#!/bin/sh\ncat <<'END'\n${answer}\nEND\nexit ${exitCode}\n`);
@@ -24,24 +24,24 @@ function installKubectl(answer: string, exitCode = 0): string {
 
 const describeVersion = (gitVersion: string) => JSON.stringify({ clientVersion: { gitVersion } });
 
-test.each(['v1.33.0', 'v1.34.4', 'v1.35.1-gke.100'])('kubectl %s goes with an API server v1.34.4', (version) => {
+test.each(['v1.33.0', 'v1.34.4', 'v1.35.1-gke.100'])('kubectl %s works with an API server v1.34.4', (version) => {
   const path = installKubectl(describeVersion(version));
   expect(findKubectl('v1.34.4')).toBe(path);
 });
 
-test.each(['v1.32.9', 'v1.36.0', 'v2.34.0', ''])('kubectl "%s" does not go with an API server v1.34.4', (version) => {
+test.each(['v1.32.9', 'v1.36.0', 'v2.34.0', ''])('kubectl "%s" does not work with an API server v1.34.4', (version) => {
   installKubectl(describeVersion(version));
   expect(findKubectl('v1.34.4')).toBeUndefined();
 });
 
-test('a kubectl that fails, or says no version, is as good as none', () => {
+test('a kubectl that fails or reports no version counts as missing', () => {
   installKubectl(describeVersion('v1.34.4'), 1);
   expect(findKubectl('v1.34.4')).toBeUndefined();
   installKubectl('Client Version: v1.34.4');
   expect(findKubectl('v1.34.4')).toBeUndefined();
 });
 
-test('without a kubectl on the PATH there is none', () => {
+test('no kubectl is found when there is none on the PATH', () => {
   vi.stubEnv('PATH', folder);
   expect(findKubectl('v1.34.4')).toBeUndefined();
 });

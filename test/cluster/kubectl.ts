@@ -7,7 +7,7 @@ const Version = z.object({ clientVersion: z.object({ gitVersion: z.string() }) }
 
 /**
  * The path of the kubectl on the PATH, if its version is supported with an API server of `serverVersion` (`v1.34.4`):
- * at most one minor version away, by Kubernetes' version skew policy. Undefined when there is none, or it does not say.
+ * at most one minor version away, by Kubernetes' version skew policy. Undefined when there is none, or no version.
  */
 export function findKubectl(serverVersion: string): string | undefined {
   const path = findTool('kubectl');
@@ -23,7 +23,7 @@ function readVersion(output: string): string {
   try {
     return Version.parse(JSON.parse(output)).clientVersion.gitVersion;
   } catch {
-    // Another program of that name: as good as none.
+    // Another program of that name counts as missing.
     return '';
   }
 }

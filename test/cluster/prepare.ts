@@ -1,6 +1,6 @@
 /**
- * Fetches and builds everything that tests and demo run, so that nothing has to wait for it later; quick when all is
- * there. `node test/cluster/prepare.ts [name…]` takes the names of binaries and `dynamodb-local` to limit it to those.
+ * Fetches and builds everything that tests and demo run, so that they need not wait for it later; quick if everything
+ * exists. `node test/cluster/prepare.ts [name…]` takes the names of binaries and `dynamodb-local` to limit it to those.
  */
 import { BINARIES, type Binary, binaryArtifacts, CHART_TOOLS } from './binaries.ts';
 import { type ProvideOptions, provide } from './cache.ts';
@@ -9,7 +9,7 @@ import { dynamodbArtifact } from './dynamodb-local.ts';
 const PROGRAMS = [...BINARIES, ...CHART_TOOLS];
 const DYNAMODB = 'dynamodb-local';
 
-/** What a cluster with all its services consists of. */
+/** The parts of a cluster with all its services. */
 export const CLUSTER: readonly string[] = [DYNAMODB, ...BINARIES];
 
 /** @throws MissingToolError when something must be built and its tool is not installed */

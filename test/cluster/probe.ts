@@ -16,7 +16,7 @@ export interface ProbeRequest {
   timeoutMs?: number;
 }
 
-/** One HTTP(S) request on a connection of its own, which leaves no socket behind; certificates are not verified. */
+/** One HTTP(S) request on its own connection, which leaves no socket behind; certificates are not verified. */
 export function probeHttp(url: string, request: ProbeRequest = {}): Promise<Answer> {
   const { method = 'GET', headers = {}, body, timeoutMs = TIMEOUT_MS } = request;
   return new Promise((resolve, reject) => {
@@ -35,7 +35,7 @@ export function probeHttp(url: string, request: ProbeRequest = {}): Promise<Answ
   });
 }
 
-/** Whether something accepts connections there. */
+/** Whether a server accepts connections there. */
 export function probeTcp(host: string, port: number, timeoutMs = TIMEOUT_MS): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });

@@ -8,7 +8,7 @@ import { ProcessError, startProcess, waitUntilReady } from './processes.ts';
 import { createFolder, removeFolder } from './reaper.ts';
 import { waitFor } from './wait.ts';
 
-// A busy machine takes its time.
+// A busy machine needs more time.
 vi.setConfig({ testTimeout: 90_000 });
 
 let folder: string;
@@ -27,14 +27,14 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test('a process that ignores its stop signal is killed after the grace period, and so is its child', async () => {
+test('a process that ignores its stop signal is killed with its child after the grace period', async () => {
   const child = await shell("trap '' TERM; sleep 60 & echo $!; while :; do sleep 0.05; done");
   const grandchild = Number(await waitFor(() => child.tail().then((text) => text || null), { for: 'output' }));
   expect(await child.stop(100)).toEqual({ code: null, signal: 'SIGKILL' });
   await waitFor(() => !isAlive(grandchild), { for: 'the end of the grandchild' });
 });
 
-test('a process that ends before it is ready is an error with the end of its log', async () => {
+test('a process that exits before it is ready is an error with the end of its log', async () => {
   const child = await shell('echo cannot bind; exit 3');
   await expect(waitUntilReady(child, () => false)).rejects.toThrow(/ended with exit code 3 .*\ncannot bind/);
 });
@@ -47,7 +47,7 @@ test('a command that does not exist is an error that names it', async () => {
 
 const Facts = z.object({ pids: z.array(z.number()), folders: z.array(z.string()) });
 
-/** Starts a process that has services running and a data folder each. */
+/** Starts a process with running services and a data folder for each. */
 async function startCaller(): Promise<{ caller: ChildProcess; facts: z.output<typeof Facts> }> {
   const script = `
     import { startNats } from './nats.ts';
@@ -69,7 +69,7 @@ async function startCaller(): Promise<{ caller: ChildProcess; facts: z.output<ty
 }
 
 test.each(['SIGKILL', 'SIGINT', 'SIGTERM'] as const)(
-  'a caller that ends by %s leaves nothing behind',
+  'a caller that ends by %s leaves no process behind',
   async (signal) => {
     const { caller, facts } = await startCaller();
     expect(facts.pids.every(isAlive)).toBe(true);

@@ -17,7 +17,7 @@ export interface ProcessSpec {
   folder: string;
   uid?: number;
   gid?: number;
-  /** The signal that makes it end in an orderly way. */
+  /** The signal for an orderly shutdown. */
   stopSignal?: NodeJS.Signals;
 }
 
@@ -26,18 +26,18 @@ export interface Exit {
   signal: NodeJS.Signals | null;
 }
 
-/** A running child process with a process group of its own. */
+/** A running child process with its own process group. */
 export interface ManagedProcess {
   readonly name: string;
   readonly pid: number;
   readonly logFile: string;
   /** Undefined while it runs. */
   readonly exit: Exit | undefined;
-  /** Resolves when it has ended, whatever the reason. */
+  /** Resolves when it has ended, for any reason. */
   readonly exited: Promise<Exit>;
-  /** Sends a signal to the whole process group; false when it is gone already. */
+  /** Sends a signal to the whole process group; false when it is already gone. */
   signal(signal: NodeJS.Signals): boolean;
-  /** Ends it: the stop signal, after `graceMs` (5 s) SIGKILL. Returns when it is gone; safe to repeat. */
+  /** Ends it: the stop signal, then SIGKILL after `graceMs` (5 s). Returns when it is gone; safe to repeat. */
   stop(graceMs?: number): Promise<Exit>;
   /** The last lines of its log. */
   tail(lines?: number): Promise<string>;
@@ -49,7 +49,7 @@ export class ProcessError extends Error {
 }
 
 /**
- * Starts a process in a group of its own, which ends with this one at the latest (see `reaper.ts`).
+ * Starts a process in its own group, which ends with this process at the latest (see `reaper.ts`).
  *
  * @throws ProcessError when the command cannot be executed
  */
@@ -63,7 +63,7 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
   let exit: Exit | undefined;
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => {
-      // What the leader left behind in its group must not outlive it.
+      // Processes left in its group must not outlive the leader.
       signalGroup(pid, 'SIGKILL');
       forgetGroup(pid);
       exit = { code, signal };
@@ -81,7 +81,7 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
     signal: (signal) => exit === undefined && signalGroup(pid, signal),
     async stop(graceMs = 5000) {
       if (exit === undefined) {
-        // To the leader alone, as a container runtime does it; the rest of the group is killed when it has ended.
+        // Only to the leader, like a container runtime; the rest of the group is killed when it has ended.
         process.kill(pid, spec.stopSignal ?? 'SIGTERM');
         signalGroup(pid, 'SIGCONT');
         const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), graceMs);
@@ -127,7 +127,7 @@ function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
 /**
  * Waits until `ready` holds.
  *
- * @throws ProcessError with the end of the log when the process ends or the time is up before
+ * @throws ProcessError with the end of the log when the process ends or the time is up first
  */
 export async function waitUntilReady(
   managed: Pick<ManagedProcess, 'name' | 'exit' | 'tail'>,

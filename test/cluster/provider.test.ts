@@ -10,7 +10,7 @@ vi.setConfig({ testTimeout: 60_000 });
 
 const SCRIPT = "import { chooseProvider } from './provider.ts'; console.log(await chooseProvider());";
 
-/** Lets a process choose that sees a Docker engine which has no image and can pull none. */
+/** Chooses a provider in a process that sees a Docker engine which has no image and can pull none. */
 async function chooseBesidePoorEngine(wanted: string): Promise<{ stdout: string; stderr: string }> {
   const folder = createFolder('engine');
   const socket = join(folder, 'docker.sock');
@@ -33,17 +33,17 @@ async function chooseBesidePoorEngine(wanted: string): Promise<{ stdout: string;
   }
 }
 
-test('an engine that answers but has no images leaves the services to local processes, and says so', async () => {
+test('a container engine without images is skipped in favour of local processes, with a message', async () => {
   const { stdout, stderr } = await chooseBesidePoorEngine('auto');
   expect(stdout.trim()).toBe('processes');
   expect(stderr).toContain('run as processes (a Docker engine answers, but the image of postgres cannot be had');
 });
 
-test('containers that are asked for and cannot be had are an error', async () => {
+test('requesting containers that are unavailable is an error', async () => {
   await expect(chooseBesidePoorEngine('containers')).rejects.toThrow(/TEST_SERVICES=containers, but a Docker engine/);
 });
 
-test('processes that are asked for are taken without asking an engine', async () => {
+test('requesting processes skips the check for a container engine', async () => {
   const { stdout, stderr } = await chooseBesidePoorEngine('processes');
   expect(stdout.trim()).toBe('processes');
   expect(stderr).toContain('(TEST_SERVICES=processes;');

@@ -2,7 +2,7 @@ import { readTestConfiguration } from '../configuration.ts';
 import { findEngine } from './engine.ts';
 import { IMAGES, obtainImage, type ServiceName } from './images.ts';
 
-/** What Postgres, NATS and DynamoDB Local run as. The control plane and the pods are processes either way. */
+/** How Postgres, NATS and DynamoDB Local run. The control plane and the pods are always processes. */
 export type ServiceProvider = 'containers' | 'processes';
 
 /** This process's provider: processes, unless {@link chooseProvider} or the caller's TEST_SERVICES says otherwise. */
@@ -11,10 +11,10 @@ export function serviceProvider(): ServiceProvider {
 }
 
 /**
- * Decides for a test run where its services run, says so once on standard error, and hands it to the processes that
- * this one starts. Demo and benchmarks do not ask: what they show and measure is local processes.
+ * Decides for a test run where its services run, logs it once on standard error, and passes it to the processes that
+ * this one starts. Demo and benchmarks do not ask: they show and measure local processes.
  *
- * @throws Error when TEST_SERVICES=containers is asked for and cannot be had
+ * @throws Error when TEST_SERVICES=containers is requested but unavailable
  */
 export async function chooseProvider(): Promise<ServiceProvider> {
   const { TEST_SERVICES: wanted } = readTestConfiguration();
@@ -40,7 +40,7 @@ async function examine(required: boolean): Promise<Choice> {
   return { provider: 'containers', reason: 'a Docker engine answers and has their images' };
 }
 
-/** Why services cannot be containers here. */
+/** The reason why services cannot be containers here. */
 async function findProblem(): Promise<string | undefined> {
   const engine = await findEngine();
   if (engine === undefined) return 'no Docker engine answers';

@@ -1,6 +1,6 @@
 /**
- * Outlives its parent by a moment. The parent writes one JSON line per process group and data folder that it makes or
- * is done with, and per container; when the pipe ends, for whatever reason, everything still on the list is killed and
+ * Outlives its parent by a moment. The parent writes one JSON line per process group and data folder that it creates or
+ * releases, and per container; when the pipe ends for any reason, everything still on the list is killed and
  * deleted.
  * Works the same on every Unix: no parent-death signal, no subreaper.
  */
@@ -14,11 +14,11 @@ import type { ReaperMessage } from './reaper.ts';
 const GRACE_MS = 3000;
 
 const groups = new Map<number, NodeJS.Signals>();
-/** And where their logs are left. */
+/** The folder in which their logs are kept. */
 const folders = new Map<string, string | undefined>();
 const containers = new Set<string>();
 
-// A Ctrl-C or a closing terminal is the parent's to handle; its end is what counts here.
+// A Ctrl-C or a closing terminal is handled by the parent; only its end matters here.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 
 const lines = createInterface({ input: process.stdin });
@@ -48,7 +48,7 @@ function reap() {
   const deadline = Date.now() + GRACE_MS;
   for (const [group, signal] of groups) {
     send(group, signal);
-    // A stopped process acts on no other signal.
+    // A stopped process reacts to no other signal.
     send(group, 'SIGCONT');
   }
   const poll = setInterval(() => {

@@ -14,17 +14,17 @@ export type ReaperMessage =
 
 let reaper: ChildProcess | undefined;
 
-/** Has the process group killed should this process end without doing so: by `signal` first, then SIGKILL. */
+/** Has the process group killed if this process ends without doing so: by `signal` first, then SIGKILL. */
 export function reapGroup(group: number, signal: NodeJS.Signals): void {
   tell({ group, signal });
 }
 
-/** The group is gone; its number may be somebody else's from now on. */
+/** The group is gone; its number may be reused from now on. */
 export function forgetGroup(group: number): void {
   tell({ group, signal: null });
 }
 
-/** Has the Docker container removed should this process end without doing so. */
+/** Has the Docker container removed if this process ends without doing so. */
 export function reapContainer(container: string): void {
   tell({ container, remove: true });
 }
@@ -34,10 +34,10 @@ export function forgetContainer(container: string): void {
   tell({ container, remove: false });
 }
 
-/** Where the logs of deleted folders are left (`TEST_LOGS`, which a test file's set-up sets); nowhere in a demo. */
+/** The folder for logs of deleted folders (`TEST_LOGS`, set by a test file's set-up); none in a demo. */
 const logsFolder = () => process.env['TEST_LOGS'];
 
-/** A new temporary folder; deleted by {@link removeFolder}, or by the reaper when this process ends before. */
+/** A new temporary folder, deleted by {@link removeFolder}, or by the reaper if this process ends first. */
 export function createFolder(name: string): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), `edge-migration-${name}-`)));
   tell({ folder, remove: true, logs: logsFolder() });
@@ -53,7 +53,7 @@ export async function removeFolder(folder: string): Promise<void> {
 
 function tell(message: ReaperMessage): void {
   reaper ??= startReaper();
-  // Pipes are written synchronously on Unix: what is registered here survives even a SIGKILL right after.
+  // Pipes are written synchronously on Unix: an entry survives even a SIGKILL right after it.
   reaper.stdin?.write(`${JSON.stringify(message)}\n`);
 }
 

@@ -11,35 +11,35 @@ export interface Instance {
   tail(lines?: number): Promise<string>;
 }
 
-/** A server that tests can break and mend; every handle of this folder's `start…` functions is one. */
+/** A server that tests can break and restore; every handle of this folder's `start…` functions is one. */
 export interface Service extends AsyncDisposable {
   readonly name: string;
-  /** Of the process that runs now or ran last; a container's first one. */
+  /** Pid of the current or last process; for a container, of its first one. */
   readonly pid: number;
   readonly running: boolean;
   /** Sends a signal (SIGKILL, SIGSTOP, SIGCONT, …); with SIGKILL it returns when the process is gone. */
   kill(signal: NodeJS.Signals): Promise<void>;
-  /** Kills what still runs and starts it again with the same port and data; returns when it is ready. */
+  /** Kills it if it still runs and restarts it with the same port and data; returns when it is ready. */
   restart(): Promise<void>;
   /** The last lines of the log. */
   tail(lines?: number): Promise<string>;
-  /** Ends it and deletes its data. Safe to repeat. */
+  /** Stops it and deletes its data. Safe to repeat. */
   stop(): Promise<void>;
 }
 
 export interface ServiceSpec {
   readonly name: string;
-  /** Starts it, with the data that it had before if it ran before. */
+  /** Starts it, with its earlier data if it ran before. */
   launch(): Promise<Instance>;
   ready(): Promise<boolean>;
   readyTimeoutMs?: number;
-  /** Given to `stop` before SIGKILL. */
+  /** Passed to `stop`: time before SIGKILL. */
   graceMs?: number;
   /** An aborted start is stopped. */
   signal?: AbortSignal | undefined;
-  /** Runs after it is gone for good. */
+  /** Runs after it has stopped for good. */
   cleanUp(): Promise<void>;
-  /** Text in the log of a failed start that is worth another try, such as a predecessor that is not quite gone. */
+  /** Text in the log of a failed start that justifies a retry, such as a predecessor that is not quite gone. */
   retryOn?: string;
 }
 
@@ -49,9 +49,9 @@ export function startService(spec: ProcessSpec & Omit<ServiceSpec, 'launch'>): P
 }
 
 /**
- * Starts a server, whatever it runs as, and waits until it is ready.
+ * Starts a server in any form, and waits until it is ready.
  *
- * @throws ProcessError with the end of its log when it does not become ready; everything is cleaned up then
+ * @throws ProcessError with the end of its log when it does not become ready; everything is then cleaned up
  */
 export async function superviseService(spec: ServiceSpec): Promise<Service> {
   let current = await startReady(spec).catch(async (error) => {

@@ -6,10 +6,10 @@ import { startPostgres } from './postgres.ts';
 import { probeHttp, probeTcp } from './probe.ts';
 import { createDatabase, dynamodb, kubernetes, nats } from './shared.ts';
 
-// A busy machine takes its time.
+// A busy machine needs more time.
 vi.setConfig({ testTimeout: 120_000 });
 
-test('Postgres keeps its data over a SIGKILL and a restart, and refuses a wrong password', async () => {
+test('Postgres keeps its data across a SIGKILL and a restart, and rejects a wrong password', async () => {
   await using postgres = await startPostgres();
   await query(postgres.url, 'CREATE TABLE t AS SELECT 1 AS a');
   await postgres.restart();
@@ -17,7 +17,7 @@ test('Postgres keeps its data over a SIGKILL and a restart, and refuses a wrong 
   await expect(query(postgres.url.replace(':postgres@', ':wrong@'), 'SELECT 1')).rejects.toThrow(/password/);
 });
 
-test('a killed NATS server does not answer until it is restarted on the same port', async () => {
+test('a killed NATS server stays down until it is restarted on the same port', async () => {
   await using server = await startNats();
   await server.kill('SIGKILL');
   expect(server.running).toBe(false);
@@ -26,13 +26,13 @@ test('a killed NATS server does not answer until it is restarted on the same por
   expect((await probeHttp(`${server.monitorUrl}/jsz`)).status).toBe(200);
 });
 
-test('DynamoDB Local runs in as many instances as are wanted', async () => {
+test('DynamoDB Local runs as many instances as requested', async () => {
   await using first = await startDynamodb({ heapMb: 128 });
   await using second = await startDynamodb({ heapMb: 128 });
   expect(first.endpoint).not.toBe(second.endpoint);
 });
 
-test('shared services are the same for everybody, databases are not', async () => {
+test('services are shared by all callers, databases are not', async () => {
   expect(await nats()).toEqual(await nats());
   expect(await dynamodb()).toEqual(await dynamodb());
   expect(await kubernetes()).toEqual(await kubernetes());

@@ -17,7 +17,7 @@ interface Stoppable {
   stop(): Promise<void>;
 }
 
-/** What the test files may ask for; the answers are the return values of `shared.ts`. */
+/** The requests of test files; the answers are the return values of `shared.ts`. */
 export interface SharedServices {
   createDatabase(request: { schema: boolean }): Promise<{ url: string; name: string }>;
   dropDatabase(request: { name: string }): Promise<Record<string, never>>;
@@ -27,7 +27,7 @@ export interface SharedServices {
 }
 
 export interface BrokerOptions {
-  /** Another server for Edge's tables than DynamoDB Local. */
+  /** Another server for Edge's tables instead of DynamoDB Local. */
   startEdge?(): Promise<Stoppable & EdgeAccess>;
 }
 
@@ -42,8 +42,8 @@ export interface Broker extends Stoppable {
 }
 
 /**
- * Holds the services that all test files of a run share. The files run in processes of their own and ask over HTTP;
- * each service starts when it is first asked for.
+ * Holds the services that all test files of a run share. The files run in separate processes and ask over HTTP;
+ * each service starts at its first request.
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
   const { services, stop: stopServices } = createServices(options);
@@ -134,7 +134,7 @@ function memo<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** A database with Core's schema, made once per server and version of the schema, that test databases are cloned from. */
+/** A database with Core's schema, the template of test databases, made once per server and schema version. */
 async function createTemplate(server: Postgres): Promise<string> {
   if (!existsSync(SCHEMA)) throw new Error(`${SCHEMA} is missing: only databases without Core's schema can be made`);
   const schema = readFileSync(SCHEMA, 'utf8');

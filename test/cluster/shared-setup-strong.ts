@@ -2,7 +2,7 @@ import type { TestProject } from 'vitest/node';
 import { startGlobalTable } from './global-table/global-table.ts';
 import { setUp } from './shared-setup.ts';
 
-/** As shared-setup.ts, with Edge's tables as global tables with strong consistency. */
+/** Like shared-setup.ts, with Edge's tables as global tables with strong consistency. */
 export default function setup(project: TestProject): Promise<() => Promise<void>> {
   return setUp(project, { startEdge });
 }

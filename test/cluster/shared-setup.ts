@@ -6,12 +6,12 @@ import { type BrokerOptions, startBroker } from './shared-broker.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Where the test files ask for shared services. */
+    /** The address at which test files ask for shared services. */
     sharedServices: string;
   }
 }
 
-/** Vitest's global set-up: where services run, and one broker of shared services per run; returns the teardown. */
+/** Vitest's global set-up: decides where services run, and starts the run's broker; returns the teardown. */
 export default function setup(project: TestProject): Promise<() => Promise<void>> {
   return setUp(project, {});
 }

@@ -1,32 +1,32 @@
 /**
  * Services that all test files of a run share: started on first demand, stopped at the end of the run.
  * Ask in `beforeAll`: its timeout allows for a start on a busy machine, a test's may not. A test that breaks a service
- * starts one of its own instead (`startPostgres`, `startNats`, …).
+ * starts its own instead (`startPostgres`, `startNats`, …).
  */
 import { inject } from 'vitest';
 import { probeHttp } from './probe.ts';
 import type { SharedServices } from './shared-broker.ts';
 
-/** The first test to ask may wait for a start; the very first one for a build of minutes. */
+/** The first test to ask may wait for a start, the very first one for a build of minutes. */
 const TIMEOUT_MS = 1_200_000;
 
 export interface TestDatabase extends AsyncDisposable {
   readonly url: string;
-  /** Closes whatever is still connected. */
+  /** Closes all remaining connections. */
   drop(): Promise<void>;
 }
 
-/** A fresh Postgres database of the caller's own; with Core's schema (test/core/schema.sql) unless `schema` is false. */
+/** A fresh Postgres database for the caller; with Core's schema (test/core/schema.sql) unless `schema` is false. */
 export async function createDatabase(options: { schema?: boolean } = {}): Promise<TestDatabase> {
   const { url, name } = await ask('createDatabase', { schema: options.schema ?? true });
   const drop = async () => void (await ask('dropDatabase', { name }));
   return { url, drop, [Symbol.asyncDispose]: drop };
 }
 
-/** The run's DynamoDB Local; use table names of your own. */
+/** The run's DynamoDB Local; use your own table names. */
 export const dynamodb = () => ask('dynamodb', {});
 
-/** The run's nats-server with JetStream; use stream names of your own. */
+/** The run's nats-server with JetStream; use your own stream names. */
 export const nats = () => ask('nats', {});
 
 /** The run's control plane (RBAC on, no node): path of its admin's kubeconfig, and what a proxy needs; use namespaces of your own. */

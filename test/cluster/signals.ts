@@ -18,7 +18,7 @@ export function abortedWhen(promise: Promise<unknown>): AbortSignal {
   return controller.signal;
 }
 
-/** Sleeps, shorter when the signal is aborted, which is not an error. */
+/** Sleeps, but stops early without an error when the signal is aborted. */
 export async function sleepUnless(signal: AbortSignal, milliseconds: number): Promise<void> {
   await systemClock.sleep(milliseconds, signal).catch(() => undefined);
 }

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { canOpenTerminal, openTerminal } from './terminal.ts';
 
-describe.runIf(canOpenTerminal)('a terminal', () => {
-  test('tells what a command left on the screen, and its exit code', async () => {
+describe.runIf(canOpenTerminal)('the test terminal', () => {
+  test('returns what a command left on the screen, and its exit code', async () => {
     await using terminal = await openTerminal({ PATH: '/usr/bin:/bin', GREETING: 'hello' });
     expect(await terminal.run('echo $GREETING; false')).toEqual({ screen: expect.stringMatching(/^hello\n/), code: 1 });
     expect(await terminal.run('echo $PATH; test -t 0')).toEqual({
@@ -11,7 +11,7 @@ describe.runIf(canOpenTerminal)('a terminal', () => {
     });
   });
 
-  test('takes what is typed while a program asks', async () => {
+  test('accepts typed input while a program asks for it', async () => {
     await using terminal = await openTerminal({ PATH: '/usr/bin:/bin' });
     await terminal.type('clear; printf "really? "; read answer; echo "said $answer"');
     await terminal.sees(/really\?/);
@@ -19,7 +19,7 @@ describe.runIf(canOpenTerminal)('a terminal', () => {
     await terminal.sees(/^said yes$/m);
   });
 
-  test('shows the screen when what was waited for is not on it', async () => {
+  test('shows the screen when the expected text is not on it', async () => {
     await using terminal = await openTerminal({ PATH: '/usr/bin:/bin' });
     await terminal.run('echo something else');
     await expect(terminal.sees(/never/, 300)).rejects.toThrow(/it shows:\nsomething else/);

@@ -7,30 +7,30 @@ import { waitFor } from './wait.ts';
 
 const execute = promisify(execFile);
 
-/** CI must not leave the terminal out: there a missing tmux is a failure. */
+/** CI must not skip the terminal: there a missing tmux is a failure. */
 export const canOpenTerminal = spawnSync('tmux', ['-V']).status === 0 || process.env['CI'] !== undefined;
 if (!canOpenTerminal) process.stdout.write('No tmux: what people see on a terminal is not tried\n');
 
-/** A terminal with a shell in it, as a person has it: keys go in, and what stands on the screen can be looked at. */
+/** A terminal with a shell, as a person uses it: takes keys, and shows the screen. */
 export interface TestTerminal extends AsyncDisposable {
-  /** Types a line, and Enter. */
+  /** Types a line and Enter. */
   type(line: string): Promise<void>;
-  /** What stands on the screen now, without empty lines at its end. */
+  /** The current screen, without empty lines at its end. */
   screen(): Promise<string>;
   /** Waits until the screen shows it. @returns the screen */
   sees(what: RegExp, timeoutMs?: number): Promise<string>;
-  /** Types a command, and waits for its end. @returns the screen, and the exit code */
+  /** Types a command and waits for its end. @returns the screen, and the exit code */
   run(line: string, timeoutMs?: number): Promise<{ screen: string; code: number }>;
 }
 
 const COLUMNS = 130;
 const ROWS = 50;
 
-/** Opens a terminal of tmux that nothing else uses, whose shell has this environment and nothing of the user's own. */
+/** Opens a separate tmux terminal, whose shell has this environment and nothing of the user's own. */
 export async function openTerminal(environment: Readonly<Record<string, string>>): Promise<TestTerminal> {
   const folder = await mkdtemp(join(tmpdir(), 'terminal-'));
   const socket = join(folder, 'socket');
-  // A shell of tmux has the environment of its first client, PATH included.
+  // A tmux shell has the environment of its first client, PATH included.
   const env = { LANG: 'C.UTF-8', ...environment };
   const tmux = async (...args: string[]) =>
     (await execute('tmux', ['-S', socket, '-f', '/dev/null', ...args], { env })).stdout;
@@ -65,7 +65,7 @@ export async function openTerminal(environment: Readonly<Record<string, string>>
     sees,
     async run(line, timeoutMs) {
       commands += 1;
-      // The line that is typed shows `$?`, so only the answer has a number behind its mark.
+      // The typed line shows `$?`, so only the answer has a number after its mark.
       const mark = `end-${commands}:`;
       await type(`clear; ${line}; echo ${mark}$?`);
       const shown = await sees(new RegExp(`${mark}\\d+`), timeoutMs);

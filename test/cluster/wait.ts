@@ -1,15 +1,15 @@
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 
-/** The condition did not come true in time; `cause` is the last error that checking it threw, if any. */
+/** The condition was not met in time; `cause` is the last error of checking it, if any. */
 export class WaitTimeoutError extends Error {
   override readonly name = 'WaitTimeoutError';
 }
 
 export interface WaitOptions {
-  /** What is waited for, as it should read in "timed out waiting for …". */
+  /** Completes the message "timed out waiting for …". */
   for: string;
   timeoutMs?: number;
-  /** Between two looks; by default 20 ms, and more the longer it takes. */
+  /** Between two checks; by default 20 ms, growing with the wait. */
   intervalMs?: number;
   signal?: AbortSignal;
 }
@@ -53,7 +53,7 @@ export async function waitFor<T>(
 const SHORTEST_MS = 20;
 const LONGEST_MS = 250;
 
-/** What has not happened for long need not be seen at once: a wait is a twentieth longer at most, and costs others little. */
+/** An old condition need not be noticed at once: a wait gets a twentieth longer at most, at little cost to others. */
 function chooseInterval(waitedMs: number): number {
   return Math.min(Math.max(waitedMs / 20, SHORTEST_MS), LONGEST_MS);
 }

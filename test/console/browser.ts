@@ -1,4 +1,4 @@
-/** A real Chromium, as Debian packages it, and what the tests of the page ask of it. */
+/** A real Chromium, as packaged by Debian, and the page tests' helpers for it. */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
@@ -25,7 +25,7 @@ export interface TestBrowser extends AsyncDisposable {
   open(options?: BrowserContextOptions): Promise<Page & AsyncDisposable>;
 }
 
-/** Problems that a page told: errors, refusals by its content security policy, requests to other origins. */
+/** Problems reported by a page: errors, refusals by its content security policy, requests to other origins. */
 export const problemsOf = new WeakMap<Page, string[]>();
 
 export async function startBrowser(): Promise<TestBrowser> {
@@ -57,7 +57,7 @@ function watch(page: Page) {
   let origin: string | undefined;
   page.on('pageerror', (error) => problems.push(`error: ${error.message}`));
   page.on('console', (message) => {
-    // A refused request is told by the page itself, and its tests look at that.
+    // The page itself reports a refused request, and its tests check that.
     const isRefusal = /Failed to load resource/.test(message.text());
     if (message.type() === 'error' && !isRefusal) problems.push(`console: ${message.text()}`);
   });
@@ -77,7 +77,7 @@ interface Violation {
   readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
 }
 
-/** What axe finds, as lines. It runs as the debugger does, so the page's content security policy stays as it is. */
+/** axe's findings, as lines. It runs as the debugger does, so the page's content security policy stays unchanged. */
 export async function findViolations(page: Page): Promise<string[]> {
   await page.evaluate(AXE);
   const violations = (await page.evaluate(
@@ -92,7 +92,7 @@ export async function findViolations(page: Page): Promise<string[]> {
 export const findOverflow = (page: Page): Promise<number> =>
   page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth') as Promise<number>;
 
-/** Presses Tab until what has this name has the focus. */
+/** Presses Tab until the element with this name has the focus. */
 export async function tabTo(page: Page, name: string): Promise<void> {
   for (let presses = 0; presses < 60; presses++) {
     if ((await focused(page)) === name) return;
@@ -101,7 +101,7 @@ export async function tabTo(page: Page, name: string): Promise<void> {
   throw new Error(`Tab does not reach ${name}; the focus is on ${await focused(page)}`);
 }
 
-/** The name of what has the focus, as a person would say it. */
+/** The accessible name of the focused element. */
 export const focused = (page: Page): Promise<string> =>
   page.evaluate(
     'document.activeElement.labels?.[0]?.textContent ?? document.activeElement.textContent.trim()',

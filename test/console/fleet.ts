@@ -1,9 +1,9 @@
-/** EdgeMigrations in every state, as an operator would have left them: what the console is shown with. */
+/** EdgeMigrations in every state, as an operator would have left them, for showing the console. */
 import type { Status } from '@edge-migration/contract/edge-migration/api.ts';
 
 export interface FleetMember {
   readonly projectId: number;
-  /** For people; null where the project has none. */
+  /** Display name; null where the project has none. */
   readonly projectName: string | null;
   readonly spec: Record<string, unknown>;
   /** undefined: no operator has seen it yet. */
@@ -258,7 +258,7 @@ export function buildFleet(now: number): FleetMember[] {
   ];
 }
 
-/** As many projects as are followed and quiet, after those in all states: for paging. */
+/** As many quiet projects that are followed as those in all states: for paging. */
 export function buildQuietFleet(now: number, count: number): FleetMember[] {
   const quiet = buildFleet(now).find(({ projectId }) => projectId === 107)!;
   return Array.from({ length: count }, (_, index) => ({
@@ -269,7 +269,7 @@ export function buildQuietFleet(now: number, count: number): FleetMember[] {
   }));
 }
 
-/** The daily series of who is still on Core, as the operator keeps it for the one project of the fleet that has one. */
+/** The operator's daily series of who is still on Core, for the one project of the fleet that has it. */
 export function buildSeries(namespace: string) {
   const days = Array.from({ length: 20 }, (_, index) => ({
     date: new Date(Date.now() - (19 - index) * DAY).toISOString().slice(0, 10),

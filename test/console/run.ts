@@ -13,15 +13,15 @@ import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { createFolder, removeFolder } from '../cluster/reaper.ts';
 
 export interface ConsoleOptions {
-  /** Of the console's own account. */
+  /** Kubeconfig of the console's own account. */
   readonly kubeConfig: KubeConfig;
-  /** Whose EdgeMigrations it shows, and where it creates them. */
+  /** The namespace whose EdgeMigrations it shows, and where it creates them. */
   readonly namespace: string;
 }
 
 const BUILD = fileURLToPath(new URL('../../console/page/build.ts', import.meta.url));
 
-/** Builds the page and serves it with the API, on a port of 127.0.0.1 that is free. */
+/** Builds the page and serves it with the API on a free port of 127.0.0.1. */
 export async function startConsole({
   kubeConfig,
   namespace,
@@ -72,7 +72,7 @@ const rbac = (plural: string, kind: string): Resource => ({
 export const VIEW = ['get', 'list', 'watch'];
 export const EDIT = [...VIEW, 'create', 'patch'];
 
-/** Makes an account with these verbs on EdgeMigrations of the namespace, and what they name. @returns its token */
+/** Creates an account with these verbs on the namespace's EdgeMigrations and what they name. @returns its token */
 export async function createUser(
   client: KubernetesClient,
   namespace: string,

@@ -7,14 +7,14 @@ import type { FleetMember } from './fleet.ts';
 import { createUser, EDIT, startConsole, VIEW } from './run.ts';
 
 export interface ConsoleStage extends AsyncDisposable {
-  /** As the cluster's admin. */
+  /** With the cluster admin's rights. */
   readonly client: KubernetesClient;
   readonly namespace: string;
   readonly url: string;
-  /** Of one who may create and change EdgeMigrations here, and of one who may look at them alone. */
+  /** Tokens of a user who may create and change EdgeMigrations here, and of one who may only read them. */
   readonly tokens: { readonly editor: string; readonly viewer: string };
   migration(projectId: number): Promise<KubernetesObject | undefined>;
-  /** Creates it where it is not there, and sets its status. */
+  /** Creates it if it does not exist, and sets its status. */
   put(member: FleetMember): Promise<void>;
 }
 

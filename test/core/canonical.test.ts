@@ -20,7 +20,7 @@ describe('The canonical form of a number', () => {
     expect(canonicalNumber(text)).toBe(canonical);
   });
 
-  it('does not depend on where the exponent puts the point', () => {
+  it('is independent of the position of the point and the exponent', () => {
     fc.assert(
       fc.property(
         fc.bigInt({ min: -(10n ** 38n), max: 10n ** 38n }),
@@ -41,7 +41,7 @@ describe('The canonical text of a document', () => {
     expect(canonicalText(left)).toBe(canonicalText(right));
   });
 
-  it('has multivariate values by id, because readers go through them so', () => {
+  it('orders multivariate values by id, as readers look them up', () => {
     const values = [1, 2, 10].map((id) => ({ M: { id: { N: String(id) }, share: { N: '1.0' } } }));
     const [ascending, descending] = [values, values.toReversed()].map((L) =>
       canonicalText({ multivariate_feature_state_values: { L } }),
@@ -55,7 +55,7 @@ describe('The canonical text of a document', () => {
     ['strings that look like numbers', { a: { S: '1.0' } }, { a: { S: '1' } }],
     ['another order of a list', { a: { L: [{ N: '1' }, { N: '2' }] } }, { a: { L: [{ N: '2' }, { N: '1' }] } }],
     ['a missing attribute', { a: { NULL: true } }, {}],
-  ])('keeps apart %s', (_difference, left, right) => {
+  ])('distinguishes %s', (_difference, left, right) => {
     expect(canonicalText(left)).not.toBe(canonicalText(right));
   });
 });

@@ -10,7 +10,7 @@ type AttributeValue =
 export type Item = { readonly [attribute: string]: AttributeValue };
 
 /**
- * Text that is equal for two identity documents exactly if they say the same: numbers as plain decimals without
+ * Text that is equal for two identity documents exactly if they mean the same: numbers as plain decimals without
  * needless zeros (DynamoDB does not keep `10.0` apart from `10`), attributes in alphabetical order, multivariate values
  * by id (as readers go through them), and without `identity_uuid`, which Core does not know.
  */

@@ -4,8 +4,8 @@ import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
 const INDEX = 'environments_identity_environment_id_identifier_012779df_uniq';
 
 /**
- * Does to Core what an upgrade of the operating system does: the index on identifiers stays in the order of the former
- * rules (ICU's, where a < B), while comparisons follow other ones (C, where B < a). Needs a superuser.
+ * Changes Core as an operating system upgrade does: the index on identifiers stays in the order of the former
+ * rules (ICU's, where a < B), while comparisons follow others (C, where B < a). Needs a superuser.
  */
 export async function driftCollation(databaseUrl: string): Promise<void> {
   await execute(

@@ -16,19 +16,19 @@ interface Vector {
 const FIXTURES = new URL('../../identity/fixtures/', import.meta.url);
 const vectors: Vector[] = JSON.parse(await readFile(new URL('vectors.json', FIXTURES), 'utf8')).vectors;
 
-/** Where we differ from Flagsmith's migrator on purpose; see docs/flagsmith.md. */
+/** Deliberate differences from Flagsmith's migrator; see docs/flagsmith.md. */
 const DIFFERENT = [
-  // NULL-valued traits are left out: Flagsmith's published document schema refuses them.
+  // NULL-valued traits are omitted: Flagsmith's published document schema rejects them.
   'traits of every type',
   'trait NULL forms',
-  // The winner is the one that Core's flag evaluation takes, not the lowest id.
+  // The winner is the one chosen by Core's flag evaluation, not the lowest id.
   'override: two live rows, later live_from on higher id: migrator takes lowest id',
   // Legacy feature types are written STANDARD.
   'override: archived, deleted, legacy-type, unicode-named feature',
 ];
 const isDifferent = (vector: Vector) => DIFFERENT.some((name) => vector.case.startsWith(name));
 
-/** What Flagsmith's migrator gives up on and Edge can hold all the same. */
+/** Data on which Flagsmith's migrator gives up although Edge can store it. */
 const RESCUED = new Set([
   'override uuid v1, not v4',
   'override uuid nil, not v4',
@@ -40,7 +40,7 @@ const RESCUED = new Set([
 /** 120 digits were rounded to 100 in the vector. Neither can be stored. */
 const ROUNDED = '120 digits (> boto3 context precision 100)';
 
-describe('The independent statement of what Edge must hold', () => {
+describe('The independent specification of the documents on Edge', () => {
   let database: TestDatabase;
   const expected = new Map<number, ExpectedDocument>();
   const [ok, bad, other] = [2000900001, 2000900002, 2000900003];
@@ -64,7 +64,7 @@ describe('The independent statement of what Edge must hold', () => {
 
   it.each(
     comparable.filter(({ project_id, case: name }) => project_id !== other && !name.includes('soft-deleted env')),
-  )('is what Flagsmith itself makes of: $case', (vector) => {
+  )('equals what Flagsmith itself produces for: $case', (vector) => {
     const document = expected.get(vector.identity_id);
     expect(canonicalText(document?.document ?? {})).toBe(canonicalText(vector.document!));
     expect(document?.storable).toBe(vector.dynamodb_local === 'accepted');
@@ -77,13 +77,13 @@ describe('The independent statement of what Edge must hold', () => {
   });
 
   it.each(vectors.filter(({ document }) => document === undefined))(
-    'says whether Edge can hold what aborts Flagsmith’s migrator: $case',
+    'states whether Edge can store what aborts Flagsmith’s migrator: $case',
     (vector) => {
       expect(expected.get(vector.identity_id)?.storable).toBe(RESCUED.has(vector.case));
     },
   );
 
-  it('leaves out soft-deleted environments and other projects', () => {
+  it('omits soft-deleted environments and other projects', () => {
     const outside = vectors.filter(
       ({ project_id, case: name }) => project_id === other || name.includes('soft-deleted env'),
     );

@@ -5,19 +5,19 @@ export interface ExpectedDocument {
   /** `composite_key`. */
   readonly key: string;
   readonly identityId: number;
-  /** False if DynamoDB would refuse the document: nothing must be in Edge then. */
+  /** False if DynamoDB would reject the document: then nothing may be on Edge. */
   readonly storable: boolean;
-  /** Without `identity_uuid`; numbers as plain decimals, so {@link canonicalText} of both sides can be compared. */
+  /** Without `identity_uuid`; numbers as plain decimals, for comparison by {@link canonicalText}. */
   readonly document: Item;
 }
 
 const PAGE = 2000;
 
 /**
- * What Edge must hold right after a migration of the project's identities as they are in Core now, from one snapshot.
+ * The required content of Edge right after a migration of the project's current identities in Core, from one snapshot.
  *
- * A second statement of the rules in docs/flagsmith.md and docs/design.md, in SQL, on purpose not sharing a line with
- * the product's encoder. It knows release 2.265.0 only. It does not know the 400 KB limit.
+ * A second statement of the rules in docs/flagsmith.md and docs/design.md, in SQL, deliberately sharing no code with
+ * the product's encoder. It covers only release 2.265.0, and not the 400 KB limit.
  */
 export async function* expectedDocuments(url: string, projectId: number): AsyncGenerator<ExpectedDocument> {
   const client = new Client({ connectionString: url });
@@ -37,7 +37,7 @@ export async function* expectedDocuments(url: string, projectId: number): AsyncG
   }
 }
 
-/** Text is cast to a number only where it is one: out of range, Postgres would raise. */
+/** Only numeric text is cast to a number: out of range, Postgres would raise an error. */
 const FUNCTIONS = `
   CREATE FUNCTION pg_temp.n(value numeric) RETURNS json STABLE LANGUAGE sql AS $$
     SELECT json_build_object('N', trim_scale(value)::text) $$;
@@ -96,7 +96,7 @@ const TRAITS = `
   WHERE t.identity_id = i.id AND v.value IS NOT NULL`;
 
 /**
- * One row per feature, of the identity's own environment before any other: with v1 the one that went live last, with v2
+ * One row per feature, from the identity's own environment if possible: with v1 the one that went live last, with v2
  * the youngest.
  */
 const LIVE_OVERRIDES = `
@@ -138,7 +138,7 @@ const OVERRIDES = `
   LEFT JOIN features_featurestatevalue AS v ON v.feature_state_id = s.id
   CROSS JOIN LATERAL (${MULTIVARIATE_VALUES}) AS m`;
 
-/** Booleans, numbers and texts by a name; nulls are left out. */
+/** Booleans, numbers and texts by a name; without nulls. */
 const SYSTEM_TRAITS = `
   SELECT json_object_agg(entry.key, CASE jsonb_typeof(entry.value)
       WHEN 'boolean' THEN pg_temp.bool((entry.value)::boolean) WHEN 'number' THEN pg_temp.n(number)

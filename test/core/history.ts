@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 
 /**
- * Keeps every state of an environment from now on, as Flagsmith does whenever it saves one, also where a test changes its
+ * Keeps every state of an environment from now on, as Flagsmith does on each save, even when a test changes its
  * row by SQL.
  */
 export async function keepEnvironmentHistory(url: string): Promise<void> {

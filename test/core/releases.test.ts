@@ -20,8 +20,8 @@ const GATED = `SELECT column_name FROM information_schema.columns WHERE table_sc
   ('multivariate_multivariatefeatureoption', 'key'), ('features_featurestate', 'mv_hashing_salt'),
   ('environments_identity', 'system_traits')) ORDER BY 1`;
 
-describe('Core’s schema', () => {
-  it('has no default, trigger, cascade or foreign key that is checked before the commit', async () => {
+describe('Core’s database schema', () => {
+  it('has no default, trigger, cascade or foreign key that takes effect before the commit', async () => {
     await using database = await createDatabase();
     const counts = await query(
       database.url,
@@ -32,7 +32,7 @@ describe('Core’s schema', () => {
     expect(counts).toEqual([0, 0, 0]);
   });
 
-  it('has no index on (environment_id, id), but the unique one on (environment_id, identifier)', async () => {
+  it('has no index on (environment_id, id), only the unique one on (environment_id, identifier)', async () => {
     await using database = await createDatabase();
     const indexes = await query(
       database.url,
@@ -47,7 +47,7 @@ describe('Core’s schema', () => {
   });
 });
 
-describe('An older release', () => {
+describe('An older release of Core', () => {
   const columns = {
     '2.41.0': [],
     '2.83.0': ['deleted_at'],
@@ -58,13 +58,13 @@ describe('An older release', () => {
     '2.265.0': ['deleted_at', 'key', 'mv_hashing_salt', 'system_traits', 'use_v2_feature_versioning'],
   };
 
-  it.each(RELEASES)('%s lacks what came later', async (release) => {
+  it.each(RELEASES)('in version %s lacks what was added later', async (release) => {
     await using database = await createDatabase();
     await downgrade(database.url, release);
     expect(await query(database.url, GATED)).toEqual(columns[release]);
   });
 
-  it('may have serial ids, which go on after the rows that are there', async () => {
+  it('may have serial ids, which continue after the existing rows', async () => {
     await using database = await createDatabase();
     const vectors = await readFile(new URL('../../identity/fixtures/vectors.sql', import.meta.url), 'utf8');
     await query(database.url, vectors.slice(0, vectors.indexOf(';\n') + 1));

@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 
-/** Columns and tables by the first Flagsmith release that has them; see docs/flagsmith.md, "Version gates". */
+/** Columns and tables by the first Flagsmith release with them; see docs/flagsmith.md, "Version gates". */
 const GATES = [
   {
     since: '2.42.0',
@@ -20,7 +20,7 @@ const GATES = [
   { since: '2.239.0', drop: ['ALTER TABLE multivariate_multivariatefeatureoption DROP COLUMN key'] },
   { since: '2.253.0', drop: ['ALTER TABLE features_featurestate DROP COLUMN mv_hashing_salt'] },
   {
-    // Nearest release known; the columns came after 2.227.0 and at about this one.
+    // Nearest known release; the columns came after 2.227.0 and at about this one.
     since: '2.257.0',
     drop: [
       'ALTER TABLE environments_environment DROP COLUMN first_evaluated_at, DROP COLUMN first_evaluated_sdk_label',
@@ -32,7 +32,7 @@ const GATES = [
 /** The last release before each change of the schema, and the one of schema.sql. */
 export const RELEASES = ['2.41.0', '2.83.0', '2.238.0', '2.252.0', '2.256.0', '2.262.0', '2.265.0'] as const;
 
-/** Takes away from a database in the shape of schema.sql whatever an older release does not have yet. */
+/** Removes everything from a database in the shape of schema.sql that an older release does not have yet. */
 export async function downgrade(url: string, release: (typeof RELEASES)[number]): Promise<void> {
   const statements = GATES.filter(({ since }) => compare(release, since) < 0).flatMap(({ drop }) => drop);
   await run(url, statements);

@@ -29,7 +29,7 @@ describe('A seeded project', () => {
     return rows.flat();
   };
 
-  it('has the identities asked for with six traits each, and three more in its deleted environment', async () => {
+  it('has the requested number of identities with six traits each, and three more in its deleted environment', async () => {
     const counts = await countRows(database.url, project.projectId);
     expect(counts).toMatchObject({ identities: IDENTITIES + 3, deletedIdentities: 3, traits: 6 * (IDENTITIES + 3) });
   });
@@ -55,7 +55,7 @@ describe('A seeded project', () => {
     expect(keys).toEqual(project.environments.map(({ serverKey }) => serverKey));
   });
 
-  it('has a neighbour a tenth of its size with the same identifiers, ids in between and other values', async () => {
+  it('has a neighbour a tenth of its size with the same identifiers, interleaved ids and different values', async () => {
     const shared = await client.query(
       `SELECT count(*)::int AS identities, bool_and(b.id = a.id + 1) AS adjacent, bool_or(ta.string_value <> tb.string_value) AS other
        FROM environments_identity AS a JOIN environments_environment AS ea ON ea.id = a.environment_id AND ea.project_id = $1
@@ -66,7 +66,7 @@ describe('A seeded project', () => {
        WHERE ea.deleted_at IS NULL`,
       [project.projectId, project.neighbour.projectId],
     );
-    // All 300 of the neighbour but one, whose identifier is too long in the first project.
+    // All 300 of the neighbour except one, whose identifier is too long in the first project.
     expect(shared.rows[0]).toEqual({ identities: 299, adjacent: true, other: true });
   });
 
@@ -89,7 +89,7 @@ describe('A seeded project', () => {
     expect(unstorable).toBe(IDENTITIES / 100);
   });
 
-  it('leaves the sequences behind it, so that Core can go on', async () => {
+  it('advances the sequences, so that Core can insert more rows', async () => {
     const inserted = await values(`
       INSERT INTO environments_identity (identifier, created_date, environment_id, system_traits)
       SELECT 'next', now(), max(id), '{}' FROM environments_environment WHERE project_id = $1 RETURNING id > (SELECT max(id) FROM environments_identity)`);
@@ -97,14 +97,14 @@ describe('A seeded project', () => {
   });
 });
 
-describe('Seeding', () => {
+describe('Seeding a project', () => {
   const documents = async (url: string, projectId: number) => {
     const texts: string[] = [];
     for await (const { document } of expectedDocuments(url, projectId)) texts.push(canonicalText(document));
     return texts.sort();
   };
 
-  it('makes the same rows every time, and others for another seed', async () => {
+  it('produces the same rows every time, and different rows for another seed', async () => {
     await using first = await createDatabase();
     await using second = await createDatabase();
     await using third = await createDatabase();
@@ -117,7 +117,7 @@ describe('Seeding', () => {
     expect(await documents(third.url, projectId)).not.toEqual(rows);
   });
 
-  it('can be repeated in one database: the second project stands beside the first', async () => {
+  it('can be repeated in one database: the second project is added beside the first', async () => {
     await using database = await createDatabase();
     const first = await seedProject(database.url, { identities: 100 });
     const before = await documents(database.url, first.projectId);

@@ -8,10 +8,10 @@ import { insertOverrides, OVERRIDES_PER_IDENTITY } from './seed/overrides.ts';
 import { insertOrganisation, insertProject, type Project, type SeededEnvironment } from './seed/project.ts';
 
 export interface SeedOptions {
-  /** Identities of the project that are to be migrated (without the few of its deleted environment). Default 20,000. */
+  /** Number of identities to be migrated (without the few of the deleted environment). Default 20,000. */
   readonly identities?: number;
   /**
-   * Identities of a second project, with ids between those of the first and the same identifiers in environments of
+   * Number of identities of a second project, with interleaved ids and the same identifiers in environments of
    * the same names. Default: a tenth of `identities`, at least 20.
    */
   readonly neighbours?: number;
@@ -33,14 +33,14 @@ export interface SeededProject {
   readonly neighbour: { readonly projectId: number; readonly environments: readonly SeededEnvironment[] };
 }
 
-/** Remaining in the soft-deleted environment, as an older release may have left them. */
+/** Left in the soft-deleted environment, as by an older release. */
 const LEFT_BEHIND = 3;
 
 /**
  * Adds a project with identities, traits and overrides to a Core database, and another one interleaved with it that no
  * migration of the first may read or write.
  *
- * The rows are a pure function of the options and of the ids that are free, so an empty database always gets the same.
+ * The rows are a pure function of the options and of the free ids, so an empty database always gets the same.
  * Needs a superuser (it loads without foreign key checks); writes in one transaction.
  */
 export async function seedProject(url: string, options: SeedOptions = {}): Promise<SeededProject> {

@@ -13,7 +13,7 @@ import { readWorkerCpuSeconds } from './worker-cpu.ts';
 export interface DemoOptions {
   identities: number;
   keep: boolean;
-  /** Shows a fleet in the console instead of one project here. */
+  /** Shows a fleet in the console instead of a single project here. */
   web: boolean;
   json: boolean;
   signal: AbortSignal;
@@ -23,9 +23,9 @@ const POLL_MS = 250;
 const COPY_TIMEOUT_MS = 4 * 3_600_000;
 const VERIFY_TIMEOUT_MS = 3_600_000;
 
-/** The product's main job, from nothing, on real parts: what `npm run demo` shows. */
+/** The product's main task, from scratch, on real services: the content of `npm run demo`. */
 export async function runDemo({ identities, keep, web, json, signal }: DemoOptions): Promise<void> {
-  // With --json standard output is for the result, but people may still look on.
+  // With --json, standard output has the result, but people may still watch.
   const screen = createScreen(json && !process.stdout.isTTY ? process.stderr : process.stdout);
   screen.heading('Edge migration for Flagsmith: one project, from Core (Postgres) to Edge (DynamoDB)');
   await using stack = new AsyncDisposableStack();
@@ -34,7 +34,7 @@ export async function runDemo({ identities, keep, web, json, signal }: DemoOptio
     await seedFleet(installation, seeded.projectId, screen, signal);
     const { url } = stack.use(await serveConsole(installation, screen));
     await openBrowser(url, screen);
-    // Awaited here: everything that was started ends when this function is left.
+    // Awaited here: everything that was started ends when this function returns.
     await stay(installation, screen, seeded.projectId, signal);
     return;
   }
@@ -159,7 +159,7 @@ function describeComparison(
   );
 }
 
-/** What the product says of its own comparison, which begins when the copy is complete. */
+/** The result of the product's own comparison, which begins when the copy is complete. */
 async function showVerification(screen: Screen, installation: Installation, projectId: number, signal: AbortSignal) {
   const { status } = await screen.step(
     'both stores compared by the product itself, document by document, both ways',
@@ -169,7 +169,7 @@ async function showVerification(screen: Screen, installation: Installation, proj
   return status.verification?.last;
 }
 
-/** Leaves everything running until Ctrl-C. */
+/** Keeps everything running until Ctrl-C. */
 async function stay(
   { cluster, tables }: Installation,
   screen: Screen,

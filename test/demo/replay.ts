@@ -6,12 +6,12 @@ import { CORE_API } from '../e2e/replay-parts.ts';
 import { type Traits, traitsOf } from '../edge/traits.ts';
 import type { Screen } from './screen.ts';
 
-/** What the replay part of the demo measured. */
+/** Measurements of the demo's replay part. */
 export interface ReplayResult {
-  /** Writes to Core that were seen in Edge, and the longest time that one took. */
+  /** Writes to Core that were seen on Edge, and the longest delay of one. */
   replayed: number;
   slowestReplaySeconds: number;
-  /** Writes after the deadline that reached Edge all the same. */
+  /** Writes after the deadline that still reached Edge. */
   lateWritesInEdge: number;
 }
 
@@ -20,7 +20,7 @@ export async function waitForCoreApis(installation: Installation): Promise<void>
   await waitFor(areReady, { for: 'two Core API pods', timeoutMs: 120_000, intervalMs: 250 });
 }
 
-/** Writes to Core, through its sidecars, and their way into Edge; until the window closes. */
+/** Writes to Core, through its sidecars, and their way to Edge, until the window closes. */
 export async function showReplay(
   screen: Screen,
   installation: Installation,
@@ -71,7 +71,7 @@ export async function showReplay(
     installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 120_000 }),
   );
   await core.identify({ plan: 'too late' });
-  // The applier drops what came after the deadline; when it has counted that, nothing more can come.
+  // The applier drops everything after the deadline; once it has counted that, nothing more can come.
   const isDropped = async () => core.isStored();
   await waitFor(isDropped, { for: 'Core to have the late write', signal });
   const late = (await readTraits(installation, `${key}_ada@example.com`))?.['plan'] === 'too late';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createScreen } from './screen.ts';
 
-/** What is written, and a clock that is put forward by hand. */
+/** The printed lines, and a clock that the test advances. */
 function createStage({ isTTY = false, columns = 80 } = {}) {
   const written: string[] = [];
   let now = 0;
@@ -16,7 +16,7 @@ function createStage({ isTTY = false, columns = 80 } = {}) {
   };
 }
 
-test('a progress text is said at once, and again only when it is new', () => {
+test('a progress text is printed at once, and again only when it has changed', () => {
   const { screen, lines, pass } = createStage();
   screen.progress(0, 'waiting for the operator');
   pass(2);
@@ -26,7 +26,7 @@ test('a progress text is said at once, and again only when it is new', () => {
   expect(lines()).toEqual(['  waiting for the operator', '  Planning: counting']);
 });
 
-test('texts that change all the time are said every five seconds', () => {
+test('a constantly changing progress text is printed every five seconds', () => {
   const { screen, lines, pass } = createStage();
   for (let identities = 0; identities < 12; identities++) {
     screen.progress(0, `Copying: ${identities} identities`);
@@ -35,7 +35,7 @@ test('texts that change all the time are said every five seconds', () => {
   expect(lines()).toEqual(['  Copying: 0 identities', '  Copying: 5 identities', '  Copying: 10 identities']);
 });
 
-test('what stays the same is said to last, so that no step is silent for 15 seconds', () => {
+test('an unchanged step is reported as still running, so that none is silent for 15 seconds', () => {
   const { screen, lines, pass } = createStage();
   for (let second = 0; second < 25; second++) {
     screen.progress(0, 'Settling: letting old pages expire');
@@ -45,7 +45,7 @@ test('what stays the same is said to last, so that no step is silent for 15 seco
   expect(lines()).toEqual([text, `${text} (for 10 s)`, `${text} (for 20 s)`]);
 });
 
-test('a step ends with one line, and how far it is comes before', async () => {
+test('a step ends with one line, after the progress printed before it', async () => {
   const { screen, lines, pass } = createStage();
   await screen.step('programs of the cluster', async ({ say }) => {
     say('0 of 2 built');
@@ -56,14 +56,14 @@ test('a step ends with one line, and how far it is comes before', async () => {
   expect(lines()).toEqual(['  … programs of the cluster: 1 of 2 built', '  ✓ programs of the cluster (8.0 s)']);
 });
 
-test('a step that fails is marked, and its error passed on', async () => {
+test('a failed step is marked, and its error passed on', async () => {
   const { screen, lines } = createStage();
   const failing = screen.step('Postgres', () => Promise.reject(new Error('no space left')));
   await expect(failing).rejects.toThrow('no space left');
   expect(lines()).toEqual(['  ✗ Postgres']);
 });
 
-test('on a terminal a progress line never wraps', () => {
+test('a progress line on a terminal never wraps', () => {
   const { screen, lines } = createStage({ isTTY: true, columns: 60 });
   screen.progress(0.5, 'Copying: a message that is much longer than what is left of the line beside the bar');
   const [line = ''] = lines();

@@ -1,31 +1,31 @@
 import { styleText } from 'node:util';
 import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 
-/** What the demo shows a person; plain lines when standard output is no terminal. */
+/** The demo's output for a person; plain lines when standard output is not a terminal. */
 export interface Screen {
   heading(text: string): void;
   line(text?: string): void;
   /** Indented, dimmed: manifests and commands. */
   quote(text: string): void;
-  /** Runs one step, says that it is at work while it is, and how long it took. */
+  /** Runs one step, shows that it is running, and prints how long it took. */
   step<T>(text: string, run: (step: Step) => Promise<T>): Promise<T>;
-  /** A bar that moves in place, or a line when there is something new to say. */
+  /** A bar that moves in place, or a line when there is something new. */
   progress(share: number, text: string): void;
   endProgress(): void;
 }
 
 /** A step that is under way. */
 export interface Step {
-  /** How far it is. */
+  /** Its progress. */
   say(state: string): void;
 }
 
-/** Where the screen's text goes. */
+/** The screen's output. */
 export type Output = Pick<NodeJS.WriteStream, 'write'> & { readonly isTTY?: boolean; readonly columns?: number };
 
 const BAR_WIDTH = 30;
 const REDRAW_MS = 1_000;
-/** In plain lines: what is new is said this often at most, and that nothing is new this often. */
+/** In plain lines: the minimum interval between changes, and between signs of life. */
 const NEWS_MS = 5_000;
 const SILENCE_MS = 10_000;
 
@@ -34,7 +34,7 @@ export function createScreen(stream: Output, clock: Pick<Clock, 'monotonic'> = s
   const style = (format: Parameters<typeof styleText>[0], text: string) =>
     isTerminal ? styleText(format, text, { validateStream: false }) : text;
   const print = (text: string) => void stream.write(`${text}\n`);
-  /** A line that stays where it is. It is cut to fit: one that wraps would leave its first half behind. */
+  /** A line that is redrawn in place. It is cut to fit: a wrapped one would leave its first half behind. */
   const redraw = (text: string, before = { text: '', width: 0 }) => {
     const room = (stream.columns ?? 80) - 1 - before.width;
     stream.write(`\r\x1b[K${before.text}${text.length > room ? `${text.slice(0, room - 1)}…` : text}`);
@@ -91,10 +91,10 @@ export function createScreen(stream: Output, clock: Pick<Clock, 'monotonic'> = s
   };
 }
 
-/** The lines to print for a text that may have changed: none, or one. */
+/** The lines to print for a text that may have changed: none or one. */
 type News = (text: string) => string[];
 
-/** What is worth a line: a text that is new, and now and then that it is still the same. */
+/** Texts worth a line: new ones, and now and then that one is still the same. */
 function createNews(clock: Pick<Clock, 'monotonic'>, start = Number.NEGATIVE_INFINITY): News {
   let said = start;
   let last = { text: '', since: clock.monotonic() };

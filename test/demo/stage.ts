@@ -6,20 +6,20 @@ import { createCore, type Installation, install } from '../e2e/installation.ts';
 import { waitForCoreApis } from './replay.ts';
 import type { Screen, Step } from './screen.ts';
 
-/** What the demo plays on. */
+/** The environment of the demo. */
 export interface Stage extends AsyncDisposable {
   readonly installation: Installation;
   readonly seeded: SeededProject;
 }
 
-/** Starts everything: what needs no build runs, and is filled, while the rest is built. */
+/** Starts everything: services without a build run, and are filled, while the rest is built. */
 export async function setStage(screen: Screen, identities: number, signal: AbortSignal): Promise<Stage> {
   await using starting = new AsyncDisposableStack();
   const building = buildPrograms(screen, signal);
   const postgres = await screen.step('Postgres', async () => starting.use(await startPostgres({ signal })));
   const databaseUrl = await createCore(postgres, 'flagsmith');
   const installing = install({ signal, pageMaxAgeSeconds: 10, replay: true, core: { postgres, databaseUrl } });
-  // Should anything fail from here on, it ends too.
+  // If anything fails from here on, it ends too.
   starting.defer(() => installing.then((installation) => installation.stop()).catch(() => undefined));
   building.promise.catch(() => undefined);
   const seeded = await screen.step(
@@ -38,7 +38,7 @@ export async function setStage(screen: Screen, identities: number, signal: Abort
   return { installation, seeded, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-/** Builds in the background; `show` says how far it is until it is done, and nothing if all was there. */
+/** Builds in the background; `show` gets the progress until it is done, and nothing if everything existed. */
 function buildPrograms(screen: Screen, signal: AbortSignal) {
   let state = '';
   let step: Step | undefined;

@@ -9,7 +9,7 @@ import { seedProject } from '../core/seed.ts';
 import type { Installation } from '../e2e/installation.ts';
 import type { Screen } from './screen.ts';
 
-/** Serves the console on the demo's cluster, and says how to sign in. */
+/** Serves the console on the demo's cluster, and prints how to sign in. */
 export async function serveConsole(
   installation: Installation,
   screen: Screen,
@@ -25,7 +25,7 @@ export async function serveConsole(
   return served;
 }
 
-/** Opens an address in the browser of who looks on, where there is a screen for one. */
+/** Opens an address in the viewer's browser if there is a screen for one. */
 export async function openBrowser(url: string, screen: Screen): Promise<void> {
   const { platform, env } = process;
   const hasScreen = platform === 'darwin' || env['DISPLAY'] !== undefined || env['WAYLAND_DISPLAY'] !== undefined;
@@ -35,7 +35,7 @@ export async function openBrowser(url: string, screen: Screen): Promise<void> {
   await once(opener, 'spawn').catch(() => screen.line('No browser could be opened: follow the address.'));
 }
 
-/** One project of the fleet: how it is asked for, and what is done to it until it shows its state. */
+/** One project of the fleet: its request, and what is done to it until it shows its state. */
 interface Member {
   readonly name: string;
   readonly identities: number;
@@ -44,11 +44,11 @@ interface Member {
   readonly continue?: (projectId: number) => Promise<unknown>;
 }
 
-/** The slowest copy that a spec allows, so that there is time to look on. */
+/** The slowest copy that a spec allows, so that there is time to watch. */
 const SLOW = { copy: { parallelism: 1, pageSize: 10, maxWriteUnitsPerSecond: 10 } };
 const TIMEOUT_MS = 300_000;
 
-/** Seeds projects and starts their migrations, so that the console has something to show in each state. */
+/** Seeds projects and starts their migrations, so that the console shows each state. */
 export async function seedFleet(
   installation: Installation,
   seededProjectId: number,
@@ -94,7 +94,7 @@ export async function seedFleet(
     },
   ];
   const projectIds: number[] = [];
-  // One after the other: each takes the indexes away while it loads.
+  // In sequence: each one drops the indexes while it loads.
   for (const { identities, unmigratable = 0 } of members)
     projectIds.push((await seedProject(installation.databaseUrl, { identities, unmigratable })).projectId);
   await apply(seededProjectId);
@@ -104,12 +104,12 @@ export async function seedFleet(
     await giveName(installation, projectId, name);
     await proceed?.(projectId);
   });
-  // Of projects that Core does not have.
+  // Migrations of projects that Core does not have.
   following.push(apply(4_000_000), apply(4_000_001, { mode: 'Plan' }));
   await screen.step(`${members.length + 3} projects, each in another state`, () => Promise.all(following));
 }
 
-/** The console shows it beside the id. */
+/** The name that the console shows beside the id. */
 async function giveName({ client, namespace }: Installation, projectId: number, name: string) {
   const metadata = { annotations: { [`${GROUP}/project-name`]: name } };
   await client.patch(EDGE_MIGRATIONS, { namespace, name: `project-${projectId}` }, { metadata });

@@ -1,7 +1,7 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Installation } from '../e2e/installation.ts';
 
-/** CPU seconds of all copy pods of a migration, as each of them logged at its end. */
+/** CPU seconds of all copy pods of a migration, as logged by each at its end. */
 export async function readWorkerCpuSeconds(
   { cluster, namespace }: Installation,
   { uid }: EdgeMigration,

@@ -1,14 +1,14 @@
-/** A request as bytes on the wire, in parts that can be made smaller one by one. All text is latin1. */
+/** A request as bytes on the wire, in parts that can be shrunk one by one. All text is latin1. */
 export interface Case {
   readonly method: string;
   readonly target: string;
-  /** What follows the target: ` HTTP/1.1` unless a case is about it. */
+  /** The text after the target: ` HTTP/1.1` unless the case concerns it. */
   readonly version: string;
   readonly fields: readonly (readonly [name: string, value: string])[];
   readonly body: string;
-  /** `length`, `chunked`: the matching field is added; `none`: neither is, whatever the body. */
+  /** `length`, `chunked`: the matching field is added; `none`: neither is, even with a body. */
   readonly framing: 'length' | 'chunked' | 'none';
-  /** The bytes themselves, whatever the rest says. */
+  /** The raw bytes, which override the rest. */
   readonly raw?: string;
 }
 
@@ -19,7 +19,7 @@ export const SESSION: Case['fields'][number] = ['Cookie', 'sessionid=staff'];
 export const JSON_TYPE: Case['fields'][number] = ['Content-Type', 'application/json'];
 export const FORM_TYPE: Case['fields'][number] = ['Content-Type', 'application/x-www-form-urlencoded'];
 
-/** A request with what most have in common; `body` is text, encoded as UTF-8. */
+/** A request with the usual fields; `body` is text, encoded as UTF-8. */
 export function request(line: string, fields: Case['fields'] = [KEY, JSON_TYPE], body = ''): Case {
   const space = line.indexOf(' ');
   const encoded = Buffer.from(body).toString('latin1');
@@ -27,7 +27,7 @@ export function request(line: string, fields: Case['fields'] = [KEY, JSON_TYPE],
   return { method, target, version: VERSION, fields, body: encoded, framing: body === '' ? 'none' : 'length' };
 }
 
-/** The bytes of a case. Its connection is closed by the server. */
+/** The bytes of a case. The server closes the connection. */
 export function render({ method, target, version, fields, body, framing, raw }: Case): Buffer {
   if (raw !== undefined) return Buffer.from(raw, 'latin1');
   const names = new Set(fields.map(([name]) => name.toLowerCase()));
@@ -47,7 +47,7 @@ function chunks(body: string): string {
   return [...pieces, ''].map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`).join('');
 }
 
-/** A case as a reader sees it. */
+/** A case for a reader. */
 export function show(one: Case): string {
   const bytes = render(one).toString('latin1');
   return JSON.stringify(bytes.length > 1500 ? `${bytes.slice(0, 1500)}… (${bytes.length} bytes)` : bytes);

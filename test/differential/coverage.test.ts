@@ -17,32 +17,32 @@ function event(target: WriteEvent['target'], touched: Partial<WriteEvent['touche
 const ofAnn = (touched?: Partial<WriteEvent['touched']>) =>
   event({ kind: 'identity', environment: { clientKey: 'client-key' }, identifier: 'ann' }, touched);
 
-describe('coverage of what Core wrote', () => {
-  it('takes an event for the write that it names', () => {
+describe("the coverage of Core's writes", () => {
+  it('matches an event to the write that it names', () => {
     expect(uncovered([ANN], [ofAnn()])).toEqual([]);
     expect(uncovered([ANN, PLAN], [ofAnn({ traits: ['plan'] })])).toEqual([]);
   });
 
-  it('misses another name, another environment and another trait', () => {
+  it('does not match an event with another name, environment or trait', () => {
     expect(uncovered([{ ...ANN, identifier: 'Ann' }], [ofAnn()])).toHaveLength(1);
     expect(uncovered([{ ...ANN, environment: 42 }], [ofAnn()])).toHaveLength(1);
     expect(uncovered([PLAN], [ofAnn({ traits: ['age'] })])).toEqual([PLAN]);
   });
 
-  it('finds no identity that is gone by its id', () => {
+  it('does not match a deleted identity by its id', () => {
     const byId = event({ kind: 'identityId', identityId: 1001 });
     expect(uncovered([{ kind: 'trait', environment: 41, identifier: 'alice', key: 'plan' }], [byId])).toHaveLength(1);
     expect(uncovered([{ kind: 'identity', environment: 41, identifier: 'alice' }], [byId])).toEqual([]);
     expect(uncovered([{ kind: 'gone', environment: 41, identifier: 'alice' }], [byId])).toHaveLength(1);
   });
 
-  it('takes an event of the environment for its identities, as far as it goes', () => {
+  it('lets an event of the environment cover its identities, within its scope', () => {
     const all = event({ kind: 'environment', environment: { environmentId: 41 } }, { traits: 'all' });
     expect(uncovered([ANN, PLAN], [all])).toEqual([]);
     expect(uncovered([{ kind: 'environment', environment: 41, overrides: 'all' }], [all])).toHaveLength(1);
   });
 
-  it('takes a gap for what it names only', () => {
+  it('lets a gap cover only what it names', () => {
     expect(isInGap(ANN, { reason: 'x', scope: undefined })).toBe(true);
     expect(isInGap(ANN, { reason: 'x', scope: [{ clientKey: 'client-key' }] })).toBe(true);
     expect(isInGap(ANN, { reason: 'x', scope: [{ clientKey: 'other-key' }] })).toBe(false);
@@ -62,7 +62,7 @@ function observation(through: Partial<Observation['through']>, direct: readonly 
   };
 }
 
-describe('the verdict', () => {
+describe('the coverage verdict', () => {
   const gap = { reason: 'bodyUnreadable', scope: undefined };
   it.each([
     ['covered', observation({ events: [ofAnn()] })],

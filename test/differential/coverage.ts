@@ -3,7 +3,7 @@ import type { EnvironmentReference, WriteEvent } from '@edge-migration/contract/
 import type { WriteScope } from '@edge-migration/contract/write-scope.ts';
 import type { CoreWrite } from './judge.ts';
 
-/** A gap as it was marked; `scope` undefined: it may be anything. */
+/** A gap as it was marked; with `scope` undefined it may cover anything. */
 export interface MarkedGap {
   readonly reason: string;
   readonly scope: readonly WriteScope[] | undefined;
@@ -11,7 +11,7 @@ export interface MarkedGap {
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 
-/** The rows of `app/judge/world.py` that references lead to. */
+/** The rows of `app/judge/world.py` to which references lead. */
 const ENVIRONMENTS = [
   { id: 41, apiKey: 'client-key', serverKey: sha256('ser.key'), project: 21 },
   { id: 42, apiKey: 'other-key', serverKey: sha256('ser.other'), project: 21 },
@@ -41,12 +41,12 @@ function projectOf(write: CoreWrite): number | undefined {
   return 'environment' in write ? ENVIRONMENTS.find(({ id }) => id === write.environment)?.project : undefined;
 }
 
-/** Of what Core wrote, what no event leads its handler to. */
+/** The writes of Core to which no event leads its handler. */
 export function uncovered(writes: readonly CoreWrite[], events: readonly WriteEvent[]): CoreWrite[] {
   return writes.filter((write) => !events.some((event) => names(event, write) && touches(event, write)));
 }
 
-/** Whether who handles the event comes to every document that the write changed. */
+/** Whether the handler of the event reaches every document that the write changed. */
 function names({ target }: WriteEvent, write: CoreWrite): boolean {
   if (write.kind === 'unknown') return false;
   switch (target.kind) {
@@ -57,7 +57,7 @@ function names({ target }: WriteEvent, write: CoreWrite): boolean {
         environmentOf(target.environment) === write.environment
       );
     case 'identityId':
-      // Of an identity that is gone the id leads nowhere.
+      // The id of a deleted identity leads nowhere.
       return write.kind !== 'gone' && 'identifier' in write && IDENTITIES.get(target.identityId) === write.identifier;
     case 'environment':
       return 'environment' in write && environmentOf(target.environment) === write.environment;
@@ -75,7 +75,7 @@ function names({ target }: WriteEvent, write: CoreWrite): boolean {
     case 'option':
       return write.kind === 'feature' && OPTIONS.get(target.optionId) === write.feature;
     case 'featureState':
-      // Its handler goes through the environment where it may have been another identity's, or is none's any more.
+      // Its handler checks the whole environment if it may have been another identity's, or belongs to none any more.
       return write.kind === 'override' && write.state === target.featureStateId;
     case 'deletedProjects':
       return write.kind === 'project' && write.deleted;
@@ -99,7 +99,7 @@ function touches({ touched, target }: WriteEvent, write: CoreWrite): boolean {
       return has(touched.traits, write.key);
     case 'override':
     case 'feature':
-      // Core's rows tell which features these are about.
+      // Core's rows show which features these concern.
       return target.kind === 'featureState' || target.kind === 'option' || has(touched.overrides, write.feature);
     case 'environment':
       if (write.key !== undefined) return has(touched.traits, write.key);
@@ -109,13 +109,13 @@ function touches({ touched, target }: WriteEvent, write: CoreWrite): boolean {
   }
 }
 
-/** Whether a gap tells that this write may be missing. */
+/** Whether a gap reports that this write may be missing. */
 export function isInGap(write: CoreWrite, { scope }: MarkedGap): boolean {
   return scope === undefined || scope.length === 0 || scope.some((one) => concerns(one, write));
 }
 
 function concerns(scope: WriteScope, write: CoreWrite): boolean {
-  // A form of the Django admin: the gap names the object that the form is of, by its id.
+  // A form of the Django admin: the gap names the form's object by its id.
   if (write.kind === 'unknown') return !('clientKey' in scope || 'serverKeySha256' in scope);
   if ('projectId' in scope) return scope.projectId === projectOf(write);
   if ('organisationId' in scope) return scope.organisationId === ORGANISATION;

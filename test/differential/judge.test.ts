@@ -8,38 +8,38 @@ import { isBad } from './verdict.ts';
 
 const python = findPython();
 if (python === undefined) process.stdout.write('No Python 3 with venv and ensurepip: nothing is judged\n');
-// On CI a machine without it must not look as if all was judged.
+// On CI a machine without it must not look as if everything was judged.
 const hasJudge = python !== undefined || process.env['CI'] !== undefined;
 
 /** About half a minute. */
 const CASES = 4000;
 
-describe.runIf(hasJudge).each(JUDGES)('what Core writes, judged by %s', (name) => {
+describe.runIf(hasJudge).each(JUDGES)('a write by Core, judged by %s', (name) => {
   let stage: Stage;
   beforeAll(async () => {
     stage = await createStage(settingsOf(name));
   });
   afterAll(() => stage?.[Symbol.asyncDispose]());
 
-  it.each(Object.entries(WRITES))('is in an event for an ordinary request: %s', async (route, one) => {
-    // What a form of the Django admin changed is in nothing that can be asked.
+  it.each(Object.entries(WRITES))('is covered by an event for an ordinary request: %s', async (route, one) => {
+    // A change by a form of the Django admin is in nothing that can be queried.
     const expected = route.startsWith('django.admin') ? 'gap' : 'covered';
     expect(await stage.judge(one)).toMatchObject({ verdict: expected });
   });
 
-  it.each(Object.entries(LISTED))('is in an event or a gap for %s', async (_, one) => {
+  it.each(Object.entries(LISTED))('is covered by an event or a gap for %s', async (_, one) => {
     const judged = await stage.judge(one);
     expect(isBad(judged) ? judged : undefined).toBeUndefined();
   });
 });
 
-describe.runIf(hasJudge)('what Core writes', () => {
+describe.runIf(hasJudge)('a write by Core', () => {
   it('is in an event or a gap, whatever was sent', { timeout: 300_000 }, async () => {
     const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 0x7fff0000));
     process.stdout.write(`Seed of the generated requests: ${seed}\n`);
     const { verdicts, failures } = await run({ seed, cases: CASES });
     expect(failures.map((failure) => describeFailure(failure, seed)).join('\n')).toBe('');
-    // The run is worth something only if Core wrote.
+    // The run is only meaningful if Core wrote something.
     expect(verdicts.covered).toBeGreaterThan(CASES / 10);
   });
 });

@@ -9,11 +9,11 @@ import { DIRECT, exchange } from './wire.ts';
 
 const environment = z.int();
 
-/** What one request would have made Core commit; ids are those of `app/judge/world.py`. */
+/** Everything that one request would have made Core commit; ids are those of `app/judge/world.py`. */
 const write = z.discriminatedUnion('kind', [
   /** A new identity. */
   z.strictObject({ kind: z.literal('identity'), environment, identifier: z.string() }),
-  /** An identity that is no longer there under this name, nor by its id. */
+  /** An identity that no longer exists under this name or id. */
   z.strictObject({ kind: z.literal('gone'), environment, identifier: z.string() }),
   z.strictObject({ kind: z.literal('trait'), environment, identifier: z.string(), key: z.string() }),
   z.strictObject({
@@ -22,9 +22,9 @@ const write = z.discriminatedUnion('kind', [
     identityId: z.int(),
     identifier: z.string(),
     feature: z.int(),
-    /** Id of its row; null where Core does not tell. */
+    /** Id of its row; null if Core does not report it. */
     state: z.int().nullable(),
-    /** The row is another identity's now, or the environment's own. */
+    /** The row now belongs to another identity, or to the environment itself. */
     left: z.boolean(),
   }),
   /** All identities: their existence, a trait of each, or their overrides. */
@@ -49,7 +49,7 @@ const entry = z.strictObject({
   query: z.string(),
   secure: z.boolean(),
   status: z.int(),
-  /** The view that was reached; null for none that writes. */
+  /** The view that was reached; null if it does not write. */
   route: z.string().nullable(),
   writes: z.array(write),
 });
@@ -58,7 +58,7 @@ export type JournalEntry = z.output<typeof entry>;
 /** Gunicorn with Django and the judge's application. */
 export interface Judge extends AsyncDisposable {
   readonly port: number;
-  /** The requests that it answered since the last call, once all that reached it by now are answered. */
+  /** The requests answered since the last call, once all requests received so far are answered. */
   take(settle: boolean): Promise<JournalEntry[]>;
 }
 
@@ -70,7 +70,7 @@ export interface JudgeSettings {
 
 const APPLICATION = new URL('app/', import.meta.url).pathname;
 
-/** Starts gunicorn as Flagsmith does: one synchronous worker, which takes one connection after the other. */
+/** Starts gunicorn as Flagsmith does: one synchronous worker, which handles one connection after the other. */
 export async function startJudge({ release, forwardedAllowIps }: JudgeSettings): Promise<Judge> {
   const python = await providePython(release);
   const folder = createFolder('judge');
@@ -119,7 +119,7 @@ interface JournalReader {
   close(): void;
 }
 
-/** A line is in the file before its answer is sent, so what was answered can be read at once. */
+/** A line is in the file before its answer is sent, so everything answered can be read at once. */
 function openJournal(path: string): JournalReader {
   const file = openSync(path, 'r');
   const buffer = Buffer.alloc(1024 * 1024);

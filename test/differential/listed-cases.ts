@@ -12,7 +12,7 @@ const queryIn = (charset: string, query: string): Case =>
 const form = (body: string, target = '/api/v1/identities/'): Case => request(`POST ${target}`, [KEY, FORM_TYPE], body);
 const admin = (line: string, body = ''): Case => request(line, [TOKEN, JSON_TYPE], body);
 
-/** Requests that Core took once while neither an event nor a gap told of it, or that it understood otherwise. */
+/** Requests that Core once accepted without any event or gap, or understood differently. */
 export const LISTED: Readonly<Record<string, Case>> = {
   'a SCRIPT_NAME that the target begins with': identify('/x/api/v1/identities/', [['SCRIPT_NAME', '/x']]),
   'a SCRIPT_NAME of the path above the route': identify('/x/api/v1/identities/', [['Script_Name', '/x/api']]),
@@ -114,7 +114,7 @@ export const LISTED: Readonly<Record<string, Case>> = {
   ),
 };
 
-/** The same text, each of its characters one byte. */
+/** The same text with each of its characters as one byte. */
 function latin1(one: Case): Case {
   return { ...one, body: Buffer.from(one.body, 'latin1').toString('utf8') };
 }

@@ -3,7 +3,7 @@ import { FAMILIES, type FamilyName } from './cases/families.ts';
 import { findPython } from './python.ts';
 import { describeFailure, JUDGES, type JudgeName, type RunResult, run } from './run.ts';
 
-/** `npm run differential`: judges thousands of generated requests, and exits with 1 when one of them is silent. */
+/** `npm run differential`: judges thousands of generated requests, and exits with 1 when a write is silently missed. */
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },

@@ -6,7 +6,7 @@ import { CACHE, provide } from '../cluster/cache.ts';
 import { runCommand } from '../cluster/processes.ts';
 import { createFolder, removeFolder } from '../cluster/reaper.ts';
 
-/** Which releases of gunicorn, Django and REST framework judge: those that Flagsmith locks, or the newest. */
+/** The releases of gunicorn, Django and REST framework that judge: those locked by Flagsmith, or the newest. */
 export const RELEASES = ['pinned', 'newest'] as const;
 export type Release = (typeof RELEASES)[number];
 
@@ -21,7 +21,7 @@ interface Interpreter {
 
 let found: Interpreter | undefined;
 
-/** A Python 3 of this machine that can make virtual environments; undefined when there is none. */
+/** A Python 3 on this machine that can create virtual environments; undefined if there is none. */
 export function findPython(): Interpreter | undefined {
   found ??= INTERPRETERS.map(probe).find((interpreter) => interpreter !== undefined);
   return found;
@@ -34,7 +34,7 @@ function probe(command: string): Interpreter | undefined {
 }
 
 /**
- * The interpreter that judges: a release's packages in a virtual environment.
+ * The judging interpreter: a release's packages in a virtual environment.
  *
  * @throws ProcessError when the packages cannot be installed
  */
@@ -47,7 +47,7 @@ export function providePython(release: Release, signal?: AbortSignal): Promise<s
 export interface Packages {
   /** Part of the folder's name. */
   readonly name: string;
-  /** As it reads in progress lines. */
+  /** Its name in progress lines. */
   readonly title: string;
   /** Versions and hashes, in pip's format. */
   readonly requirements: URL;
@@ -55,7 +55,7 @@ export interface Packages {
 }
 
 /**
- * Installs packages into a virtual environment of their own, once for each list of requirements; the path of its
+ * Installs packages into a separate virtual environment, once for each list of requirements; returns the path of its
  * interpreter.
  *
  * @throws ProcessError when the packages cannot be installed

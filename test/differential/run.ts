@@ -10,7 +10,7 @@ import { RELEASES } from './python.ts';
 import { createStage, type Judged, type Stage } from './stage.ts';
 import { isBad, VERDICTS, type Verdict } from './verdict.ts';
 
-/** `ours`: as our values for Flagsmith's chart set it. */
+/** `ours`: as set by our values for Flagsmith's chart. */
 const TRUSTS = ['ours', 'default'] as const;
 
 /** Name of a judge, as `pinned/ours`: releases, and whose forwarded headers gunicorn believes. */
@@ -32,7 +32,7 @@ function valueOfOurs(): string | undefined {
 export interface Failure extends Judged {
   readonly judge: JudgeName;
   readonly family: FamilyName;
-  /** fast-check's, of the smallest form that was found. */
+  /** fast-check's path of the smallest form found. */
   readonly path: string;
   readonly smallest: Case;
 }
@@ -54,11 +54,11 @@ export interface RunResult {
   readonly seconds: number;
 }
 
-/** Failures that are made smaller: each costs many more requests. */
+/** Number of failures to shrink: each costs many more requests. */
 const MAX_FAILURES = 6;
 const SHRINK_MS = 15_000;
 
-/** Judges generated cases; the same seed makes the same cases. */
+/** Judges generated cases; the same seed gives the same cases. */
 export async function run(options: RunOptions): Promise<RunResult> {
   const { judges = JUDGES } = options;
   const start = systemClock.monotonic();
@@ -68,17 +68,17 @@ export async function run(options: RunOptions): Promise<RunResult> {
   return { verdicts, failures: failures.flat(), seconds: (systemClock.monotonic() - start) / 1000 };
 }
 
-/** What all judges of a run know of. */
+/** State shared by all judges of a run. */
 interface Tally {
   readonly verdicts: Record<Verdict, number>;
-  /** Kinds of failures that have been seen. */
+  /** Kinds of failures seen so far. */
   readonly kinds: Set<string>;
 }
 
 async function runJudge(name: JudgeName, options: RunOptions, tally: Tally): Promise<Failure[]> {
   const { families = Object.keys(FAMILIES) as FamilyName[], judges = JUDGES } = options;
   const total = families.reduce((sum, family) => sum + FAMILIES[family].weight, 0);
-  // Each has cases of its own.
+  // Each has its own cases.
   const seed = options.seed + JUDGES.indexOf(name);
   await using stage = await createStage(settingsOf(name));
   const failures: Failure[] = [];
@@ -92,7 +92,7 @@ async function runJudge(name: JudgeName, options: RunOptions, tally: Tally): Pro
   return failures;
 }
 
-/** Paths of cases that fail in a way that no other has. */
+/** Paths of cases that fail in a new way. */
 async function runFamily(
   stage: Stage,
   family: FamilyName,
@@ -141,7 +141,7 @@ async function shrink(stage: Stage, family: FamilyName, seed: number, path: stri
   return { ...smallest, path: details.counterexamplePath ?? path };
 }
 
-/** What a person needs to see, and to see it again. */
+/** The output needed to understand and reproduce a failure. */
 export function describeFailure(failure: Failure, seed: number): string {
   const { direct, through } = failure.observation;
   const lines = [

@@ -26,7 +26,7 @@ export interface Judged extends Judgement {
 
 /** A judge, and the sidecar in front of it. */
 export interface Stage extends AsyncDisposable {
-  /** Sends the case both ways, one after the other, and judges what came of it. */
+  /** Sends the case both ways in sequence, and judges the results. */
   judge(one: Case): Promise<Judged>;
 }
 
@@ -60,7 +60,7 @@ export async function createStage(settings: JudgeSettings): Promise<Stage> {
       const bytes = render(one);
       const direct = await send(bytes, api.port, DIRECT);
       const reached = await send(bytes, port, NEIGHBOUR);
-      // A capture ends when its request's response has.
+      // A capture ends with its request's response.
       await new Promise((resolve) => setImmediate(resolve));
       await waitFor(() => areAllEnded(spool), { for: 'the intents to end', intervalMs: 1 });
       const events = (await drain(spool)).map(eventOf);
@@ -76,7 +76,7 @@ export async function createStage(settings: JudgeSettings): Promise<Stage> {
   };
 }
 
-/** The spool's ledger, which joins gaps; with what was told it since the last look. */
+/** The spool's ledger, which joins gaps; with the reports since the last call. */
 function recordGaps(ledger: GapRecorder): { ledger: GapRecorder; take(): MarkedGap[] } {
   let marked: MarkedGap[] = [];
   const recording: GapRecorder = {

@@ -2,28 +2,28 @@ import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { isInGap, type MarkedGap, uncovered } from './coverage.ts';
 import type { CoreWrite, JournalEntry } from './judge.ts';
 
-/** What one case did, once sent to gunicorn itself and once through the sidecar. */
+/** The results of one case, sent once to gunicorn itself and once through the sidecar. */
 export interface Observation {
   readonly direct: Reached;
   readonly through: Reached & { readonly events: readonly WriteEvent[]; readonly gaps: readonly MarkedGap[] };
 }
 
 export interface Reached {
-  /** Undefined when no answer came. */
+  /** Undefined if no answer came. */
   readonly status: number | undefined;
   readonly entries: readonly JournalEntry[];
 }
 
 /**
  * - `idle`: Core wrote nothing
- * - `covered`: events lead to all that Core wrote
- * - `gap`: no event does, and a gap says so
- * - `wrongWithGap`: events lead to other things, and a gap says that something is missing
+ * - `covered`: events lead to everything that Core wrote
+ * - `gap`: no event does, and a gap reports that
+ * - `wrongWithGap`: events lead to other things, and a gap reports that something is missing
  * - `needlessGap`: a gap, although the answer proves that nothing was written
- * - `silent`: Core wrote what neither an event nor a gap tells of
- * - `different`: the API understood the request otherwise through the sidecar than from its client
- * - `refused`: the sidecar or the API refused through the sidecar what the API takes from its client
- * - `repaired`: gunicorn refused directly what it took through the sidecar, which had left out or rewritten a field
+ * - `silent`: Core wrote something that neither an event nor a gap covers
+ * - `different`: the API understood the request differently through the sidecar than directly
+ * - `refused`: the sidecar or the API refused through the sidecar what the API accepts directly
+ * - `repaired`: gunicorn refused directly what it accepted through the sidecar, which had omitted or rewritten a field
  */
 export const VERDICTS = [
   'idle',
@@ -40,11 +40,11 @@ export type Verdict = (typeof VERDICTS)[number];
 
 export interface Judgement {
   readonly verdict: Verdict;
-  /** What is in no event. */
+  /** The writes without an event. */
   readonly missing: readonly CoreWrite[];
 }
 
-/** @param trusts gunicorn believes what its neighbour says of the scheme, so that it may be another through the sidecar */
+/** @param trusts gunicorn trusts its neighbour about the scheme, so that it may differ through the sidecar */
 export function judge({ direct, through }: Observation, trusts = false): Judgement {
   const writes = through.entries.flatMap((entry) => entry.writes);
   const missing = uncovered(writes, through.events);
@@ -62,13 +62,13 @@ export function judge({ direct, through }: Observation, trusts = false): Judgeme
   }
 }
 
-/** Not allowed, no such method, no such media type, or sent to the login of the Django admin. */
+/** Not allowed, no such method, no such media type, or redirected to the login of the Django admin. */
 function isRefusal({ status, entries }: Reached): boolean {
   if (status === 302) return entries.some(({ route }) => route === 'django.admin');
   return status !== undefined && [401, 403, 405, 415].includes(status);
 }
 
-/** The views that were reached, and how: what decides what they do. The sidecar's own look-ups write nothing. */
+/** The views that were reached, and how, which decides what they do. The sidecar's own look-ups write nothing. */
 function summary({ entries }: Reached, trusts: boolean): string {
   return entries
     .filter(({ route }) => route !== null)
@@ -76,7 +76,7 @@ function summary({ entries }: Reached, trusts: boolean): string {
     .join('\n');
 }
 
-/** A judgement that fails a run. */
+/** A verdict that fails a run. */
 export function isBad({ verdict }: Judgement): boolean {
   return verdict === 'silent' || verdict === 'different' || verdict === 'needlessGap';
 }

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 
-/** Neither gunicorn's own address nor, by its default, one whose forwarded headers it believes. */
+/** Neither gunicorn's own address nor, by its default, one whose forwarded headers it trusts. */
 export const DIRECT = '127.0.0.2';
 export const NEIGHBOUR = '127.0.0.1';
 
@@ -14,13 +14,13 @@ export interface Sent {
 }
 
 export interface Answered {
-  /** Of the first response that is not interim; undefined when none came. */
+  /** Status of the first response that is not interim; undefined if none came. */
   readonly status: number | undefined;
   /** It took longer than any request may. */
   readonly late: boolean;
 }
 
-/** Sends bytes over a connection of their own, ends it, and reads to its end whatever comes back. */
+/** Sends bytes over a separate connection, ends it, and reads the complete response. */
 export function exchange({ port, from, bytes }: Sent): Promise<Answered> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1', localAddress: from, noDelay: true, allowHalfOpen: true });
@@ -33,7 +33,7 @@ export function exchange({ port, from, bytes }: Sent): Promise<Answered> {
     socket.on('data', (data) => {
       received += data.toString('latin1');
     });
-    // What came is what counts; a reset after it is no news.
+    // Received data is what counts; a reset after it does not matter.
     socket.on('error', () => {});
     socket.on('close', () => {
       clearTimeout(timer);

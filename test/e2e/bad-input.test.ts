@@ -34,10 +34,10 @@ async function reason(projectId: number, type: string, expected: string) {
   return waitFor(check, { for: `${type} with reason ${expected}`, timeoutMs: 2 * MINUTES, intervalMs: 100 });
 }
 
-describe('bad input is refused with what to do, and correcting it is enough to go on', {
+describe('the migration of a refused project resumes once the cause is corrected', {
   timeout: 10 * MINUTES,
 }, () => {
-  test('a project that Core does not have, until it has it', async () => {
+  test('when Core does not have the project, until it does', async () => {
     await installation.apply(1);
     const status = await reason(1, 'Accepted', 'ProjectNotFound');
     expect(status.message).toContain('project 1 is not in Core');
@@ -47,7 +47,7 @@ describe('bad input is refused with what to do, and correcting it is enough to g
     await installation.condition(1, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
   });
 
-  test('a project that was deleted', async () => {
+  test('when the project was deleted', async () => {
     const { projectId } = await seedProject(installation.databaseUrl, { identities: 50 });
     await execute(`UPDATE projects_project SET deleted_at = now() WHERE id = ${projectId}`);
     await installation.apply(projectId);
@@ -56,7 +56,7 @@ describe('bad input is refused with what to do, and correcting it is enough to g
     expect(status.phase).toBe('Failed');
   });
 
-  test('a table that is not there, until its name is corrected', async () => {
+  test('when a table does not exist, until its name is corrected', async () => {
     const { projectId } = await seedProject(installation.databaseUrl, { identities: 50 });
     await installation.reconfigure({ identitiesTable: 'no-such-table' });
     await installation.apply(projectId);
@@ -68,7 +68,7 @@ describe('bad input is refused with what to do, and correcting it is enough to g
     await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
   });
 
-  test('a Postgres that cannot be reached or refuses us, until it is reachable and does not', async () => {
+  test('when Postgres is unreachable or refuses the login, until it accepts it', async () => {
     const { projectId } = await seedProject(installation.databaseUrl, { identities: 50 });
     const right = new URL(installation.readerUrl);
     const nowhere = new URL(right);
@@ -86,7 +86,7 @@ describe('bad input is refused with what to do, and correcting it is enough to g
     await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
   });
 
-  test('a second EdgeMigration of the project in another namespace, until the first is gone', async () => {
+  test('when another namespace has an EdgeMigration of the project, until that is gone', async () => {
     const { projectId } = await seedProject(installation.databaseUrl, { identities: 50 });
     await installation.apply(projectId);
     await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });

@@ -3,27 +3,27 @@ import { canonicalText } from '../core/canonical.ts';
 import { expectedDocuments } from '../core/expectation.ts';
 import type { TestTables } from '../edge/tables.ts';
 
-/** How Edge compares with what Core's rows, by an encoder of the tests' own, must have become. */
+/** Compares Edge with the expected result for Core's rows, computed by the tests' own encoder. */
 export interface Comparison {
   /** Identities of the project in Core. */
   identities: number;
-  /** Documents that are in Edge and as they must be. */
+  /** Documents on Edge that are as they must be. */
   equal: number;
-  /** Keys that must be in Edge and are not. */
+  /** Keys that are required but missing on Edge. */
   missing: string[];
   different: string[];
   /** Identities that Edge cannot store. */
   unstorable: number;
-  /** Keys in Edge that are of no storable identity of the project. */
+  /** Keys on Edge that belong to no storable identity of the project. */
   foreign: string[];
 }
 
 export interface ComparisonOptions {
-  /** Writes to different traits of an identity that were made close together may be replayed in another order. */
+  /** Close writes to different traits of an identity may be replayed in another order. */
   anyTraitOrder?: boolean;
 }
 
-/** Compares every document; `identity_uuid` aside, which Core does not know. */
+/** Compares every document, except for `identity_uuid`, which Core does not know. */
 export async function compareStores(
   databaseUrl: string,
   projectId: number,
@@ -31,7 +31,7 @@ export async function compareStores(
   { anyTraitOrder = false }: ComparisonOptions = {},
 ): Promise<Comparison> {
   const digest = (item: object) => hash(anyTraitOrder ? sortTraits(item) : item);
-  // Digests: a million documents would not fit.
+  // Digests, because a million documents would not fit.
   const found = new Map((await tables.scan()).map((item) => [item['composite_key']?.S ?? '', digest(item)]));
   const result: Comparison = { identities: 0, equal: 0, missing: [], different: [], unstorable: 0, foreign: [] };
   for await (const { key, storable, document } of expectedDocuments(databaseUrl, projectId)) {
@@ -56,7 +56,7 @@ interface WithTraits {
   identity_traits?: { L?: { M?: { trait_key?: { S?: string } } }[] };
 }
 
-/** The document with its traits by name, to be compared where their order says nothing. */
+/** The document with its traits by name, for comparisons that ignore their order. */
 export function sortTraits(item: WithTraits): object {
   const keyOf = ({ M }: { M?: { trait_key?: { S?: string } } }) => Buffer.from(M?.trait_key?.S ?? '');
   const sorted = [...(item.identity_traits?.L ?? [])].sort((a, b) => Buffer.compare(keyOf(a), keyOf(b)));

@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 afterAll(() => installation?.stop());
 
-/** Core's tables as one text, to show that nobody changed them. */
+/** Core's tables as one text, to prove that they are unchanged. */
 async function fingerprintCore(): Promise<string> {
   const client = new Client({ connectionString: installation.databaseUrl });
   await client.connect();
@@ -43,8 +43,8 @@ async function fingerprintCore(): Promise<string> {
   }
 }
 
-describe('kubectl apply of an EdgeMigration', { timeout: 10 * MINUTES }, () => {
-  test('copies every identity of the project, and nothing else, and leaves Core as it is', async () => {
+describe('an applied EdgeMigration', { timeout: 10 * MINUTES }, () => {
+  test('copies every identity of the project and nothing else, and leaves Core unchanged', async () => {
     const before = await fingerprintCore();
     await installation.apply(seeded.projectId);
     const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 8 * MINUTES });
@@ -60,7 +60,7 @@ describe('kubectl apply of an EdgeMigration', { timeout: 10 * MINUTES }, () => {
     expect(await fingerprintCore()).toBe(before);
   });
 
-  test('lists each identity that cannot be stored with its reason, and says how many', async () => {
+  test('lists each identity that cannot be stored with its reason, and counts them', async () => {
     const found = await installation.migration(seeded.projectId);
     expect(found?.status.skipped?.total).toBe(seeded.unmigratable);
     const { data } = JSON.parse(
@@ -84,7 +84,7 @@ describe('kubectl apply of an EdgeMigration', { timeout: 10 * MINUTES }, () => {
       expect(line).toMatchObject({ reason: expect.stringMatching(/^[A-Z]\w+$/), detail: expect.any(String) });
   });
 
-  test('leaves nothing of its work behind but the outcome, the reports and the Jobs for a day', async () => {
+  test('leaves behind only its outcome, the reports and, for a day, the Jobs', async () => {
     const { kubectl } = installation;
     const names = async (kind: string) =>
       (
@@ -107,7 +107,7 @@ describe('kubectl apply of an EdgeMigration', { timeout: 10 * MINUTES }, () => {
     expect(await names('jobs')).toMatch(/-copy-1\n\S+-verify-1-1$/);
   });
 
-  test('whose status somebody removes says the same again, and nothing is copied once more', async () => {
+  test('whose status is removed reports the same again without copying again', async () => {
     const { status } = await installation.condition(seeded.projectId, 'Verified', 'True', { timeoutMs: 2 * MINUTES });
     const reference = [`project-${seeded.projectId}`, '-n', installation.namespace];
     const empty = ['--type=json', '-p', '[{"op":"remove","path":"/status"}]'];
@@ -121,7 +121,7 @@ describe('kubectl apply of an EdgeMigration', { timeout: 10 * MINUTES }, () => {
     );
   });
 
-  test('that is deleted and applied again writes nothing, and reaches the same end', async () => {
+  test('that is deleted and applied again writes nothing, and reaches the same result', async () => {
     await installation.delete(seeded.projectId);
     const before = await installation.dynamodb?.writes();
     await installation.apply(seeded.projectId);

@@ -22,7 +22,7 @@ const readMetadata = async (projectId: number) =>
     (item) => item['id']?.N === String(projectId),
   );
 
-describe("documents that the Job writes of Flagsmith's own vectors", { timeout: 10 * MINUTES }, () => {
+describe("the documents that the Job writes for Flagsmith's own vectors", { timeout: 10 * MINUTES }, () => {
   beforeAll(async () => {
     for (const projectId of PROJECTS) {
       await installation.apply(projectId);
@@ -30,7 +30,7 @@ describe("documents that the Job writes of Flagsmith's own vectors", { timeout: 
     }
   }, 20 * MINUTES);
 
-  test('are what Flagsmith itself makes of them', async () => {
+  test('equal what Flagsmith itself makes of them', async () => {
     const found = new Map((await installation.tables.scan()).map((item) => [item['django_id']?.N, item]));
     const same = VECTORS.filter(({ case: name }) => !(name in SKIPPED) && !DIFFERENT.includes(name));
     for (const { identity_id, document } of same) {
@@ -38,7 +38,7 @@ describe("documents that the Job writes of Flagsmith's own vectors", { timeout: 
     }
   });
 
-  test('are there for every identity but those that cannot be stored, which are listed with the expected reason', async () => {
+  test('exist for every identity except those that cannot be stored, which are listed with the expected reason', async () => {
     const expected = new Map<string, number>();
     for (const [name, reason] of Object.entries(SKIPPED)) {
       const { project_id } = VECTORS.find((vector) => vector.case === name) ?? expect.fail(name);
@@ -52,7 +52,7 @@ describe("documents that the Job writes of Flagsmith's own vectors", { timeout: 
     }
   });
 
-  test('of another project do not exist', async () => {
+  test('do not exist for another project', async () => {
     const keys = (await installation.tables.scan()).map((item) => item['environment_api_key']?.S);
     expect(keys).not.toContain('VecEnvOthFFFFFFFFFFFFF');
     expect(keys).not.toContain('VecEnvDelCCCCCCCCCCCCC');
@@ -70,14 +70,14 @@ describe("documents that the Job writes of Flagsmith's own vectors", { timeout: 
   });
 });
 
-describe('mode Plan, then Migrate', { timeout: 10 * MINUTES }, () => {
+describe('a plan', { timeout: 10 * MINUTES }, () => {
   let seeded: SeededProject;
 
   beforeAll(async () => {
     seeded = await seedProject(installation.databaseUrl, { identities: 2_000, unmigratable: 0.01 });
   });
 
-  test('tells exactly what a migration would do, and writes nothing', async () => {
+  test('reports exactly what a migration would do, and writes nothing', async () => {
     const before = (await installation.tables.scan()).length;
     await installation.apply(seeded.projectId, { mode: 'Plan', copy: { maxWriteUnitsPerSecond: 1000 } });
     const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
@@ -98,7 +98,7 @@ describe('mode Plan, then Migrate', { timeout: 10 * MINUTES }, () => {
     expect(await readMetadata(seeded.projectId)).toBeUndefined();
   });
 
-  test('and the migration does it, and tells the dashboard', async () => {
+  test('matches what the migration then does, which the dashboard shows', async () => {
     await installation.apply(seeded.projectId, { mode: 'Migrate' });
     const isCopied = { timeoutMs: 6 * MINUTES };
     const { status } = await installation.condition(seeded.projectId, 'Copied', 'True', isCopied);
@@ -113,7 +113,7 @@ describe('mode Plan, then Migrate', { timeout: 10 * MINUTES }, () => {
     expect({ missing, different }).toEqual({ missing: [], different: [] });
   });
 
-  test('a plan made afterwards shows what is equal, differing and born on Edge', async () => {
+  test('that is made after the migration shows which documents are equal, different or only on Edge', async () => {
     await installation.delete(seeded.projectId);
     const client = new Client({ connectionString: installation.databaseUrl });
     await client.connect();

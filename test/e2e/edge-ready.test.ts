@@ -43,13 +43,13 @@ async function edgeReady(projectId: number) {
   return { state, reason, message };
 }
 
-/** What Flagsmith's own code does when it hands a project over. */
+/** The writes of Flagsmith's own code when it hands a project over. */
 async function handOver(projectId: number) {
   await execute(setup.databaseUrl, `UPDATE projects_project SET enable_dynamo_db = true WHERE id = ${projectId}`);
   await serving.putDocument({ id: projectId, apiKey: `key-${projectId}`, projectId });
 }
 
-test('a plan says what Edge lacks before anything is copied', { timeout: 3 * MINUTE }, async () => {
+test('a plan reports what Edge lacks before anything is copied', { timeout: 3 * MINUTE }, async () => {
   const [projectId = 0] = await setup.world.addProjects(1);
   await setup.world.create(projectId, { mode: 'Plan' });
   await setup.world.condition([projectId], 'EdgeReady', 'False');
@@ -61,7 +61,7 @@ test('a plan says what Edge lacks before anything is copied', { timeout: 3 * MIN
   expect(await readMark(projectId)).toBeUndefined();
 });
 
-test('the dashboard is told of a copy only when Edge can answer, and the time of its trigger is kept', {
+test('the dashboard learns of a copy only once Edge can answer, and its trigger time is kept', {
   timeout: 4 * MINUTE,
 }, async () => {
   const [projectId = 0] = await setup.world.addProjects(1);
@@ -81,7 +81,7 @@ test('the dashboard is told of a copy only when Edge can answer, and the time of
   });
 });
 
-test('a project that was handed over before is marked with its copy', { timeout: 4 * MINUTE }, async () => {
+test('a project that was handed over before is marked once it is copied', { timeout: 4 * MINUTE }, async () => {
   const [projectId = 0] = await setup.world.addProjects(1);
   await handOver(projectId);
   await setup.world.create(projectId);

@@ -13,7 +13,7 @@ let installation: Target;
 beforeAll(async () => {
   installation = await install({
     pageMaxAgeSeconds: 12,
-    // A leader that is killed is followed within seconds.
+    // A new leader takes over from a killed one within seconds.
     operatorEnvironment: {
       EDGE_MIGRATION_LEASE_DURATION_SECONDS: '5',
       EDGE_MIGRATION_RENEW_DEADLINE_SECONDS: '4',
@@ -28,7 +28,7 @@ afterEach(() => installation.dynamodb?.disturb([]));
 afterAll(() => installation?.stop());
 
 const PACE = { parallelism: 2, pageSize: 100 };
-/** So slow that a busy machine, too, has time for something to happen: these copies would take 40 seconds. */
+/** Slow enough for events to happen in time even on a busy machine: these copies would take 40 seconds. */
 const SLOW = { copy: { ...PACE, maxWriteUnitsPerSecond: 300 } };
 const READ_BEFORE = 200;
 
@@ -44,12 +44,12 @@ async function startSlowCopy(): Promise<SeededProject> {
   return seeded;
 }
 
-/** Lets the copy go on at full speed to its end, compares every document, and returns the status. */
+/** Lets the copy complete at full speed, compares every document, and returns the status. */
 async function expectComplete({ projectId }: SeededProject) {
   await installation.apply(projectId, { suspend: false, copy: PACE });
   const { status } = await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 8 * MINUTES });
   const comparison = await compareStores(installation.databaseUrl, projectId, installation.tables);
-  // Documents of the projects before are in the same table.
+  // Documents of earlier projects are in the same table.
   expect({ ...comparison, foreign: [] }).toMatchObject({ missing: [], different: [], equal: IDENTITIES });
   expect(status.copy).toMatchObject({ identitiesRead: IDENTITIES, rangesFailed: 0 });
   const { identitiesCopied = 0, identitiesUnchanged = 0 } = status.copy ?? {};
@@ -86,8 +86,8 @@ async function findCopyPods({ projectId }: SeededProject): Promise<string[]> {
   return names.split(' ').filter((name) => name !== '');
 }
 
-describe('a copy in whose midst', { timeout: 12 * MINUTES }, () => {
-  test('a worker is killed is completed by another pod, from its last page on', async () => {
+describe('a running copy', { timeout: 12 * MINUTES }, () => {
+  test('whose worker is killed is completed by another pod from its last page', async () => {
     const seeded = await startSlowCopy();
     const [pod = ''] = await findCopyPods(seeded);
     await installation.kill(installation.namespace, pod, 'worker');
@@ -98,7 +98,7 @@ describe('a copy in whose midst', { timeout: 12 * MINUTES }, () => {
     await expectComplete(seeded);
   });
 
-  test('the leading operator is killed is taken over by the other replica', async () => {
+  test('whose leading operator is killed is taken over by the other replica', async () => {
     const seeded = await startSlowCopy();
     const leader = await findLeader();
     await installation.kill(installation.namespace, leader, 'operator');
@@ -117,13 +117,13 @@ describe('a copy in whose midst', { timeout: 12 * MINUTES }, () => {
     expect(jobs.trim().split('\n')).toHaveLength(1);
   });
 
-  test('the API server is killed goes on when it is back', async () => {
+  test('resumes when the killed API server is back', async () => {
     const seeded = await startSlowCopy();
     await installation.crashApiServer();
     await expectComplete(seeded);
   });
 
-  test('DynamoDB throttles and fails slows down, says so, and loses nothing', async () => {
+  test('slows down and says so when DynamoDB throttles and fails, and loses nothing', async () => {
     const seeded = await startSlowCopy();
     await installation.dynamodb?.disturb([
       { every: 5, fault: { kind: 'throttle' } },
@@ -136,7 +136,7 @@ describe('a copy in whose midst', { timeout: 12 * MINUTES }, () => {
     expect(status.copy?.throttledRequests).toBeGreaterThan(0);
   });
 
-  test('the EdgeMigration is suspended stops, and goes on when it is resumed', async () => {
+  test('stops when the EdgeMigration is suspended, and goes on when it is resumed', async () => {
     const seeded = await startSlowCopy();
     await installation.apply(seeded.projectId, { suspend: true, ...SLOW });
     await installation.condition(seeded.projectId, 'Suspended', 'True', { timeoutMs: 2 * MINUTES });
@@ -145,7 +145,7 @@ describe('a copy in whose midst', { timeout: 12 * MINUTES }, () => {
     await expectComplete(seeded);
   });
 
-  test('the EdgeMigration is deleted stops, and leaves the documents where they are', async () => {
+  test('stops when the EdgeMigration is deleted, and leaves the documents in place', async () => {
     const seeded = await startSlowCopy();
     await installation.delete(seeded.projectId);
     const { kubectl } = installation;

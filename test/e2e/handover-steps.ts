@@ -9,10 +9,10 @@ import type { HandoverTarget } from './target.ts';
 
 const MINUTE = 60_000;
 
-/** What tests of the hand-over do to an installation, and what they look at. */
+/** Steps and checks of the hand-over tests. */
 export function createHandoverSteps(target: HandoverTarget) {
   return {
-    /** A project in Core, and alone in what the stand-in has for a database. */
+    /** Adds a project to Core, and makes it the only one in the stand-in's database. */
     async addProject(id: number, changes: Partial<StandInState> = {}): Promise<number> {
       await insertRows(target.databaseUrl, {
         projects_project: [{ id }],
@@ -35,7 +35,7 @@ export function createHandoverSteps(target: HandoverTarget) {
     async setState(changes: { [K in keyof StandInState]?: StandInState[K] | undefined }): Promise<void> {
       await target.writeState({ ...(await target.readState()), ...changes } as StandInState);
     },
-    /** What Flagsmith's code would have changed in Core itself, which the stand-in cannot reach. */
+    /** The changes that Flagsmith's code would make in Core itself, which the stand-in cannot reach. */
     async mirror(projectId: number): Promise<void> {
       const { project } = await target.readState();
       await execute(
@@ -44,7 +44,7 @@ export function createHandoverSteps(target: HandoverTarget) {
            identity_overrides_v2_migration_status = '${project.edge_v2_migration_status}' WHERE id = ${projectId}`,
       );
     },
-    /** The condition as it was when it said so; a moment later it may say something else. */
+    /** The condition at the time of that status; a moment later it may differ. */
     edgeReady(projectId: number, message: RegExp) {
       const find = async () => {
         const conditions = (await target.migration(projectId))?.status.conditions;
@@ -54,12 +54,12 @@ export function createHandoverSteps(target: HandoverTarget) {
       };
       return waitFor(find, { for: `EdgeReady to say ${message}`, timeoutMs: 2 * MINUTE });
     },
-    /** The project's item in the table that Flagsmith's dashboard goes by. */
+    /** The project's item in the table that Flagsmith's dashboard uses. */
     async findMark(projectId: number) {
       const items = await target.tables.scan(target.tables.settings.projectMetadataTable);
       return items.find(({ id }) => id?.N === String(projectId));
     },
-    /** The Job of a project whose name ends so. */
+    /** The project's Job whose name has this suffix. */
     async findJob(projectId: number, end: string) {
       const labelSelector = `edge.flagsmith.com/project-id=${projectId}`;
       const { items } = await target.client.list(JOBS, { labelSelector });

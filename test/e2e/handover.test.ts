@@ -13,7 +13,7 @@ const MINUTE = 60_000;
 let installation: HandoverTarget;
 let steps: ReturnType<typeof createHandoverSteps>;
 
-describe.skipIf(!hasStandIn())('a hand-over by the image of the Core API', { timeout: 6 * MINUTE }, () => {
+describe.skipIf(!hasStandIn())('a hand-over with the image of the Core API', { timeout: 6 * MINUTE }, () => {
   beforeAll(async () => {
     installation = await installWithStandIn('Run');
     steps = createHandoverSteps(installation);
@@ -22,7 +22,7 @@ describe.skipIf(!hasStandIn())('a hand-over by the image of the Core API', { tim
 
   afterAll(() => installation?.stop());
 
-  test('lets Flagsmith write before the copy begins, and count the overrides after it; the project is marked last', async () => {
+  test('lets Flagsmith write before the copy begins, counts the overrides after it, and marks the project last', async () => {
     const projectId = await steps.addProject(1001);
     await installation.apply(projectId);
     await waitFor(isSwitched, { for: 'the switch', timeoutMs: MINUTE });
@@ -50,7 +50,7 @@ describe.skipIf(!hasStandIn())('a hand-over by the image of the Core API', { tim
     expect((await steps.findMark(projectId))?.['migration_end_time']?.S).toBeDefined();
   });
 
-  test('that fails is EdgeReady=False with the last words of its pod, and the copy is made all the same', async () => {
+  test('that fails sets EdgeReady=False with the last words of its pod, and the copy is made all the same', async () => {
     const projectId = await steps.addProject(1002, { mood: 'fail' });
     await installation.apply(projectId);
     await installation.condition(projectId, 'Copied', 'True', { timeoutMs: 2 * MINUTE });
@@ -63,7 +63,7 @@ describe.skipIf(!hasStandIn())('a hand-over by the image of the Core API', { tim
     await waitFor(isSwitched, { for: 'the next try', timeoutMs: MINUTE });
   });
 
-  test('that does not end is stopped', async () => {
+  test('that does not end in time is stopped', async () => {
     const projectId = await steps.addProject(1003, { mood: 'hang' });
     await installation.apply(projectId);
     const words = new RegExp(`not done within ${installation.timeoutSeconds} s`);
@@ -71,7 +71,7 @@ describe.skipIf(!hasStandIn())('a hand-over by the image of the Core API', { tim
     expect(message).toContain('the hand-over failed');
   });
 
-  test('does nothing in a release of Flagsmith that it does not know, and says so', async () => {
+  test('does nothing in an unknown release of Flagsmith, and says so', async () => {
     const projectId = await steps.addProject(1004, { release: 'unknown' });
     await installation.apply(projectId);
     const { message } = await steps.edgeReady(projectId, /is not known for this release/);
@@ -87,7 +87,7 @@ describe.skipIf(!hasStandIn())('a hand-over by the image of the Core API', { tim
     expect(message).toContain(`database has no project ${projectId}`);
   });
 
-  test('is only asked about by a plan', async () => {
+  test('is only checked, not made, by a plan', async () => {
     const projectId = await steps.addProject(1006);
     await installation.apply(projectId, { mode: 'Plan' });
     const { message } = await steps.edgeReady(projectId, /can hand over/);
@@ -95,7 +95,7 @@ describe.skipIf(!hasStandIn())('a hand-over by the image of the Core API', { tim
     expect((await installation.readState()).calls ?? []).toEqual([]);
   });
 
-  test('has the environment of the API, references to Secrets included, and less rights', async () => {
+  test('has the environment of the API, including references to Secrets, and fewer rights', async () => {
     const { items } = await installation.client.list(JOBS, { namespace: CORE_API.namespace });
     const job = items[0] ?? expect.fail('no Job');
     const { spec } = (job['spec'] as { template: { spec: Record<string, unknown> } }).template;

@@ -3,7 +3,7 @@ import { findPython } from '../differential/python.ts';
 import type { HandoverMode, HandoverTarget, Target, TargetOptions } from './target.ts';
 
 /**
- * Installs the product for a test file: on an embedded cluster of its own from the plain manifests, or, where
+ * Installs the product for a test file: on a separate embedded cluster from the plain manifests, or, if
  * `npm run test:kind` names one, on a real cluster from the chart.
  */
 export async function install(options: TargetOptions = {}): Promise<Target> {
@@ -27,5 +27,5 @@ export async function installWithStandIn(mode: HandoverMode): Promise<HandoverTa
   return kind.installWithStandIn(kubeconfig, mode);
 }
 
-/** Whether this machine can: as a process the stand-in takes the machine's Python, its image has one of its own. */
+/** Whether this machine supports it: as a process the stand-in uses the machine's Python, its image has its own. */
 export const hasStandIn = () => readTestConfiguration().E2E_KUBECONFIG !== undefined || findPython() !== undefined;

@@ -29,22 +29,22 @@ const STORES = 'edge-migration-stores';
 const IMAGE = 'edge-migration:0.1.0';
 
 export interface InstallationOptions extends TargetOptions {
-  /** Variables of the appliers' container that are overridden. */
+  /** Overridden variables of the appliers' container. */
   applierEnvironment?: Readonly<Record<string, string>>;
   /** The same for the sidecars'. */
   sidecarEnvironment?: Readonly<Record<string, string>>;
-  /** Port of Core's database that the product goes to instead of the server's own. */
+  /** The port that the product uses for Core's database instead of the server's own. */
   databasePort?: (real: number) => Promise<number>;
   /** Endpoint that operator and copy pods use for DynamoDB instead of the server's own, for fault proxies. */
   dynamodbEndpoint?: (real: string) => Promise<string>;
   crashBackoff?: CrashBackoff;
   /** Further images that pods of the test run. */
   images?: Readonly<Record<string, Image>>;
-  /** An Edge that is there, instead of a DynamoDB that comes and goes with the cluster. */
+  /** An existing Edge, instead of a DynamoDB that lives and dies with the cluster. */
   edge?: DynamodbAccess;
-  /** Further settings of operator, copy pods and appliers about Edge. */
+  /** Additional settings of operator, copy pods and appliers for Edge. */
   edgeSettings?: Readonly<Record<string, string>>;
-  /** A Core that is there, instead of an empty one on a Postgres that comes and goes with the cluster. */
+  /** An existing Core, instead of an empty one on a Postgres that lives and dies with the cluster. */
   core?: { readonly postgres: Postgres; readonly databaseUrl: string };
   signal?: AbortSignal;
 }
@@ -56,14 +56,14 @@ export type StoresCluster = Omit<Cluster, 'dynamodb'> & {
   readonly nats: Nats;
 };
 
-/** The product on an embedded cluster, installed from the manifests that are shipped, next to empty stores. */
+/** The product on an embedded cluster, installed from the shipped manifests, next to empty stores. */
 export interface Installation extends Target {
   readonly cluster: StoresCluster;
-  /** Lets copy pods that start from now on use another endpoint of DynamoDB. */
+  /** Switches copy pods that start from now on to another DynamoDB endpoint. */
   useDynamodb(endpoint: string): Promise<void>;
 }
 
-/** Starts the cluster and installs the product: definition, rights, settings, two replicas of the operator. */
+/** Starts the cluster and installs the product: CRD, rights, settings, two replicas of the operator. */
 export async function install(options: InstallationOptions = {}): Promise<Installation> {
   const { signal, core } = options;
   const product = { entrypoint: [process.execPath], cwd: ROOT, env: COMPILED_CODE };
@@ -119,7 +119,7 @@ export async function install(options: InstallationOptions = {}): Promise<Instal
   };
 }
 
-/** Makes a database with Flagsmith's schema, and the user that the product gets: one who can read and nothing else. */
+/** Creates a database with Flagsmith's schema, and the product's read-only user. */
 export async function createCore({ urlOf }: Pick<Postgres, 'urlOf'>, name: string): Promise<string> {
   const url = await createEmptyCore(urlOf, name);
   await keepEnvironmentHistory(url);
@@ -132,7 +132,7 @@ export async function createCore({ urlOf }: Pick<Postgres, 'urlOf'>, name: strin
   return url;
 }
 
-/** The same database, by the product's user, at another port if one is given. */
+/** The same database for the product's user, on another port if one is given. */
 export function describeReader(databaseUrl: string, port?: number): string {
   const reader = new URL(databaseUrl);
   if (port !== undefined) reader.port = String(port);
@@ -146,7 +146,7 @@ const describeFaults = (proxy: DynamodbProxy): DynamodbFaults => ({
   disturb: async (disturbances) => proxy.inject(takeTurns(disturbances)),
 });
 
-/** Settings and credentials of both stores, as an installation would write them. */
+/** Settings and credentials of both stores, as in a real installation. */
 function describeStores(
   readerUrl: string,
   tables: TestTables,
@@ -204,7 +204,7 @@ async function readManifests(
       ? {}
       : {
           EDGE_MIGRATION_PAGE_MAX_AGE_SECONDS: String(pageMaxAgeSeconds),
-          // No write is held up for longer here.
+          // No write is delayed longer here.
           EDGE_MIGRATION_LATE_WRITE_SECONDS: String(pageMaxAgeSeconds),
         }),
     ...(replay ? captureEnvironment(natsUrl) : {}),

@@ -1,4 +1,4 @@
-/** The path of a person who has never done it, in a browser: what is pressed, and what the page says. */
+/** A first-time user's path in a browser: the pressed buttons, and the page's messages. */
 import { readFile } from 'node:fs/promises';
 import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
 import type { Page } from 'playwright-core';
@@ -21,17 +21,17 @@ import { type Installation, install } from './installation.ts';
 const MINUTE = 60_000;
 const DAY_SECONDS = 86_400;
 const IDENTITIES = 700;
-/** So slow that there is a copy to look on. */
+/** Slow enough that there is a copy to watch. */
 const WRITE_UNITS = 100;
 
-/** By what a person uses the page. */
+/** A person's way to use the page: mouse or keyboard. */
 interface Hands {
   press(page: Page, name: string): Promise<void>;
   tick(page: Page, label: string): Promise<void>;
   write(page: Page, label: string, text: string): Promise<void>;
 }
 
-/** What is open lies above the rest of the page. */
+/** An open dialog covers the rest of the page. */
 const foreground = async (page: Page) => {
   const dialog = page.getByRole('dialog');
   return (await dialog.count()) > 0 ? dialog : page;
@@ -78,7 +78,7 @@ let browser: TestBrowser;
 let url: string;
 let token: string;
 
-/** One write to Core, by an app that does not know of Edge yet. */
+/** One write to Core, by an app that does not know about Edge yet. */
 async function writeToCore({ environments }: SeededProject, trait: string): Promise<void> {
   const [api] = await installation.coreApis();
   const response = await fetch(`${api}/api/v1/identities/`, {
@@ -97,17 +97,17 @@ async function readPlan({ environments }: SeededProject): Promise<unknown> {
 const windowOf = async ({ projectId }: SeededProject) =>
   (await installation.migration(projectId))!.spec!.replay.windowSeconds;
 
-/** What the page says beside a name. */
+/** The page's text beside a label. */
 const fact = (page: Page, name: string) =>
   page.locator('dl.facts > div', { has: page.locator('dt', { hasText: new RegExp(`^${name}$`) }) }).locator('dd');
 
-/** Nobody is kept out of what is to be seen now. */
+/** Checks that all that is shown now is accessible. */
 async function expectAccessible(page: Page): Promise<void> {
   expect(await findViolations(page)).toEqual([]);
   expect(await findOverflow(page)).toBe(0);
 }
 
-describe.runIf(hasChromium)('a newcomer', { timeout: 5 * MINUTE }, () => {
+describe.runIf(hasChromium)('a newcomer on the web page', { timeout: 5 * MINUTE }, () => {
   beforeAll(async () => {
     const opening = startBrowser();
     started.defer(async () => (await opening)[Symbol.asyncDispose]());
@@ -242,7 +242,7 @@ async function finish(page: Page, { press, tick }: Hands, project: SeededProject
   await dialog.waitFor({ state: 'detached' });
   await page.getByText(/The migration stops following Core at /).waitFor();
   expect(await windowOf(project)).toBeLessThan(DAY_SECONDS);
-  // A minute is left, of which every second is shown.
+  // A minute is left, counted down in seconds.
   await page.getByRole('timer').getByText('00', { exact: true }).first().waitFor();
   await expectAccessible(page);
 }

@@ -1,4 +1,4 @@
-/** The path of a person who has never done it, on a real terminal: what is typed, and what stands on the screen. */
+/** A first-time user's path on a real terminal: the typed commands, and the text on the screen. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,13 +22,13 @@ let seeded: SeededProject;
 let terminal: TestTerminal;
 let folder: string;
 
-/** The plugin as it is shipped, where kubectl finds it. */
+/** The plugin as shipped, installed where kubectl finds it. */
 async function buildPlugin(): Promise<void> {
   await promisify(execFile)(process.execPath, ['cli/build.ts', folder], { cwd: ROOT });
   await rename(join(folder, 'kubectl-edge_migration.mjs'), join(folder, 'kubectl-edge_migration'));
 }
 
-/** One write to Core, by an app that does not know of Edge yet. */
+/** One write to Core, by an app that does not know about Edge yet. */
 async function writeToCore(trait: string): Promise<void> {
   const [api] = await installation.coreApis();
   const response = await fetch(`${api}/api/v1/identities/`, {
@@ -44,7 +44,7 @@ async function readPlan(): Promise<unknown> {
   return document && traitsOf(document)['plan'];
 }
 
-describe.runIf(canOpenTerminal)('a newcomer', { timeout: 10 * MINUTE }, () => {
+describe.runIf(canOpenTerminal)('a newcomer with the CLI', { timeout: 10 * MINUTE }, () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'newcomer-'));
     started.defer(() => rm(folder, { recursive: true }));
@@ -69,7 +69,7 @@ describe.runIf(canOpenTerminal)('a newcomer', { timeout: 10 * MINUTE }, () => {
 
   const edgeMigration = (line: string, timeoutMs = MINUTE) => terminal.run(`kubectl edge-migration ${line}`, timeoutMs);
 
-  test('asks whether all is well, and sees each part of the installation', async () => {
+  test('checks the health of each part of the installation', async () => {
     const isReported = async () => {
       const { screen, code } = await edgeMigration('doctor');
       return code === 0 && !/^(WARNING|unknown)/m.test(screen);
@@ -93,7 +93,7 @@ describe.runIf(canOpenTerminal)('a newcomer', { timeout: 10 * MINUTE }, () => {
     expect(screen).toContain('All 2 Core API instances have a live sidecar');
   });
 
-  test('lets the shipped check run in the cluster, of which nothing is left', async () => {
+  test('runs the bundled check in the cluster, which leaves nothing behind', async () => {
     const { screen, code } = await edgeMigration('doctor --probe', 3 * MINUTE);
     expect(screen).toMatch(/^ok {7}probe Postgres: /m);
     expect(screen).toMatch(/^ok {7}probe NATS: /m);
@@ -103,7 +103,7 @@ describe.runIf(canOpenTerminal)('a newcomer', { timeout: 10 * MINUTE }, () => {
     await waitFor(async () => (await jobs()) === '', { for: 'no Job to be left', timeoutMs: MINUTE });
   });
 
-  test('plans, and sees what it would do while nothing is written', async () => {
+  test('makes a plan, and sees what would be done without anything being written', async () => {
     const { screen, code } = await edgeMigration(`plan ${seeded.projectId} --watch`, 3 * MINUTE);
     expect(screen).toContain('Planned');
     expect(code).toBe(0);
@@ -112,25 +112,25 @@ describe.runIf(canOpenTerminal)('a newcomer', { timeout: 10 * MINUTE }, () => {
     expect(await installation.tables.scan()).toEqual([]);
   });
 
-  test('starts, and watches the bar until the copy is complete', async () => {
+  test('starts, and watches the progress bar until the copy is complete', async () => {
     expect(await edgeMigration(`start ${seeded.projectId}`)).toMatchObject({ code: 0 });
     await terminal.type(`clear; kubectl edge-migration watch ${seeded.projectId} --until Copied; echo watched:$?`);
     await terminal.sees(/\[#*\.*\]/, 2 * MINUTE);
     const screen = await terminal.sees(/watched:0/, 4 * MINUTE);
-    // It is drawn in place: the same line never stands there twice.
+    // It is redrawn in place: the same line never appears twice.
     expect(screen.match(/edge-migration\/project-\d+ {2}/g)).toHaveLength(1);
     expect(screen).toContain('[########################]  1500/1500 (100%)');
     expect(screen).toContain('skipped 3');
   });
 
-  test('writes to Core as an app does, and sees it in Edge', async () => {
+  test('writes to Core as an app does, and sees the write in Edge', async () => {
     await writeToCore('gold');
     await waitFor(async () => (await readPlan()) === 'gold', { for: 'the write in Edge', timeoutMs: MINUTE });
     const isReplaying = async () => /project-\d+ +\d+ +Replaying/.test((await edgeMigration('list')).screen);
     await waitFor(isReplaying, { for: 'Replaying', timeoutMs: MINUTE, intervalMs: 1_000 });
   });
 
-  test('extends the window without a question, since nothing is lost by it', async () => {
+  test('extends the window without a confirmation, since nothing is lost by it', async () => {
     const { screen, code } = await edgeMigration(`extend ${seeded.projectId} --by 7d`);
     expect(code).toBe(0);
     expect(screen).not.toContain('[y/N]');
@@ -138,7 +138,7 @@ describe.runIf(canOpenTerminal)('a newcomer', { timeout: 10 * MINUTE }, () => {
     expect(await seconds()).toBe(2_419_200 + 604_800);
   });
 
-  test('is asked before the window closes, and nothing happens unless the answer is yes', async () => {
+  test('is asked to confirm closing the window, and nothing happens without a yes', async () => {
     const before = await installation.migration(seeded.projectId);
     await terminal.type(`clear; kubectl edge-migration finish ${seeded.projectId}; echo asked:$?`);
     await terminal.sees(/\[y\/N\]/, MINUTE);
@@ -147,7 +147,7 @@ describe.runIf(canOpenTerminal)('a newcomer', { timeout: 10 * MINUTE }, () => {
     expect((await installation.migration(seeded.projectId))?.generation).toBe(before?.generation);
   });
 
-  test('finishes, and is told when everything from before is in Edge', async () => {
+  test('finishes, and is told when all earlier writes are in Edge', async () => {
     await terminal.type(`clear; kubectl edge-migration finish ${seeded.projectId}; echo asked:$?`);
     await terminal.sees(/\[y\/N\]/, MINUTE);
     await terminal.type('y');
@@ -159,7 +159,7 @@ describe.runIf(canOpenTerminal)('a newcomer', { timeout: 10 * MINUTE }, () => {
     expect(await readPlan()).toBe('last');
   });
 
-  test('keeps a report of it, in one file', async () => {
+  test('saves a report of the migration in one file', async () => {
     const file = join(folder, 'report.html');
     expect(await edgeMigration(`report ${seeded.projectId} -o html --file ${file}`)).toMatchObject({ code: 0 });
     const report = await readFile(file, 'utf8');

@@ -6,7 +6,7 @@ import { isRetired, nameCall, projectOf, useWorld } from './operator-setup.ts';
 import { type Description, NAMESPACE, TENANT } from './operator-world.ts';
 
 const MINUTE = 60_000;
-/** A write that a restart made superfluous is tried again in other lives; none is so rare that these are not enough. */
+/** A write that a restart made superfluous is tried again in other lives; this many are enough for the rarest. */
 const MOST_ROUNDS = 6;
 const LIVES_OF_RARE_WRITES = 6;
 
@@ -14,13 +14,13 @@ interface Life {
   readonly name: string;
   readonly spec: Readonly<Record<string, unknown>>;
   readonly namespace: string;
-  /** When it has come to its end. */
+  /** Whether it has come to its end. */
   isOver(projectId: number): Promise<boolean>;
-  /** What makes it go there, once its Job is there. */
+  /** The action that leads it there, once its Job exists. */
   readonly ending?: (projectId: number) => Promise<void>;
 }
 
-/** The operator dies right before or right after this write, once, for whichever of the projects it comes first. */
+/** The operator dies right before or after this write, once, for the first project that reaches it. */
 interface Crash {
   readonly write: string;
   readonly when: 'before' | 'after';
@@ -44,7 +44,7 @@ const plan: Life = {
   name: 'a plan',
   spec: { mode: 'Plan' },
   namespace: NAMESPACE,
-  // The work goes before its progress does, and an operator may be killed in between.
+  // The work is done before its progress is recorded, and an operator may be killed in between.
   isOver: async (projectId) =>
     (await isRetired(setup.world, projectId)) && (await setup.world.migration(projectId))?.status.copy === undefined,
 };
@@ -74,7 +74,7 @@ async function startOperator(): Promise<void> {
   });
 }
 
-/** Kills the operator at once; another one follows, which need not wait for the dead one's lease. */
+/** Kills the operator at once; its successor need not wait for the dead one's lease. */
 function crashOperator(): void {
   operator.signal('SIGKILL');
   replacing ??= operator.exited
@@ -99,7 +99,7 @@ function crashAt(crashes: readonly Crash[]) {
   };
 }
 
-/** Lives this life with each of the projects, to its end. */
+/** Takes each of the projects through this life, to its end. */
 async function live(life: Life, projectIds: readonly number[]): Promise<void> {
   await Promise.all(projectIds.map((projectId) => setup.world.create(projectId, life.spec, life.namespace)));
   for (const projectId of projectIds) {
@@ -114,7 +114,7 @@ async function live(life: Life, projectIds: readonly number[]): Promise<void> {
   }
 }
 
-/** What the writes of a life are, and what is there at its end, when nothing happens. */
+/** The writes of an undisturbed life, and the objects at its end. */
 async function liveUndisturbed(life: Life): Promise<Golden> {
   const [projectId = 0] = await setup.world.addProjects(1);
   await live(life, [projectId]);
@@ -122,7 +122,7 @@ async function liveUndisturbed(life: Life): Promise<Golden> {
   return { life, writes, end: await setup.world.describe(projectId, life.namespace) };
 }
 
-/** Lives as often as it takes to crash before and after each of the writes, and returns every project there was. */
+/** Repeats lives until each of the writes had a crash before and after it, and returns all projects. */
 async function liveWithCrashes({ life, writes }: Golden): Promise<number[]> {
   const crashes = writes.flatMap((write) =>
     (['before', 'after'] as const).map((when): Crash => ({ write, when, projectIds: [], done: false })),
@@ -146,7 +146,7 @@ async function liveWithCrashes({ life, writes }: Golden): Promise<number[]> {
   return all;
 }
 
-/** Names of the Jobs that were asked for, each once. */
+/** Names of the requested Jobs, without repetition. */
 const jobsOf = (projectId: number) => [
   ...new Set(
     writesOf(projectId)
@@ -163,14 +163,14 @@ async function expectSameEnd({ life, end }: Golden, projectIds: readonly number[
 }
 
 describe('an operator that is killed before and after each of its writes', { timeout: 20 * MINUTE }, () => {
-  test('leads a copy to the same end, with one Job', async () => {
+  test('brings a copy to the same end, with one Job', async () => {
     setup.pods.hold(false);
     const golden = await liveUndisturbed(copy);
     expect(golden.end.objects.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['Job']));
     await expectSameEnd(golden, await liveWithCrashes(golden));
   });
 
-  test('leads a plan to the same end, where its writes are others than those of a copy', async () => {
+  test("brings a plan to the same end, although its writes differ from a copy's", async () => {
     setup.pods.hold(false);
     const golden = await liveUndisturbed(plan);
     const writes = golden.writes.filter((write) => /Planned|^delete|^create/.test(write));
@@ -178,7 +178,7 @@ describe('an operator that is killed before and after each of its writes', { tim
     await expectSameEnd(golden, await liveWithCrashes({ ...golden, writes }));
   });
 
-  test(`removes all that is left of ${deletedCopy.name}`, async () => {
+  test(`removes everything left of ${deletedCopy.name}`, async () => {
     setup.pods.hold(true);
     const golden = await liveUndisturbed(deletedCopy);
     const deletes = golden.writes.filter((write) => write.startsWith('delete '));

@@ -20,9 +20,9 @@ import {
 import { NAMESPACE } from './operator-world.ts';
 
 const MINUTE = 60_000;
-/** A request that is not answered for 30 s has failed: six seconds, at this speed. */
+/** A request without an answer fails after 30 s: six seconds at this speed. */
 const FACTOR = 5;
-/** Nothing is done meanwhile that could take too long at this one. */
+/** No operation during it could take too long at this speed. */
 const OUTAGE_FACTOR = 60;
 /** Time enough to renew on a busy machine. */
 const SETTINGS = {
@@ -63,8 +63,8 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   'an answer that never comes': { kind: 'hangAfter' },
 };
 
-describe('an operator', { timeout: 15 * MINUTE }, () => {
-  test('gets every kind of fault at each of its writes, and comes to the same end', async () => {
+describe('an operator under faults', { timeout: 15 * MINUTE }, () => {
+  test('reaches the same end after every kind of fault at each of its writes', async () => {
     const { world, proxy } = setup;
     await using _operator = startOperator();
     const end = await liveUndisturbed(world);
@@ -93,7 +93,7 @@ describe('an operator', { timeout: 15 * MINUTE }, () => {
   });
 
   test.each(['silent', 'refusing'] as const)(
-    'survives an API server that is %s for 30 minutes, and catches up with what happened meanwhile',
+    'survives 30 minutes of an API server that is %s, and catches up with the changes since',
     async (how) => {
       const { world, proxy, pods } = setup;
       const clock = createFastClock(FACTOR);
@@ -113,14 +113,14 @@ describe('an operator', { timeout: 15 * MINUTE }, () => {
     },
   );
 
-  test('goes on with a token that was rotated after the old one had expired', async () => {
+  test('continues with a rotated token after the old one has expired', async () => {
     const { world, proxy, pods } = setup;
     const { kubeconfig, rotate } = await writeTokenFile();
     await rotate();
     await using _operator = startOperator(kubeconfig);
     const end = await liveUndisturbed(world);
     const copying = await createCopying();
-    // The API server no longer accepts any token of an account that was created again.
+    // The API server rejects all earlier tokens of an account that was recreated.
     const reference = ['serviceaccount', 'edge-migration-operator', '-n', NAMESPACE];
     await world.controlPlane.kubectl(['delete', ...reference]);
     await world.controlPlane.kubectl(['create', ...reference]);
@@ -133,7 +133,7 @@ describe('an operator', { timeout: 15 * MINUTE }, () => {
     setup.kubeconfig = await world.operatorKubeconfig(proxy);
   });
 
-  test('waits for its definition when that was removed, and starts over when it is back', async () => {
+  test('waits while its CRD is removed, and starts over when it is back', async () => {
     const { world, pods } = setup;
     await using _operator = startOperator();
     const end = await liveUndisturbed(world);
@@ -152,7 +152,7 @@ describe('an operator', { timeout: 15 * MINUTE }, () => {
   });
 });
 
-/** A kubeconfig whose token is in a file, and what puts a new one there. */
+/** A kubeconfig whose token is in a file, and a function that replaces the token. */
 async function writeTokenFile() {
   const { world, kubeconfig } = setup;
   const tokenFile = join(world.folder, 'token');

@@ -6,7 +6,7 @@ import { isRetired, useWorld } from './operator-setup.ts';
 import { NAMESPACE } from './operator-world.ts';
 
 const MINUTE = 60_000;
-/** Half a minute passes in six seconds, at this speed. */
+/** Half a minute takes six seconds at this speed. */
 const FACTOR = 5;
 /** Time enough to renew on a busy machine. */
 const SETTINGS = {
@@ -17,8 +17,8 @@ const SETTINGS = {
 const setup = useWorld();
 afterEach(() => setup.pods.inject(undefined));
 
-describe('a mesh that puts a proxy into the workers’ pods', { timeout: 5 * MINUTE }, () => {
-  test('keeps no copy from its end: the checkpoints count, and Job and pods are removed', async () => {
+describe('a mesh that injects a proxy into the workers’ pods', { timeout: 5 * MINUTE }, () => {
+  test('does not keep a copy from completing: the checkpoints count, and Job and pods are removed', async () => {
     const { world, pods, kubeconfig } = setup;
     await using _operator = runOperatorHere(world, { kubeconfig, clock: createFastClock(FACTOR), settings: SETTINGS });
     pods.inject('istio-proxy');

@@ -7,11 +7,11 @@ import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { NAMESPACE } from './operator-world.ts';
 
-/** What does the copy pods' work without doing it: on a control plane without a node, in no time. */
+/** Plays the copy pods without doing their work: on a control plane without a node, in no time. */
 export interface PodRunner extends AsyncDisposable {
-  /** Pods that are created while this is so stay Pending. */
+  /** Pods that are created while this is true stay Pending. */
   hold(on: boolean): void;
-  /** While this names a container, pods do not end with their worker: it was injected into them, and runs on. */
+  /** While this names a container, pods do not end with their worker, as with an injected container that runs on. */
   inject(container: string | undefined): void;
   stop(): Promise<void>;
 }
@@ -24,7 +24,7 @@ const INDEX = 'batch.kubernetes.io/job-completion-index';
 const EVERY_MS = 100;
 const logger = createLogger('pod-runner', 'warn');
 
-/** For each pod of a plan or copy: writes the checkpoint that a worker would have left, and lets the pod end well. */
+/** For each pod of a plan or copy: writes a worker's final checkpoint, and lets the pod succeed. */
 export function startPodRunner(client: KubernetesClient): PodRunner {
   const ending = new AbortController();
   const { signal } = ending;
@@ -37,7 +37,7 @@ export function startPodRunner(client: KubernetesClient): PodRunner {
     const { items } = await client.list(PODS, { namespace: NAMESPACE, labelSelector, fieldSelector }, { signal });
     for (const pod of items) {
       if (isHeld || pod.metadata.deletionTimestamp !== undefined) continue;
-      // Its root may just have gone, as a pod's may that really runs.
+      // Its root may just be gone, as with a real pod.
       await finish(client, pod, injected, signal).catch((error: unknown) =>
         logger.debug({ error: errorMessage(error) }, 'pod'),
       );
@@ -93,7 +93,7 @@ async function finish(
   await client.patch(PODS, reference, { status }, { subresource: 'status', signal });
 }
 
-/** Of a range of two identities, of which one could not be stored. */
+/** The checkpoint of a range of two identities, one of which could not be stored. */
 function describeCheckpoint({ metadata }: KubernetesObject, name: string, rangeId: number): KubernetesObject {
   const { uid = '', labels = {}, annotations = {} } = metadata;
   const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: metadata.name, uid }];

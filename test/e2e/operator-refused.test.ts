@@ -9,7 +9,7 @@ import { NAMESPACE } from './operator-world.ts';
 
 const MINUTE = 60_000;
 const FACTOR = 5;
-/** Time enough to renew on a busy machine, at this speed. */
+/** Time enough to renew on a busy machine at this speed. */
 const SETTINGS = {
   EDGE_MIGRATION_LEASE_DURATION_SECONDS: '60',
   EDGE_MIGRATION_RENEW_DEADLINE_SECONDS: '40',
@@ -21,7 +21,7 @@ let templateFile = '';
 const kubectl = (args: readonly string[], input?: object) =>
   setup.world.controlPlane.kubectl(args, input === undefined ? {} : { input: JSON.stringify(input) });
 
-/** The shipped template, but its pods are on the node's own network. */
+/** The shipped template, with its pods on the node's own network. */
 beforeAll(() => {
   const { EDGE_MIGRATION_WORKER_TEMPLATE_FILE: shipped = '' } = setup.world.environment();
   const template = JSON.parse(readFileSync(shipped, 'utf8'));
@@ -83,7 +83,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
 };
 
-describe('pods that the API server refuses', { timeout: 5 * MINUTE }, () => {
+describe('pods that are not created', { timeout: 5 * MINUTE }, () => {
   async function refusedBy(words: RegExp, lift: () => Promise<unknown>) {
     const { world } = setup;
     await using _operator = startOperator();
@@ -97,7 +97,7 @@ describe('pods that the API server refuses', { timeout: 5 * MINUTE }, () => {
     await world.condition([projectId], 'Degraded', 'False');
   }
 
-  test.each(Object.entries(REFUSALS))('%s: its words are in Degraded until they are created', async (_, refusal) => {
+  test.each(Object.entries(REFUSALS))('%s: Degraded quotes the error until they are created', async (_, refusal) => {
     const { object, words } = refusal;
     const binding = {
       ...object,
@@ -111,7 +111,7 @@ describe('pods that the API server refuses', { timeout: 5 * MINUTE }, () => {
     await refusedBy(words, () => kubectl(['delete', '-n', NAMESPACE, '-f', '-'], list));
   });
 
-  test('Pod Security: its words are in Degraded until they are created', async () => {
+  test('because of Pod Security: Degraded quotes the error until they are created', async () => {
     const label = 'pod-security.kubernetes.io/enforce';
     await kubectl(['label', 'namespace', NAMESPACE, `${label}=restricted`]);
     await refusedBy(/violates PodSecurity "restricted:latest": host namespaces/, () =>
@@ -119,7 +119,7 @@ describe('pods that the API server refuses', { timeout: 5 * MINUTE }, () => {
     );
   });
 
-  test('because nothing creates them are missing, and it says what to look at', async () => {
+  test('because nothing creates them are reported as missing, with what to check', async () => {
     const { world } = setup;
     await using _operator = startOperator();
     const [projectId = 0] = await world.addProjects(1);
@@ -135,7 +135,7 @@ describe('pods that the API server refuses', { timeout: 5 * MINUTE }, () => {
   });
 });
 
-/** A policy is in force some time after it was stored. */
+/** A policy takes effect some time after it was stored. */
 async function waitForPolicy() {
   const metadata = { name: 'probe', namespace: NAMESPACE };
   const pod = { apiVersion: 'v1', kind: 'Pod', metadata, spec: { containers: [{ name: 'probe', image: 'probe' }] } };

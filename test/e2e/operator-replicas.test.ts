@@ -19,7 +19,7 @@ const LEASE = {
 const setup = useWorld();
 
 const isLease = ({ resource }: KubernetesCall) => resource === 'leases';
-/** What it did as the leader: whoever follows writes at most to the Lease. */
+/** Its writes as the leader: a follower writes at most to the Lease. */
 const doingsOf = (proxy: KubernetesProxy) => proxy.writes().filter((call) => !isLease(call));
 
 async function startReplicas() {
@@ -46,8 +46,8 @@ async function expectEnd(projectId: number): Promise<void> {
   expect(await setup.world.jobs(projectId)).toHaveLength(1);
 }
 
-describe('two replicas', { timeout: 10 * MINUTE }, () => {
-  test('whose leader froze in the midst of a copy and woke after its lease had expired have one Job, and one writer', async () => {
+describe('two operator replicas', { timeout: 10 * MINUTE }, () => {
+  test('create one Job and one writer when the leader freezes during a copy and wakes after its lease has expired', async () => {
     const { world, pods } = setup;
     const { first, second, kubeconfigs } = await startReplicas();
     pods.hold(true);
@@ -59,7 +59,7 @@ describe('two replicas', { timeout: 10 * MINUTE }, () => {
     await waitFor(isFollowing, { for: 'the other to stand for election', timeoutMs: MINUTE });
 
     leader.signal('SIGSTOP');
-    // It is not answered either: what it gets to see when it wakes is all old.
+    // It gets no answers either: everything it sees when it wakes is old.
     const another = await create();
     await waitForDoing(second, another);
     const frozen = first.writes().length;
@@ -80,7 +80,7 @@ describe('two replicas', { timeout: 10 * MINUTE }, () => {
     await follower.stop();
   });
 
-  test('whose clocks are ten minutes apart do not disturb each other, and hand over with one Job', async () => {
+  test('with clocks ten minutes apart do not disturb each other, and hand over with one Job', async () => {
     const { world, pods } = setup;
     const { first, second, kubeconfigs } = await startReplicas();
     pods.hold(true);
@@ -93,7 +93,7 @@ describe('two replicas', { timeout: 10 * MINUTE }, () => {
     await using follower = runOperatorHere(world, behind);
     const renewals = () => first.writes().filter(isLease).length;
     const before = renewals();
-    // As long as several leases last by any clock but the monotonic one.
+    // Several leases by any clock but the monotonic one.
     await waitFor(() => renewals() > before + 10, { for: 'the leader to renew', timeoutMs: 3 * MINUTE });
     expect(doingsOf(second)).toEqual([]);
 
@@ -130,8 +130,8 @@ async function readImages(projectId: number): Promise<string[]> {
   });
 }
 
-describe('an upgrade', { timeout: 10 * MINUTE }, () => {
-  test('in the midst of a copy lets its Job come to its end as it is; what starts afterwards has the new template', async () => {
+describe('an operator upgrade', { timeout: 10 * MINUTE }, () => {
+  test('during a copy lets its Job complete unchanged; later Jobs use the new template', async () => {
     const { world, pods } = setup;
     const { first, second, kubeconfigs } = await startReplicas();
     const image = 'edge-migration:next';
@@ -155,14 +155,14 @@ describe('an upgrade', { timeout: 10 * MINUTE }, () => {
     const jobsOf = (calls: readonly KubernetesCall[]) =>
       calls.filter((call) => call.resource === 'jobs' && projectOf(call) === projectId);
     expect(jobsOf(first.writes())).toHaveLength(1);
-    // The Job of the old release is neither changed nor replaced; once it is done, it is marked for its removal.
+    // The Job of the old release is neither changed nor replaced; once done, it is marked for removal.
     expect(jobsOf(second.writes()).map(({ verb }) => verb)).not.toContain('create');
     expect(next.losses).toBe(0);
   });
 });
 
 describe('settled migrations', { timeout: 10 * MINUTE }, () => {
-  test('cause no write at all while everything is listed ten times over, plans and failures among them', async () => {
+  test('cause no writes while everything is listed ten times over, including plans and failures', async () => {
     const { world, pods } = setup;
     const proxy = await world.startProxy();
     const kubeconfig = await world.operatorKubeconfig(proxy);
@@ -184,12 +184,12 @@ describe('settled migrations', { timeout: 10 * MINUTE }, () => {
     await world.condition([missing + 1_000_000], 'Accepted', 'False');
     const resources = ['edgemigrations', 'jobs', 'configmaps', 'pods'];
     const isDoing = (call: KubernetesCall) => isWrite(call) && !isLease(call);
-    /** Whether each resource has been listed so often since this call. */
+    /** Whether each resource has been listed this often since the call. */
     const areListed = (times: number, from: number) => {
       const lists = proxy.calls.slice(from).filter(({ verb }) => verb === 'list');
       return resources.every((each) => lists.filter(({ resource }) => resource === each).length >= times);
     };
-    // What has just happened may still be written about.
+    // Recent changes may still cause writes.
     const isSettled = () => areListed(2, proxy.calls.findLastIndex(isDoing) + 1);
     await waitFor(isSettled, { for: 'the last writes', timeoutMs: 2 * MINUTE });
     const from = proxy.calls.length;

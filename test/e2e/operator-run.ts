@@ -8,11 +8,11 @@ import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import type { World } from './operator-world.ts';
 
-/** An operator in this process, so that it can have a clock of its own; started again when it ends, as a kubelet does. */
+/** An operator in this process, so that it can have its own clock; restarted when it ends, as by a kubelet. */
 export interface OperatorRun extends AsyncDisposable {
-  /** How often it ended because it had lost the Lease. */
+  /** How often it ended because it lost the Lease. */
   readonly losses: number;
-  /** Ends it in an orderly way. */
+  /** Shuts it down in an orderly way. */
   stop(): Promise<void>;
 }
 
@@ -60,14 +60,14 @@ export function runOperatorHere(
 }
 
 export interface FastClock extends Clock {
-  /** So many times as fast as the system's from now on, for sleeps under way too. */
+  /** Makes it this many times as fast as the system's from now on, including pending sleeps. */
   run(factor: number): void;
 }
 
-/** Sleeps look at the time this often: the clock may have become faster. */
+/** The interval at which sleeps check the time: the clock may have become faster. */
 const LOOK_MS = 50;
 
-/** A clock that can be made faster, so that half an hour passes in half a minute. */
+/** A clock that can be sped up, so that half an hour passes in half a minute. */
 export function createFastClock(initialFactor: number): FastClock {
   const offset = systemClock.now() - systemClock.monotonic();
   let factor = initialFactor;
@@ -89,7 +89,7 @@ export function createFastClock(initialFactor: number): FastClock {
   };
 }
 
-/** What another machine's clock says that is wrong by so much; time passes there as it does here. */
+/** Another machine's clock that is wrong by this much; time passes there as it does here. */
 export function createSkewedClock(milliseconds: number): Clock {
   return { ...systemClock, now: () => systemClock.now() + milliseconds };
 }

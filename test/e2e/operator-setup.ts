@@ -12,20 +12,20 @@ const MINUTE = 60_000;
 export interface OperatorSetup {
   world: World;
   pods: PodRunner;
-  /** Of Core. */
+  /** URL of Core's database. */
   databaseUrl: string;
   proxy: KubernetesProxy;
-  /** A kubeconfig with the operator's rights, by way of the proxy. */
+  /** A kubeconfig with the operator's rights, through the proxy. */
   kubeconfig: string;
 }
 
-/** Gives a test file an API server, what runs its pods, and a proxy for its operator. */
+/** Gives a test file an API server, a pod runner, and a proxy for its operator. */
 export function useWorld(): OperatorSetup {
   const setup = {} as OperatorSetup;
   let resources: AsyncDisposableStack | undefined;
 
   beforeAll(async () => {
-    // For operators that run in this process.
+    // For operators in this process.
     vi.stubEnv('AWS_ACCESS_KEY_ID', 'local');
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'local');
     await using starting = new AsyncDisposableStack();
@@ -44,11 +44,11 @@ export function useWorld(): OperatorSetup {
   return setup;
 }
 
-/** The project that a call is about; 0 where it is about none. */
+/** The project of a call; 0 if it concerns none. */
 export const projectOf = ({ name = '' }: Pick<KubernetesCall, 'name'>) =>
   Number(/^project-(\d+)\b/.exec(name)?.[1] ?? 0);
 
-/** A call in words that are the same for every project: `apply edgemigrations/status project Copying`. */
+/** A call in words that are equal for all projects: `apply edgemigrations/status project Copying`. */
 export function nameCall({ verb, resource, name = '', body }: KubernetesCall): string {
   const what = name.replace(/^project-\d+(-[0-9a-f]{8}\b)?/, 'project').replace(/\.[0-9a-f]{16}$/, '');
   const { phase = '' } = (body['status'] ?? {}) as { phase?: string };
@@ -56,14 +56,14 @@ export function nameCall({ verb, resource, name = '', body }: KubernetesCall): s
   return [verb, resource, what, phase, data, body['reason'] ?? ''].filter((part) => part !== '').join(' ');
 }
 
-/** Whether the outcome is in the status, what is no longer needed is gone, and the garbage collector has done its part. */
+/** Whether the outcome is in the status, unneeded objects are gone, and the garbage collector is done. */
 export async function isRetired(world: World, projectId: number, namespace?: string): Promise<boolean> {
   const { status, objects } = await world.describe(projectId, namespace);
   const isOver = status?.conditions?.some(({ type, status }) => type === 'Succeeded' && status === 'True') ?? false;
   return isOver && objects.every(({ kind, metadata }) => kind !== 'Secret' && !/-(copy|plan)$/.test(metadata.name));
 }
 
-/** What is there when a copy has come to its end without any fault. */
+/** The objects at the end of a copy without any fault. */
 export async function liveUndisturbed(world: World): Promise<Description> {
   const [projectId = 0] = await world.addProjects(1);
   await world.create(projectId);
@@ -71,7 +71,7 @@ export async function liveUndisturbed(world: World): Promise<Description> {
   return world.describe(projectId);
 }
 
-/** Waits for the end of each project, and finds there what is there without any fault. */
+/** Waits for the end of each project, and checks that it matches the end without any fault. */
 export async function expectEnd(world: World, projectIds: readonly number[], end: Description): Promise<void> {
   for (const projectId of projectIds) {
     const isOver = () => isRetired(world, projectId);

@@ -49,17 +49,17 @@ async function listJobs(projectId: number): Promise<readonly CountingJob[]> {
   return (await setup.world.client.list(JOBS, { namespace: NAMESPACE, labelSelector })).items as CountingJob[];
 }
 
-/** Whether the Job controller, which follows the operator, has counted all pods of a project in their Job. */
+/** Whether the Job controller, which lags behind the operator, has counted all pods of a project in their Job. */
 async function areCounted(projectId: number): Promise<boolean> {
   const [job] = await listJobs(projectId);
   return job !== undefined && job.status?.active === Math.min(job.spec.parallelism, job.spec.completions);
 }
 
-/** Uid and version of a project's Jobs, by name: neither may be another because of an old view. */
+/** Uid and version of a project's Jobs, by name: an old view may change neither. */
 const identify = async (projectId: number): Promise<string[]> =>
   (await listJobs(projectId)).map(({ metadata }) => `${metadata.name} ${metadata.uid} ${metadata.resourceVersion}`);
 
-/** Waits until the operator has looked at the past long enough to act on it: it lists it again and again. */
+/** Waits until the operator has seen the past long enough to act on it: it lists it repeatedly. */
 async function waitForLists(count: number): Promise<void> {
   const { proxy } = setup;
   const lists = () => proxy.calls.filter(({ verb, resource }) => verb === 'list' && resource === 'edgemigrations');
@@ -68,7 +68,7 @@ async function waitForLists(count: number): Promise<void> {
   await waitFor(isEnough, { for: 'the past to be listed', timeoutMs: 2 * MINUTE, intervalMs: 100 });
 }
 
-/** An operator that sees the past changes nothing of a project, and brings it to its end once it sees the present. */
+/** An operator that sees the past changes nothing of a project, and completes it once it sees the present. */
 async function expectLeftAlone(
   projectId: number,
   isPast: (call: KubernetesCall) => boolean,
@@ -91,8 +91,8 @@ async function expectLeftAlone(
 const isAnything = () => true;
 const isMigrations = ({ resource }: KubernetesCall) => resource === 'edgemigrations';
 
-describe('an operator that starts on a past', { timeout: 15 * MINUTE }, () => {
-  test('in which nothing was planned leaves plan and Job alone, and goes on when the present comes', async () => {
+describe('an operator that starts with a stale view', { timeout: 15 * MINUTE }, () => {
+  test('from before the plan leaves plan and Job alone, and continues when its view catches up', async () => {
     const { world, proxy, pods } = setup;
     let end: Description;
     const projectId = await addProject();
@@ -110,7 +110,7 @@ describe('an operator that starts on a past', { timeout: 15 * MINUTE }, () => {
     await expectLeftAlone(projectId, isAnything, end);
   });
 
-  test('in which another EdgeMigration had the name leaves its successor alone', async () => {
+  test('of an earlier EdgeMigration of the same name leaves its successor alone', async () => {
     const { world, proxy, pods } = setup;
     let end: Description;
     const projectId = await addProject();
@@ -129,7 +129,7 @@ describe('an operator that starts on a past', { timeout: 15 * MINUTE }, () => {
     await expectLeftAlone(projectId, isAnything, end);
   });
 
-  test('in which the EdgeMigration did not exist does not take its Job for an orphan', async () => {
+  test('from before the EdgeMigration was created does not treat its Job as an orphan', async () => {
     const { world, proxy, pods } = setup;
     let end: Description;
     const projectId = await addProject();
@@ -146,8 +146,8 @@ describe('an operator that starts on a past', { timeout: 15 * MINUTE }, () => {
   });
 });
 
-describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
-  /** Names frames, each of a project's once: `jobs MODIFIED 2`. */
+describe('an operator whose watches lose events', { timeout: 15 * MINUTE }, () => {
+  /** Names frames, unique per project: `jobs MODIFIED 2`. */
   function createNames() {
     const counts = new Map<string, number>();
     return ({ type, object }: WatchFrame, { resource }: KubernetesCall) => {
@@ -158,7 +158,7 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
     };
   }
 
-  test('any single event comes to the same end, with one Job', async () => {
+  test('reaches the same end, with one Job, whichever single event is lost', async () => {
     const { world, proxy } = setup;
     await using _operator = startOperator();
     const nameFrame = createNames();
@@ -171,7 +171,7 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
     const end = await liveUndisturbed(world);
     const events = [...names];
     const lost = new Set<string>();
-    // Changes come in other numbers each time, and what a list has found no watch brings.
+    // The number of changes varies, and a watch does not repeat what a list has found.
     for (let round = 1; round <= MOST_ROUNDS && lost.size < events.length; round++) {
       const left = events.filter((name) => !lost.has(name));
       const projectIds = await world.addProjects(left.length);
@@ -190,7 +190,7 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
     expect([...lost]).toEqual(expect.arrayContaining(events.filter(isCertain)));
   });
 
-  test('every event about checkpoints still tells what was read, and lists who was skipped', async () => {
+  test('about checkpoints still reports what was read, and lists the skipped identities', async () => {
     const { world, proxy } = setup;
     let end: Description;
     {
@@ -206,7 +206,7 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
     expect(await world.jobs(projectId)).toHaveLength(1);
   });
 
-  test('a checkpoint because it was removed copies its range again, and comes to the same numbers', async () => {
+  test('copies the range of a removed checkpoint again, and reaches the same numbers', async () => {
     const { world, proxy } = setup;
     let end: Description;
     {
@@ -233,7 +233,7 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
     expect((status as Status).skipped).toEqual((end.status as Status).skipped);
   });
 
-  test('the deletion of an EdgeMigration does nothing for it any more, and leaves nothing', async () => {
+  test('stops working for an EdgeMigration whose deletion it missed, and leaves nothing behind', async () => {
     const { world, proxy, pods } = setup;
     await using _operator = startOperator();
     pods.hold(true);
@@ -250,7 +250,7 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
     );
   });
 
-  test('that the EdgeMigration was created again, for a while, does nothing for the old one', async () => {
+  test('does nothing for the old EdgeMigration when it learns late that it was created again', async () => {
     const { world, proxy, pods } = setup;
     await using _operator = startOperator();
     const end = await liveUndisturbed(world);
@@ -266,7 +266,7 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
     await world.delete(projectId);
     await waitUntilGone(projectId);
     await world.create(projectId);
-    // The old one's objects are gone, so its name is reconciled; it may be made again for nobody.
+    // The old one's objects are gone, so its name is reconciled; they must not be recreated.
     const isAsked = () =>
       proxy.calls.some((call) => isMigrations(call) && call.verb === 'get' && projectOf(call) === projectId);
     await waitFor(isAsked, { for: 'the API server to be asked', timeoutMs: MINUTE, intervalMs: 100 });

@@ -25,24 +25,24 @@ import { type KubernetesProxy, startKubernetesProxy } from '../faults/kubernetes
 import { installCrd } from '../integration/crd.ts';
 import { describeStatus } from './verbs.ts';
 
-/** The operator's own namespace, as in the manifests that are shipped. */
+/** The operator's own namespace, as in the shipped manifests. */
 export const NAMESPACE = 'edge-migration';
-/** Another one, whose EdgeMigrations own nothing across the border. */
+/** Another namespace, whose EdgeMigrations own nothing outside it. */
 export const TENANT = 'tenant';
 
 const DEPLOY = new URL('../../operator/deploy/', import.meta.url);
 
-/** Comparisons have tests of their own. */
+/** Comparisons have their own tests. */
 const NEVER_COMPARED = { verify: { afterCopy: 'Never', atDeadline: 'Never' } };
 
-/** An API server and what the operator finds on it; operators are started by the tests, each behind a proxy. */
+/** An API server and the operator's other surroundings; tests start the operators, each behind a proxy. */
 export interface World extends AsyncDisposable {
   readonly controlPlane: ControlPlane;
-  /** As the cluster's admin. */
+  /** With the cluster admin's rights. */
   readonly client: KubernetesClient;
   readonly folder: string;
   startProxy(): Promise<KubernetesProxy>;
-  /** A kubeconfig with the operator's own rights, by way of a proxy. */
+  /** A kubeconfig with the operator's own rights, through a proxy. */
   operatorKubeconfig(proxy: KubernetesProxy): Promise<string>;
   /** The operator's environment variables. */
   environment(settings?: Readonly<Record<string, string>>): Record<string, string>;
@@ -57,9 +57,9 @@ export interface World extends AsyncDisposable {
   condition(projectIds: readonly number[], type: string, status: string, namespace?: string): Promise<void>;
   /** Names of a project's Jobs, by age. */
   jobs(projectId: number): Promise<string[]>;
-  /** What a project's EdgeMigration and all its objects say, without what differs between any two migrations. */
+  /** The content of a project's EdgeMigration and all its objects, without what differs between any two migrations. */
   describe(projectId: number, namespace?: string): Promise<Description>;
-  /** As when the process that held it is known to be dead. */
+  /** As if its holder were known to be dead. */
   deleteLease(): Promise<void>;
 }
 
@@ -77,7 +77,7 @@ export interface WorldSettings {
 
 const RESOURCES = [JOBS, PODS, CONFIG_MAPS, SECRETS];
 const MINUTE = 60_000;
-/** A number that nothing else has. */
+/** A unique number. */
 const FIRST_PROJECT = 730_000;
 
 export async function startWorld({ databaseUrl, tables }: WorldSettings): Promise<World> {
@@ -218,7 +218,7 @@ async function installRights({ kubectl }: ControlPlane): Promise<string> {
   return readWorkerTemplate();
 }
 
-/** Fields that the API server and the controllers fill in. */
+/** Fields set by the API server and the controllers. */
 const FILLED_IN = new Set([
   'uid',
   'resourceVersion',
@@ -228,13 +228,13 @@ const FILLED_IN = new Set([
   'observedGeneration',
   'ownerReferences',
   'generateName',
-  // Of the comparison: made from the uid and times.
+  // Fields of the comparison that derive from the uid and times.
   'milestone',
 ]);
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
 const VOLUME = /kube-api-access-[a-z0-9]{5}\b/g;
-/** The random end of a pod's name. */
+/** The random suffix of a pod's name. */
 const POD = /(copy|plan)-(\d+-\d+)-[a-z0-9]{5}\b/g;
 
 function normalise(value: object, projectId: number, uid: string): Description {

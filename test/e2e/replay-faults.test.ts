@@ -1,4 +1,4 @@
-/** What may happen to the processes that follow Core, one thing at a time; all of it at once is soak/. */
+/** Faults of the processes that follow Core, one at a time; soak/ has all of them at once. */
 
 import { PODS } from '@edge-migration/kubernetes/resources.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
@@ -54,11 +54,11 @@ async function planInEdge(project: Pick<SeededProject, 'environments'>, identifi
   return document && traitsOf(document)['plan'];
 }
 
-/** Until every event has been sent and handled, or put aside. */
+/** Waits until every event has been sent and handled, or set aside. */
 async function quiet(): Promise<void> {
   const { nats } = installation.cluster;
   const isQuiet = async () => (await countUnsent(nats)) + (await countEvents(nats)) === 0;
-  // What sidecars say of themselves is older than the last write.
+  // The sidecars' own reports are older than the last write.
   for (let times = 0; times < 2; times++) {
     await nextReports();
     await waitFor(isQuiet, { for: 'every event to be handled', timeoutMs: 3 * MINUTES, intervalMs: 500 });
@@ -73,7 +73,7 @@ async function nextReports(): Promise<void> {
 
 const seed = () => seedProject(installation.databaseUrl, { identities: 200, neighbours: 20 });
 
-/** Copies a project, another one if none is given, and returns it when it is followed. */
+/** Copies a project, a new one by default, and returns it when it is followed. */
 async function migrate(given?: SeededProject): Promise<SeededProject> {
   const project = given ?? (await seed());
   await installation.apply(project.projectId);
@@ -99,8 +99,8 @@ async function expectAgreement(project: SeededProject): Promise<void> {
   expect({ missing, different, leftOver }).toEqual({ missing: [], different: [], leftOver: [] });
 }
 
-describe('replay', { timeout: 8 * MINUTES }, () => {
-  test('an applier that was frozen with events in hand takes nothing back when it goes on', async () => {
+describe('replay under faults', { timeout: 8 * MINUTES }, () => {
+  test('a frozen applier reverts nothing when it resumes with events in hand', async () => {
     const project = await migrate();
     const { node } = installation.cluster;
     const [frozen = ''] = await podsOf('applier');
@@ -115,7 +115,7 @@ describe('replay', { timeout: 8 * MINUTES }, () => {
         const plans = await Promise.all(people.map((person) => planInEdge(project, person)));
         return plans.every((plan) => plan === 'second');
       };
-      // What the frozen one had in hand is delivered to the other after the time for an acknowledgement.
+      // The events that the frozen one had in hand are delivered to the other after the ack deadline.
       await waitFor(areThere, { for: 'the other applier to apply all', timeoutMs: MINUTES, intervalMs: 250 });
     } finally {
       node.signal(installation.namespace, frozen, 'applier', 'SIGCONT');
@@ -124,7 +124,7 @@ describe('replay', { timeout: 8 * MINUTES }, () => {
     await expectAgreement(project);
   });
 
-  test('a copy pod that was frozen for longer than a page may be old brings back nothing', async () => {
+  test('a copy pod frozen for longer than the maximum age of a page reverts nothing', async () => {
     const project = await seedProject(installation.databaseUrl, { identities: 3000, neighbours: 20 });
     const pace = { parallelism: 1, pageSize: 500 };
     await installation.apply(project.projectId, { copy: { ...pace, maxWriteUnitsPerSecond: 600 } });
@@ -151,7 +151,7 @@ describe('replay', { timeout: 8 * MINUTES }, () => {
     await expectAgreement(project);
   });
 
-  test('nothing is lost when NATS is killed, and writes are served while it is away', async () => {
+  test('a killed NATS loses nothing, and writes are served while it is down', async () => {
     const project = await migrate();
     const { nats } = installation.cluster;
     const people = Array.from({ length: 40 }, (_, index) => `person ${index}`);
@@ -163,11 +163,11 @@ describe('replay', { timeout: 8 * MINUTES }, () => {
     await quiet();
     await expectAgreement(project);
     expect(await planInEdge(project, 'person 20')).toBe('plan 20');
-    // A disk that the machine keeps too busy is a gap of its own; NATS makes none.
+    // A disk that is too busy causes its own gap; NATS causes none.
     expect((await readGaps(nats)).filter(({ reason }) => reason !== 'spoolFailing')).toEqual([]);
   });
 
-  test('writes of projects that are not to be followed stay in Core, and come when they are to be', async () => {
+  test('writes of projects that are not followed stay in Core, and are applied once they are followed', async () => {
     const [suspended, finished, deleted] = [await seed(), await seed(), await seed()];
     await Promise.all([suspended, finished, deleted].map(migrate));
     const untouched = suspended.neighbour;
@@ -190,7 +190,7 @@ describe('replay', { timeout: 8 * MINUTES }, () => {
   });
 });
 
-/** Of the first identities by identifier, which the copy has in hand: a third is deleted, a third created again. */
+/** Of the first identities by identifier, which the copy has in hand, a third is deleted and a third recreated. */
 async function removeAndCreate(project: SeededProject): Promise<void> {
   const path = `environments/${keyOf(project)}/identities/`;
   const [base = ''] = await installation.coreApis();

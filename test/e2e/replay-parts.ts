@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { parse, parseAllDocuments } from 'yaml';
 
-/** Namespace of the Core API, and how its pods are found. */
+/** Namespace of the Core API, and the selector of its pods. */
 export const CORE_API = {
   namespace: 'flagsmith',
   selector: 'app.kubernetes.io/component=api',
@@ -18,7 +18,7 @@ interface Container {
   volumeMounts?: { name: string }[];
 }
 
-/** The variables with some of them overridden; those set to undefined are left out. */
+/** The variables with some of them overridden; undefined ones are left out. */
 function withVariables(env: readonly Variable[], changes: Readonly<Record<string, string | undefined>>): Variable[] {
   const kept = env.filter(({ name }) => !(name in changes));
   const set = Object.entries(changes).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
@@ -35,7 +35,7 @@ export const captureEnvironment = (natsUrl: string) => ({
   EDGE_MIGRATION_STREAM_MAX_BYTES: String(64 * 1024 * 1024),
 });
 
-/** The appliers, from the manifest that is shipped, with some variables overridden. */
+/** The appliers, from the shipped manifest, with some variables overridden. */
 export async function readApplier(
   natsUrl: string,
   environment: Readonly<Record<string, string>> = {},
@@ -53,7 +53,7 @@ export async function readApplier(
 }
 
 /**
- * Two pods of the Core API fixture with the sidecar in front, from the snippet that is shipped. All pods share this
+ * Two pods of the Core API fixture with the sidecar in front, from the shipped snippet. All pods share this
  * machine's ports, so everything listens on the pod's own address.
  */
 export async function describeCoreApi(

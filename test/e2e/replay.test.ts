@@ -8,7 +8,7 @@ import { CORE_API } from './replay-parts.ts';
 import type { Target } from './target.ts';
 
 const MINUTES = 60_000;
-/** As the SDK for Python names itself. */
+/** The Python SDK's user agent. */
 const SDK = 'flagsmith-python-sdk/3.9.2';
 let installation: Target;
 let seeded: SeededProject;
@@ -23,7 +23,7 @@ beforeAll(async () => {
 
 afterAll(() => installation?.stop());
 
-/** A request to one Core API pod after the other, through its sidecar. */
+/** Requests the Core API pods in turn, through their sidecars. */
 async function send(method: string, path: string, body?: object, admin = false): Promise<Response> {
   const apis = await waitFor(async () => (await installation.coreApis()).slice(0, 2), {
     for: 'the Core API',
@@ -48,7 +48,7 @@ const identify = async (identifier: string, traits: Record<string, unknown>) => 
   expect((await send('POST', 'identities/', { identifier, traits: list })).status).toBe(200);
 };
 
-/** As clients do that repeat a write which was not answered. */
+/** Like clients that repeat an unanswered write. */
 const identifyInTheEnd = (identifier: string, traits: Record<string, unknown>) =>
   waitFor(() => identify(identifier, traits).then(() => true), { for: 'an answer', timeoutMs: 2 * MINUTES });
 
@@ -93,7 +93,7 @@ describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
     await untilEdge('ada', (traits) => traits === undefined, 'the deletion');
   });
 
-  test('tells which clients still write through Core, in its status and day by day', async () => {
+  test('reports which clients still write through Core, in its status and per day', async () => {
     const environment = seeded.environments[0]?.id;
     const said = await waitFor(
       async () => {
@@ -111,7 +111,7 @@ describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
     expect(days.at(-1)?.rows).toEqual([expect.objectContaining({ environment, client: SDK })]);
   });
 
-  test('keeps events while it is suspended, and applies them when it goes on', async () => {
+  test('keeps events while it is suspended, and applies them when it is resumed', async () => {
     await installation.apply(seeded.projectId, { suspend: true });
     await installation.condition(seeded.projectId, 'Suspended', 'True');
     await identify('sleeper', { plan: 'gold' });
@@ -134,7 +134,7 @@ describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
       if (round === 10) {
         const [api = ''] = await pods(CORE_API.namespace, CORE_API.selector);
         await installation.kill(CORE_API.namespace, api, 'edge-migration-capture');
-        // Kubernetes restarts the container; the API behind it cannot be reached until then.
+        // Kubernetes restarts the container; until then the API behind it is unreachable.
         await waitFor(async () => (await installation.coreApis()).length === 2, {
           for: 'the sidecar to be back',
           timeoutMs: 2 * MINUTES,
@@ -152,7 +152,7 @@ describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
     await waitFor(isThere, { for: 'Edge to agree with Core', timeoutMs: 4 * MINUTES, intervalMs: 1_000 });
   });
 
-  test('ends at the deadline: everything before is in Edge, later writes stay in Core', async () => {
+  test('ends at the deadline: earlier writes are in Edge, later writes stay in Core', async () => {
     await identify('last minute', { plan: 'gold' });
     await installation.apply(seeded.projectId, { replay: { windowSeconds: 1 } });
     const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 6 * MINUTES });

@@ -4,7 +4,7 @@ import { CORE_API } from './replay-parts.ts';
 
 type TableNames = ServingTestTables['settings'];
 
-/** The stand-in as a Core API, and what the cluster asks of its pods beside that. */
+/** The stand-in as a Core API, and its pods' other requirements on the cluster. */
 export interface StandInApi {
   readonly image: string;
   readonly args: readonly string[];

@@ -5,12 +5,12 @@ import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import type { Nats } from '../cluster/nats.ts';
 
-/** Events that nobody has handled yet, or not for the last time. */
+/** Number of events that were not handled yet, or not for the last time. */
 export function countEvents(nats: Nats): Promise<number> {
   return ask(nats, async (manager) => (await manager.streams.info(STREAM)).state.messages);
 }
 
-/** Events that all sidecars together have not sent yet. */
+/** Number of events that all sidecars together have not sent yet. */
 export function countUnsent(nats: Nats): Promise<number> {
   return ask(nats, async (manager) => {
     const { reports } = await readReports(manager);
@@ -18,7 +18,7 @@ export function countUnsent(nats: Nats): Promise<number> {
   });
 }
 
-/** When the oldest of the sidecars' last reports was made, in milliseconds since the epoch. */
+/** Time of the oldest of the sidecars' last reports, in milliseconds since the epoch. */
 export function readOldestReport(nats: Nats): Promise<number> {
   return ask(nats, async (manager) => {
     const { reports } = await readReports(manager);
@@ -26,7 +26,7 @@ export function readOldestReport(nats: Nats): Promise<number> {
   });
 }
 
-/** What all sidecars together say that they have not seen or could not send. */
+/** All sidecars' reported counts of events that they missed or could not send. */
 export function readGaps(nats: Nats): Promise<CoverageGap[]> {
   return ask(nats, async (manager) => {
     const { reports } = await readReports(manager);

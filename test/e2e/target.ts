@@ -6,11 +6,11 @@ import type { TestTables } from '../edge/tables.ts';
 import type { Disturbance } from '../faults/disturbance.ts';
 import type { StandInState } from '../handover/stand-in.ts';
 
-/** What the end-to-end tests ask of an installation, whatever it is installed on. */
+/** The end-to-end tests' requirements on an installation of any kind. */
 export interface TargetOptions {
   /** `EDGE_MIGRATION_PAGE_MAX_AGE_SECONDS` of the operator; 30 by default, as shipped. */
   pageMaxAgeSeconds?: number;
-  /** Further environment variables of the operator's container. */
+  /** Additional environment variables of the operator's container. */
   operatorEnvironment?: Readonly<Record<string, string>>;
   /** Whether `environments_v2` and the project metadata table are configured. */
   optionalTables?: boolean;
@@ -22,29 +22,29 @@ export interface TargetOptions {
 
 /** A proxy between the product and DynamoDB. */
 export interface DynamodbFaults {
-  /** Statements and requests that write, executed or not, so far. */
+  /** Number of writing statements and requests so far, executed or not. */
   writes(): Promise<number>;
-  /** Lets requests fail from now on; none when there are no disturbances. */
+  /** Makes requests fail from now on; an empty list ends that. */
   disturb(disturbances: readonly Disturbance[]): Promise<void>;
 }
 
-/** Settings that an administrator gets wrong. */
+/** Settings that an administrator may get wrong. */
 export interface StoreSettings {
   identitiesTable?: string;
   databaseUrl?: string;
 }
 
-/** The product, installed next to empty stores, and what tests do to it. */
+/** The product, installed next to empty stores, and the tests' operations on it. */
 export interface Target extends AsyncDisposable {
   readonly client: KubernetesClient;
   readonly tables: TestTables;
-  /** Core's database as the test reaches it, with Flagsmith's schema, by a superuser. */
+  /** Core's database for the test, with Flagsmith's schema, as a superuser. */
   readonly databaseUrl: string;
-  /** The same as the product reaches it, by a user who can read. */
+  /** The same for the product, as a read-only user. */
   readonly readerUrl: string;
   /** Namespace of operator and Jobs. */
   readonly namespace: string;
-  /** There when `dynamodbFaults` was asked for. */
+  /** Defined if `dynamodbFaults` was requested. */
   readonly dynamodb?: DynamodbFaults;
   kubectl(args: readonly string[], options?: { input?: string }): Promise<string>;
   apply(projectId: number, spec?: Readonly<Record<string, unknown>>, namespace?: string): Promise<void>;
@@ -52,7 +52,7 @@ export interface Target extends AsyncDisposable {
   /** Waits until the EdgeMigration's condition has this status, and returns it. */
   condition(projectId: number, type: string, status: string, options?: Partial<WaitOptions>): Promise<EdgeMigration>;
   delete(projectId: number, namespace?: string): Promise<void>;
-  /** Base URLs of the Core API through the sidecars of its ready pods, as the test reaches them. */
+  /** Base URLs of the Core API through the sidecars of its ready pods, reachable by the test. */
   coreApis(): Promise<string[]>;
   /** Changes settings of operator and workers, and waits until the operator runs with them. */
   reconfigure(settings: StoreSettings): Promise<void>;
@@ -68,12 +68,12 @@ export type HandoverMode = 'Run' | 'Verify';
 
 /** An installation with the stand-in for Flagsmith's image in place of the Core API, and the tables that Flagsmith writes. */
 export interface HandoverTarget extends Target {
-  /** Of the Core API's pods. */
+  /** Image of the Core API's pods. */
   readonly image: string;
-  /** How long a hand-over may take: no longer than a test can wait for it. */
+  /** Time limit of a hand-over: no longer than a test can wait for it. */
   readonly timeoutSeconds: number;
   readonly serving: ServingTestTables;
-  /** What the stand-in has for a database. */
+  /** The stand-in's database. */
   readState(): Promise<StandInState>;
   writeState(state: StandInState): Promise<void>;
 }

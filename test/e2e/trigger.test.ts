@@ -1,4 +1,4 @@
-/** Flagsmith's button, from the call that its boto3 makes to the documents in Edge. */
+/** Flagsmith's button, from its boto3 call to the documents on Edge. */
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -10,9 +10,9 @@ import { type Installation, install } from './installation.ts';
 
 const MINUTES = 60_000;
 const MANIFEST = new URL('../../operator/deploy/trigger.yaml', import.meta.url);
-/** As the manifest has it. */
+/** As in the manifest. */
 const EVENT_BUS = 'flagsmith-identity-migration';
-/** Flagsmith has one pair of keys, for DynamoDB and for events. */
+/** Flagsmith has one key pair for DynamoDB and events. */
 const KEY = { accessKeyId: 'local', secretAccessKey: 'local' };
 
 let installation: Installation;
@@ -66,7 +66,7 @@ describe.runIf(canRunBoto3)("Flagsmith's button", () => {
 
   afterAll(() => installation?.stop());
 
-  test('one press migrates the project, and what the dashboard reads follows', { timeout: 10 * MINUTES }, async () => {
+  test('migrates the project on the first press, and the dashboard shows it', { timeout: 10 * MINUTES }, async () => {
     const { projectId } = seeded;
     const mark = { table_name: installation.tables.settings.projectMetadataTable, project_id: projectId };
     expect((await press({ mark })).answer).toMatchObject({ FailedEntryCount: 0 });
@@ -83,7 +83,7 @@ describe.runIf(canRunBoto3)("Flagsmith's button", () => {
     });
   });
 
-  test('another press changes nothing of what has succeeded', async () => {
+  test('changes nothing of a successful migration on another press', async () => {
     const before = await installation.migration(seeded.projectId);
     expect((await press()).answer).toMatchObject({ FailedEntryCount: 0 });
     const after = await installation.migration(seeded.projectId);

@@ -20,11 +20,11 @@ interface ListedPod {
 type Verbs = Pick<Target, 'apply' | 'migration' | 'condition' | 'delete'> & {
   /** The Core API's pods that are ready. */
   readyApiPods(): Promise<{ name: string; ip: string }[]>;
-  /** Lets the operator's pods be replaced, and waits until they are. */
+  /** Replaces the operator's pods, and waits until they are ready. */
   restartOperator(): Promise<void>;
 };
 
-/** What is done in the same way to every installation: by kubectl, as its users do, and by the product's own client. */
+/** Operations that are equal for every installation: by kubectl, as its users do, and by the product's own client. */
 export function createVerbs(kubectl: Target['kubectl'], client: KubernetesClient): Verbs {
   const nameOf = (projectId: number) => `project-${projectId}`;
 
@@ -72,7 +72,7 @@ export function createVerbs(kubectl: Target['kubectl'], client: KubernetesClient
   };
 }
 
-/** In one line, for a wait that ends in vain. */
+/** A one-line summary, for a wait that times out. */
 export function describeStatus(found: EdgeMigration | undefined): string {
   if (found === undefined) return 'there is no such EdgeMigration';
   const { phase = 'no phase', message = '', conditions = [], replay } = found.status;

@@ -11,9 +11,9 @@ import { readTestConfiguration } from '../configuration.ts';
 
 const MINUTES = 60_000;
 const { VERIFY_IDENTITIES: IDENTITIES } = readTestConfiguration();
-/** DynamoDB Local keeps in its heap what it is about to return or to index. */
+/** DynamoDB Local keeps everything that it returns or indexes in its heap. */
 const IDENTITIES_PER_MEGABYTE = 40;
-/** Of each of the 22 kinds. */
+/** Number for each of the 22 kinds. */
 const EACH = 5;
 
 let dynamodb: Dynamodb;
@@ -31,11 +31,11 @@ afterAll(async () => {
   await dynamodb?.stop();
 });
 
-/** What a Core API and an edge applier do: a trait is set in Core, and a little later in Edge. */
+/** Plays a Core API and an edge applier: a trait is set in Core, and a little later on Edge. */
 function startWrites(stores: WorkerStores, identityIds: readonly number[]) {
   const stop = new AbortController();
   let writes = 0;
-  /** When the oldest write that is not in Edge was made. */
+  /** Time of the oldest write that is not on Edge. */
   let oldest: number | undefined;
   async function run(): Promise<void> {
     for (let index = 0; !stop.signal.aborted; index = (index + 7) % identityIds.length) {
@@ -73,7 +73,7 @@ function startWrites(stores: WorkerStores, identityIds: readonly number[]) {
   };
 }
 
-test(`110 documents damaged in 22 ways among ${IDENTITIES.toLocaleString('en-GB')}, while others are written, are found, and none else; and repaired`, {
+test(`exactly the 110 documents damaged in 22 ways among ${IDENTITIES.toLocaleString('en-GB')} are found and repaired while others are written`, {
   timeout: 40 * MINUTES,
 }, async () => {
   const items = (await project.tables.scan()).filter((item) => (item['identity_traits']?.L?.length ?? 0) > 1);
@@ -89,7 +89,7 @@ test(`110 documents damaged in 22 ways among ${IDENTITIES.toLocaleString('en-GB'
       damaged.add(item['identifier']!.S!);
     }
   }
-  // Of its own, so that its writes do not count as the comparison's.
+  // A separate client, so that its writes do not count as the comparison's.
   await using applier = await openWorkerStores(
     {
       ...project.tables.settings,

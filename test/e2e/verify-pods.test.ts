@@ -12,9 +12,9 @@ import { install } from './install.ts';
 import type { Target } from './target.ts';
 
 const MINUTES = 60_000;
-/** Few enough for one range, so that one pod after the other has it. */
+/** Few enough for one range, so that one pod after the other gets it. */
 const IDENTITIES = 3_000;
-/** So slow that a comparison takes about eight seconds, each of them saved. */
+/** Slow enough that a comparison takes about eight seconds, each of them saved. */
 const READ_UNITS = 500;
 /** Kubernetes waits 10 s, then 20 s, before it starts the next pod of a range. */
 const KILLS_AT = [600, 1_600];
@@ -59,7 +59,7 @@ interface Report {
   samples: string[];
 }
 
-/** What the comparison that was asked for by this token came to; undefined until it is done. */
+/** The result of the comparison requested with this token; undefined until it is done. */
 async function findLast(token: string): Promise<LastComparison | undefined> {
   const { verification } = (await installation.migration(seeded.projectId))?.status ?? {};
   return verification?.token === token ? verification.last : undefined;
@@ -73,10 +73,10 @@ async function readReport(token: string): Promise<Report> {
   return { last, samples: (data['samples.jsonl'] ?? '').trim().split('\n').sort() };
 }
 
-/** Of the comparison with this number. */
+/** Label selector of the comparison with this number. */
 const selectorOf = (number: number) => `${LABELS.projectId}=${seeded.projectId},${LABELS.component}=verify-${number}`;
 
-/** How many identities its range has compared, as its checkpoint says; undefined while there is none. */
+/** Number of identities compared in its range, by its checkpoint; undefined while there is none. */
 async function readCompared(number: number): Promise<number | undefined> {
   const { namespace } = installation;
   const { items } = await installation.client.list(CONFIG_MAPS, { namespace, labelSelector: selectorOf(number) });
@@ -85,7 +85,7 @@ async function readCompared(number: number): Promise<number | undefined> {
   return checkpoint && countComparedIdentities(checkpoint.totals);
 }
 
-/** Ends the process of its pod that runs; the pod's name. */
+/** Kills the process of its running pod; returns the pod's name. */
 async function killPod(number: number): Promise<string> {
   const { namespace } = installation;
   const fieldSelector = 'status.phase=Running';
@@ -99,14 +99,14 @@ async function killPod(number: number): Promise<string> {
   return name;
 }
 
-/** What both must say alike: everything but when it was, what it cost, and where it is kept. */
+/** The fields in which both must agree: everything but times, costs and storage. */
 const outcome = ({ last, samples }: Report) => {
   const { coreChecksum, edgeChecksum } = last;
   const counts = Object.entries(last).filter(([name]) => /^(?:identities|documents|findings)/.test(name));
   return { coreChecksum, edgeChecksum, counts, samples };
 };
 
-test('a comparison whose pod is killed again and again goes on where it was each time, and finds the same', {
+test('a comparison whose pod is killed repeatedly resumes where it was, and finds the same differences', {
   timeout: 10 * MINUTES,
 }, async () => {
   await request({}, 'verify-whole');
@@ -128,7 +128,7 @@ test('a comparison whose pod is killed again and again goes on where it was each
   expect(killed.size).toBe(KILLS_AT.length);
   const isDone = async () => (await isAt(IDENTITIES)) || (await findLast('verify-killed')) !== undefined;
   await waitFor(isDone, { for: 'the end', timeoutMs: 3 * MINUTES, intervalMs: 50 });
-  // A pod that began again would save less than the one before it had.
+  // A pod that started over would save less than the one before it had.
   expect(compared).toEqual(compared.toSorted((a, b) => a - b));
   expect(outcome(await readReport('verify-killed'))).toEqual(outcome(whole));
 });

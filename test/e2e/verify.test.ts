@@ -28,7 +28,7 @@ afterAll(async () => {
 const verified = (status: string) =>
   installation.condition(seeded.projectId, 'Verified', status, { timeoutMs: 4 * MINUTES });
 
-/** Asks for something by `spec.retry` and waits until it is done. */
+/** Requests an action by `spec.retry` and waits until it is done. */
 async function ask(retry: string) {
   await installation.apply(seeded.projectId, { retry });
   return waitFor(
@@ -47,8 +47,8 @@ async function readReport(name: string): Promise<Record<string, string>> {
   return JSON.parse(object).data;
 }
 
-describe('a migration', { timeout: 10 * MINUTES }, () => {
-  test('is compared after its copy, found equal, and accounted for', async () => {
+describe('the comparison of a migration', { timeout: 10 * MINUTES }, () => {
+  test('runs after its copy, finds it equal, and accounts for every document', async () => {
     await installation.apply(seeded.projectId);
     const { status } = await verified('True');
     const last = status.verification?.last;
@@ -69,7 +69,7 @@ describe('a migration', { timeout: 10 * MINUTES }, () => {
     expect(JSON.stringify([report, audit])).not.toContain('@');
   });
 
-  test('whose documents were damaged is found out on request, repaired on request, and then equal', async () => {
+  test('finds damaged documents on request, repairs them on request, and then finds them equal', async () => {
     const edge = openEdge(installation.tables.settings);
     const items = (await installation.tables.scan()).filter((item) => (item['identity_traits']?.L?.length ?? 0) > 1);
     for (const [index, { apply, needsOverride }] of CORRUPTIONS.entries()) {
@@ -87,7 +87,7 @@ describe('a migration', { timeout: 10 * MINUTES }, () => {
     expect(again.conditions?.find(({ type }) => type === 'Verified')).toMatchObject({ status: 'True' });
   });
 
-  test('that is deleted leaves nothing of its comparisons', async () => {
+  test('leaves nothing behind when the migration is deleted', async () => {
     await installation.delete(seeded.projectId);
     const left = () =>
       installation.kubectl([

@@ -12,7 +12,7 @@ import type { DynamodbAccess } from './tables.ts';
 
 type Item = Record<string, AttributeValue>;
 
-/** An environment that a document is about. */
+/** The environment of a document. */
 interface Documented {
   readonly id: number;
   readonly apiKey: string;
@@ -21,13 +21,13 @@ interface Documented {
   readonly compressed?: boolean;
 }
 
-/** The tables that Flagsmith alone writes for Edge, under names of their own, and what Flagsmith would write. */
+/** The tables that only Flagsmith writes for Edge, under separate names, and Flagsmith's content for them. */
 export interface ServingTestTables extends AsyncDisposable {
   readonly settings: { readonly environmentsTable: string; readonly environmentsApiKeyTable: string };
   putDocument(environment: Documented): Promise<void>;
   removeDocument(apiKey: string): Promise<void>;
   putServerKey(key: string, clientKey: string, active?: boolean): Promise<void>;
-  /** Into `environments_v2`. */
+  /** Writes into `environments_v2`. */
   putMeta(table: string, environment: Documented): Promise<void>;
 }
 
@@ -88,7 +88,7 @@ export async function createServingTestTables(
   };
 }
 
-/** The attributes that decide, in the form of Flagsmith's own documents. */
+/** The deciding attributes, in the format of Flagsmith's own documents. */
 function describeEnvironment({ id, projectId, compressed = false }: Documented): Item {
   const common = { id: { N: String(id) }, name: { S: 'environment' } };
   if (!compressed) {

@@ -12,16 +12,16 @@ import {
 
 type Item = Record<string, AttributeValue>;
 
-/** Where a DynamoDB server is, as `dynamodb()` and `startDynamodb()` tell. */
+/** Address of a DynamoDB server, as returned by `dynamodb()` and `startDynamodb()`. */
 export interface DynamodbAccess {
   readonly endpoint: string;
   readonly region: string;
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
-/** Edge's tables as Flagsmith creates them, under names of their own. */
+/** Edge's tables as created by Flagsmith, under separate names. */
 export interface TestTables extends AsyncDisposable {
-  /** In the form of `edgeSettings`. */
+  /** In the format of `edgeSettings`. */
   readonly settings: {
     readonly dynamodbEndpoint: string;
     readonly dynamodbRegion: string;
@@ -29,11 +29,11 @@ export interface TestTables extends AsyncDisposable {
     readonly environmentsV2Table: string;
     readonly projectMetadataTable: string;
   };
-  /** All items of a table; of the identities when none is named. */
+  /** All items of a table; of the identities table by default. */
   scan(table?: string): Promise<Item[]>;
-  /** The identities' documents of an environment: less work than a scan where a test asks again and again. */
+  /** The identities' documents of an environment: cheaper than a scan where a test polls. */
   query(environmentKey: string): Promise<Item[]>;
-  /** How many they are: hardly any work, where a test waits for a number of them. */
+  /** Their number: hardly any work, where a test waits for a number of them. */
   count(environmentKey: string): Promise<number>;
   /** One identity's document. */
   get(compositeKey: string): Promise<Item | undefined>;

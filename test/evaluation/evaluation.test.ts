@@ -9,7 +9,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { CACHE, provide } from '../cluster/cache.ts';
 import { findPython } from '../differential/python.ts';
 
-/** What Core has: an environment with four features, and a segment of the adults of one plan, with an override of one. */
+/** Core's data: an environment with four features, and a segment of the adults of one plan, with an override of one. */
 const FEATURES = [
   { id: 1, name: 'dark-mode', type: 'STANDARD', enabled: false, value: null },
   { id: 2, name: 'banner', type: 'STANDARD', enabled: true, value: 'hello' },
@@ -30,7 +30,7 @@ const IDENTITIES = 300;
 const here = (name: string) => new URL(name, import.meta.url).pathname;
 const uuid = (index: number) => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`;
 
-/** Every combination of traits and overrides comes up, by the digits of the index. */
+/** Every combination of traits and overrides occurs, by the digits of the index. */
 function coreIdentity(index: number, allocation: number): CoreIdentity {
   const plan = ['gold', 'silver', '', '10'][index % 4] ?? '';
   const age = [17, 18, 64.5, -1, 10_000_000][Math.floor(index / 4) % 5] ?? 0;
@@ -106,7 +106,7 @@ function expectedFlags({ traits, overrides }: CoreIdentity) {
   );
 }
 
-/** As Flagsmith writes it into `flagsmith_environments`. */
+/** As Flagsmith writes it to `flagsmith_environments`. */
 function environmentDocument() {
   const state = (feature: (typeof FEATURES)[number], changes: object = {}) => ({
     feature: { id: feature.id, name: feature.name, type: feature.type },
@@ -162,7 +162,7 @@ function encode(identity: CoreIdentity) {
   return encoded.kind === 'document' ? plain({ M: encoded.item }) : expect.fail(encoded.detail);
 }
 
-/** Flagsmith's published packages, in a virtual environment of their own. */
+/** Flagsmith's published packages, in a separate virtual environment. */
 async function provideEngine(): Promise<string> {
   const python = findPython() ?? expect.fail('no Python');
   const requirements = here('requirements.txt');
@@ -181,10 +181,10 @@ async function provideEngine(): Promise<string> {
   return join(path, 'bin', 'python');
 }
 
-// A machine without Python cannot tell; CI must.
+// A machine without Python cannot run this; CI must.
 const canTell = findPython() !== undefined || process.env['CI'] !== undefined;
 
-describe.skipIf(!canTell)("Flagsmith's own engine, given the documents on Edge alone,", () => {
+describe.skipIf(!canTell)("Flagsmith's own engine, given only the documents on Edge,", () => {
   let engine: string;
   beforeAll(async () => {
     engine = await provideEngine();
@@ -206,7 +206,7 @@ describe.skipIf(!canTell)("Flagsmith's own engine, given the documents on Edge a
     }
   });
 
-  test('takes the value of an override for what it is, not the option that it picks, which documents of Flagsmith have only for its dashboard', () => {
+  test("uses the value of an override, not the option that it picks, which only Flagsmith's dashboard uses", () => {
     const identity = coreIdentity(160, 100);
     expect(identity.overrides.at(-1)?.multivariateValues[0]?.optionValue).toBe(OPTION.value);
     expect(evaluate([identity])[0]).toMatchObject({ layout: [expect.any(Boolean), 'control'] });

@@ -10,11 +10,11 @@ const fault = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('loseAnswer') }),
 ]);
 
-/** What happens to every so many-th request. */
+/** The fault of every n-th request. */
 export const disturbance = z.object({ every: z.int().positive(), fault });
 export type Disturbance = z.output<typeof disturbance>;
 
-/** Counts requests; each gets the fault of the first disturbance that is its turn. */
+/** Counts requests; each gets the fault of the first disturbance that is due. */
 export function takeTurns(disturbances: readonly Disturbance[]): () => Fault | undefined {
   let request = 0;
   return () => {

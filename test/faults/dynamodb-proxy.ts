@@ -2,32 +2,32 @@ import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** One request to DynamoDB as it passed. */
+/** One request to DynamoDB that passed through. */
 export interface DynamodbCall {
   /** `BatchExecuteStatement`, `PutItem`, … */
   readonly operation: string;
   readonly body: { readonly Statements?: readonly unknown[]; readonly [field: string]: unknown };
 }
 
-/** What happens to a request instead of being passed on; `throttleStatements` and `delay` still pass the rest on. */
+/** The fate of a request instead of forwarding; `throttleStatements` and `delay` still forward the rest. */
 export type Fault =
   /** The whole call is throttled. */
   | { readonly kind: 'throttle' }
   /** These statements of a batch are throttled, by index; the others are executed. */
   | { readonly kind: 'throttleStatements'; readonly indexes: readonly number[] }
-  /** Executed; the answer says that this many units were consumed, as AWS does and DynamoDB Local does not. */
+  /** Executed; the answer reports this consumption in units, as AWS does and DynamoDB Local does not. */
   | { readonly kind: 'reportCapacity'; readonly units: number }
   /** Answered without being executed. */
   | { readonly kind: 'answer'; readonly status: number; readonly type: string; readonly message?: string }
-  /** A read of several items is answered without any of them, as by a partition that has nothing left to give. */
+  /** A read of several items is answered without any of them, as by an exhausted partition. */
   | { readonly kind: 'leaveKeys' }
   /** The connection breaks before the request is executed. */
   | { readonly kind: 'reset' }
   /** The request is executed, but its answer is lost. */
   | { readonly kind: 'loseAnswer' }
-  /** Executed after a while, or never if the client gives up before. */
+  /** Executed after a while, or never if the client gives up first. */
   | { readonly kind: 'delay'; readonly delayMs: number }
-  /** Executed once this resolves, as one that was held up in the network: whether anyone waits for it or not. */
+  /** Executed once this resolves, as if delayed in the network, even if no client waits for it any more. */
   | { readonly kind: 'holdUp'; readonly until: Promise<unknown> }
   /** Never answered. */
   | { readonly kind: 'hang' };
@@ -36,9 +36,9 @@ export interface DynamodbProxy extends AsyncDisposable {
   readonly endpoint: string;
   /** Every request that arrived, in order. */
   readonly calls: readonly DynamodbCall[];
-  /** Statements and requests that write, executed or not. */
+  /** Writing statements and requests, executed or not. */
   writes(): number;
-  /** Decides about every following request; `undefined` lets all pass. */
+  /** Decides the fate of every following request; `undefined` lets all pass. */
   inject(fault: ((call: DynamodbCall) => Fault | undefined) | undefined): void;
   stop(): Promise<void>;
 }
@@ -47,7 +47,7 @@ const CONTENT_TYPE = 'application/x-amz-json-1.0';
 const THROTTLED = { Code: 'ProvisionedThroughputExceeded', Message: 'Injected: too fast' };
 const WRITES = /^(BatchExecuteStatement|BatchWriteItem|PutItem|UpdateItem|DeleteItem)$/;
 
-/** A proxy in front of a DynamoDB endpoint that can throttle, fail, delay and lose, and that remembers what it saw. */
+/** A proxy in front of a DynamoDB endpoint that can throttle, fail, delay and lose requests, and records them. */
 export async function startDynamodbProxy(
   endpoint: string,
   listen: { host: string; port: number } = { host: '127.0.0.1', port: 0 },

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 
-/** An object as it passes by; as much of it as tests look at. */
+/** An object in transit, with the fields that tests check. */
 export interface PassingObject {
   readonly metadata?: {
     readonly name?: string;
@@ -14,9 +14,9 @@ export interface PassingObject {
   readonly [field: string]: unknown;
 }
 
-/** One request to the API server as it passed. */
+/** One request to the API server that passed through. */
 export interface KubernetesCall {
-  /** When it arrived, in milliseconds that calls of several proxies can be compared by. */
+  /** Time of arrival in milliseconds, comparable between several proxies. */
   readonly time: number;
   readonly verb: 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'apply' | 'delete';
   /** `jobs`, `edgemigrations/status`. */
@@ -31,7 +31,7 @@ const READS = new Set(['get', 'list', 'watch']);
 
 export const isWrite = ({ verb }: KubernetesCall): boolean => !READS.has(verb);
 
-/** Reads what a request is about from its URL and body, as the API server does. */
+/** Determines a request's subject from its URL and body, like the API server. */
 export function parseCall(request: IncomingMessage, text: string): KubernetesCall {
   const time = systemClock.monotonic();
   const url = request.url ?? '/';

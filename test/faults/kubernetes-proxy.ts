@@ -11,7 +11,7 @@ import { isWrite, type KubernetesCall, type PassingObject, parseCall } from './k
 
 export { isWrite, type KubernetesCall } from './kubernetes-proxy-call.ts';
 
-/** What happens to a request instead of being passed on. */
+/** The fate of a request instead of forwarding. */
 export type Fault =
   /** Answered without being carried out. */
   | { readonly kind: 'answer'; readonly status: number; readonly reason: string; readonly retryAfterSeconds?: number }
@@ -31,29 +31,29 @@ export interface WatchFrame {
 }
 
 type Decide = (call: KubernetesCall) => Fault | undefined | Promise<Fault | undefined>;
-/** Whether a frame is passed on; a promise holds it, and those behind it, back. */
+/** Whether a frame is forwarded; a promise delays it and those after it. */
 type Filter = (frame: WatchFrame, call: KubernetesCall) => boolean | Promise<boolean>;
 
 export interface KubernetesProxy extends AsyncDisposable {
   readonly server: string;
   /** Every request that arrived, in order. */
   readonly calls: readonly KubernetesCall[];
-  /** Those that write. */
+  /** Those of them that write. */
   writes(): KubernetesCall[];
-  /** Decides about every following request; `undefined` lets all pass. It may take its time, and do things. */
+  /** Decides the fate of every following request; `undefined` lets all pass. It may take time and have side effects. */
   inject(decide: Decide | undefined): void;
-  /** Decides about every frame that watches bring from now on. */
+  /** Decides about every frame of watches from now on. */
   filterWatches(filter: Filter | undefined): void;
-  /** Asks again for every list that was asked for so far and keeps the answers. */
+  /** Repeats every list request so far and keeps the answers. */
   recordPast(): Promise<void>;
   /**
-   * These lists are answered as recorded, if they were, and their watches bring nothing, as from an API server that
-   * lags behind. When that ends its watches end. Without an argument: nothing is of the past any more.
+   * These lists get their recorded answers, if any, and their watches bring nothing, as from an API server that
+   * lags behind. When that ends, its watches end. Without an argument: everything is current again.
    */
   serveThePast(isOfThePast?: (call: KubernetesCall) => boolean): void;
   /**
-   * `refusing`: connections break, and no new one is made. `silent`: nothing comes back any more; what was under way
-   * stays without an answer for ever, as behind a firewall that forgot its connections.
+   * `refusing`: connections break, and no new one is made. `silent`: no answers arrive any more; requests under way
+   * stay unanswered forever, as behind a firewall that forgot its connections.
    */
   goDark(how: 'refusing' | 'silent'): void;
   comeBack(): void;
@@ -63,11 +63,11 @@ export interface KubernetesProxy extends AsyncDisposable {
 export interface KubernetesProxySettings {
   /** The API server's URL. */
   readonly server: string;
-  /** Files of a key and certificate that the API server's clients trust; `ControlPlane.tls`. */
+  /** Files of a key and certificate trusted by the API server's clients; `ControlPlane.tls`. */
   readonly tls: { readonly key: string; readonly certificate: string };
 }
 
-/** A proxy in front of a real API server that can fail, delay, lose and repeat the past, and that remembers what it saw. */
+/** A proxy in front of a real API server that can fail, delay, lose and repeat the past, and records requests. */
 export async function startKubernetesProxy({
   server: upstream,
   tls,
@@ -82,7 +82,7 @@ export async function startKubernetesProxy({
   let filter: Filter = () => true;
   let isPast: (call: KubernetesCall) => boolean = () => false;
   let dark: 'refusing' | 'silent' | undefined;
-  /** Requests of an earlier period than this are without an answer for ever. */
+  /** Requests of an earlier period than this stay unanswered forever. */
   let period = 0;
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -153,7 +153,7 @@ export async function startKubernetesProxy({
     if (isHeard()) response.end();
   }
 
-  /** A watch that brings nothing, until the server ends it as it was asked to. */
+  /** A watch without events, until the server ends it at the requested timeout. */
   function lag({ url }: KubernetesCall, response: ServerResponse): void {
     const seconds = Number(new URL(url, upstream).searchParams.get('timeoutSeconds'));
     const timer = setTimeout(() => response.end(), seconds * 1000);
@@ -167,7 +167,7 @@ export async function startKubernetesProxy({
   }
 
   const server = https.createServer({ key: readFileSync(tls.key), cert: certificate }, (request, response) => {
-    // The client gave up, or the API server is away: there is nobody to tell, or nothing to tell.
+    // The client gave up, or the API server is down: there is no recipient, or no answer.
     handle(request, response).catch(() => request.socket.destroy());
   });
   server.on('connection', (socket) => {

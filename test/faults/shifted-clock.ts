@@ -1,6 +1,6 @@
 /**
- * Preloaded into a process (`NODE_OPTIONS=--import …`), it makes its wall clock so many milliseconds wrong. The monotonic
- * clock and timers stay as they are, as on a machine whose time is not synchronised.
+ * Preloaded into a process (`NODE_OPTIONS=--import …`), it shifts its wall clock by so many milliseconds. The monotonic
+ * clock and timers are unchanged, as on a machine whose time is not synchronised.
  */
 const ahead = Number(process.env['TEST_CLOCK_AHEAD_MS'] ?? 0);
 const SystemDate = Date;

@@ -1,22 +1,22 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { freePort } from '../cluster/ports.ts';
 
-/** A server's address on which connections break in the ways of real networks. New connections lead to the server always. */
+/** A server's address on which connections break as in real networks. New connections always lead to the server. */
 export interface TcpBreaker extends AsyncDisposable {
   readonly port: number;
-  /** How many connections clients have open. */
+  /** Number of clients' open connections. */
   readonly open: number;
-  /** Ends each connection politely (FIN), as a server that stops; what the client still says is read, and lost. */
+  /** Ends each connection politely (FIN), like a stopping server; data that the client still sends is read and lost. */
   end(): void;
   /** Breaks each connection off (RST). */
   reset(): void;
-  /** Carries nothing more on the connections that stand, and does not end them: a network that is gone. */
+  /** Forwards nothing more on existing connections without ending them, like a network that is gone. */
   freeze(): void;
-  /** From now on, new connections are reset as soon as the server's first words are sent. */
+  /** From now on, new connections are reset as soon as the server's first bytes are sent. */
   resetOnceGreeted(): void;
 }
 
-/** Breaks connections to this port of 127.0.0.1; without one, it accepts them and never says a word. */
+/** Breaks connections to this port of 127.0.0.1; without a port, it accepts them and never sends anything. */
 export async function startTcpBreaker(target?: number): Promise<TcpBreaker> {
   const clients = new Set<Socket>();
   let resetsOnceGreeted = false;
@@ -32,7 +32,7 @@ export async function startTcpBreaker(target?: number): Promise<TcpBreaker> {
     upstream.on('error', () => client.destroy());
     client.on('close', () => upstream.destroy());
     client.pipe(upstream).pipe(client);
-    // The words have left the process by the next turn of its loop.
+    // The bytes have left the process by the next turn of its event loop.
     if (resetsOnceGreeted) upstream.once('data', () => setImmediate(() => client.resetAndDestroy()));
   });
   const port = await freePort();

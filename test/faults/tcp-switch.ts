@@ -1,10 +1,10 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { freePort } from '../cluster/ports.ts';
 
-/** An address that leads to one server or another, as a name or a pooler does over a failover. */
+/** An address that leads to one server or another, like a name or a pooler during a failover. */
 export interface TcpSwitch extends AsyncDisposable {
   readonly port: number;
-  /** New connections lead to this port of 127.0.0.1 from now on; those that stand are cut, or go on as they are. */
+  /** New connections lead to this port of 127.0.0.1 from now on; existing ones are cut, or continue unchanged. */
   lead(to: number, existing: 'cut' | 'keep'): void;
 }
 

@@ -41,7 +41,7 @@ interface Changes {
   settings?: Record<string, string>;
 }
 
-/** Runs the script on a state, as the Job's pod does. */
+/** Runs the script on a state, like the Job's pod. */
 async function run({ state, want, settings }: Changes = {}) {
   await writeState(stateFile, stateOf(42, state));
   return again({ ...(want && { want }), ...(settings && { settings }) });
@@ -75,7 +75,7 @@ async function again({ want, settings }: Omit<Changes, 'state'> = {}) {
 }
 
 describe.skipIf(findPython() === undefined)('the hand-over script', () => {
-  test('lets Flagsmith write environments, server keys and _META rows, then sets the switch, and writes once more', async () => {
+  test('lets Flagsmith write environments, server keys and _META rows, sets the switch, and writes once more', async () => {
     const { exitCode, outcome, words, project, calls } = await run();
     expect({ exitCode, outcome }).toEqual({ exitCode: 0, outcome: 'done' });
     expect(words).toBe(
@@ -85,7 +85,7 @@ describe.skipIf(findPython() === undefined)('the hand-over script', () => {
     expect(calls).toEqual([...WRITES, 'update edge_v2_migration_status,enable_dynamo_db', ...WRITES]);
   });
 
-  test('changes nothing in Core the second time', async () => {
+  test('changes nothing in Core on a second run', async () => {
     await run();
     const { outcome, words, calls } = await again();
     expect({ outcome, words }).toEqual({
@@ -95,19 +95,19 @@ describe.skipIf(findPython() === undefined)('the hand-over script', () => {
     expect(calls.filter((call) => call.startsWith('update'))).toHaveLength(1);
   });
 
-  test('has Flagsmith count the overrides once they are copied', async () => {
+  test('lets Flagsmith count the overrides once they are copied', async () => {
     await run();
     const { project } = await again({ want: { overridesCopied: true } });
     expect(project.edge_v2_migration_status).toBe('COMPLETE');
   });
 
-  test('takes nothing back that Flagsmith has completed', async () => {
+  test('does not revert what Flagsmith has completed', async () => {
     const project = { id: 42, enable_dynamo_db: true, edge_v2_migration_status: 'COMPLETE' };
     const { project: after } = await run({ state: { project } });
     expect(after).toEqual(project);
   });
 
-  test('takes nothing back either that Flagsmith completes while it writes', async () => {
+  test('does not revert what Flagsmith completes during the run', async () => {
     const { project } = await run({ state: { mood: 'complete' } });
     expect(project).toEqual({ id: 42, enable_dynamo_db: true, edge_v2_migration_status: 'COMPLETE' });
   });
@@ -117,27 +117,27 @@ describe.skipIf(findPython() === undefined)('the hand-over script', () => {
   test.for([
     ['it has just set', {}],
     ['was set already', { project: on }],
-  ] as const)("leaves no older document over one of Flagsmith's where the switch %s", async ([, state]) => {
+  ] as const)("does not replace Flagsmith's documents with older ones where the switch %s", async ([, state]) => {
     const { outcome, calls, tables } = await run({ state: { ...state, mood: 'edit' } });
     expect(outcome).toBe('done');
     expect(calls.slice(-7)).toEqual(['task', ...WRITES, ...WRITES]);
     expect(tables['documents']).toMatchObject([{ name: { S: 'edited' } }]);
   });
 
-  test('removes again what was deleted in Core while it was written', async () => {
+  test('removes what was deleted in Core during the run', async () => {
     const { outcome, calls } = await run({ state: { project: on, mood: 'delete' } });
     expect(outcome).toBe('done');
     expect(calls.slice(4, 7).sort()).toEqual(['delete documents key-42', 'delete keys ser.42', 'delete meta 42']);
   });
 
-  test('fails where the environments change faster than they are written', async () => {
+  test('fails when the environments change faster than they are written', async () => {
     const { exitCode, outcome, words, calls } = await run({ state: { project: on, mood: 'restless' } });
     expect({ exitCode, outcome }).toEqual({ exitCode: 1, outcome: 'failed' });
     expect(words).toBe("the project's environments change all the time");
     expect(calls.filter((call) => call.startsWith('documents'))).toHaveLength(10);
   });
 
-  test('only says what it would do when it is to verify', async () => {
+  test('only reports what it would do in verify mode', async () => {
     const { outcome, words, project, calls } = await run({ want: { mode: 'Verify' } });
     expect({ outcome, calls }).toEqual({ outcome: 'verified', calls: [] });
     expect(words).toBe(
@@ -146,12 +146,12 @@ describe.skipIf(findPython() === undefined)('the hand-over script', () => {
     expect(project.enable_dynamo_db).toBe(false);
   });
 
-  test('leaves _META rows and their status alone where they are not wanted', async () => {
+  test('leaves _META rows and their status alone when they are not requested', async () => {
     const { calls } = await run({ want: { tables: { environments: 'environments', serverKeys: 'server-keys' } } });
     expect(calls).toEqual(['documents 1', 'keys 1', 'update enable_dynamo_db', 'documents 1', 'keys 1']);
   });
 
-  test('does the rest where a release has no _META rows yet', async () => {
+  test('does the rest in a release without _META rows', async () => {
     const { outcome, words } = await run({ state: { release: 'old' } });
     expect({ outcome, words }).toEqual({
       outcome: 'done',
@@ -159,7 +159,7 @@ describe.skipIf(findPython() === undefined)('the hand-over script', () => {
     });
   });
 
-  test('does nothing in a release that it does not know, and names what is missing', async () => {
+  test('does nothing in an unknown release, and names what is missing', async () => {
     const { exitCode, outcome, words, calls } = await run({ state: { release: 'unknown' } });
     expect({ exitCode, outcome, calls }).toEqual({ exitCode: 3, outcome: 'unknownRelease', calls: [] });
     expect(words).toContain('does not have Environment.objects.filter_for_document_builder');
@@ -177,13 +177,13 @@ describe.skipIf(findPython() === undefined)('the hand-over script', () => {
       /the Core API writes to staging-keys, but the operator looks at server-keys/,
     ],
     ['has another database', { want: { project: 43 } }, /database has no project 43/],
-  ])('is refused where the Core API %s', async ([, changes, reason]) => {
+  ])('is refused when the Core API %s', async ([, changes, reason]) => {
     const { exitCode, outcome, words, calls } = await run(changes);
     expect({ exitCode, outcome, calls }).toEqual({ exitCode: 3, outcome: 'refused', calls: [] });
     expect(words).toMatch(reason);
   });
 
-  test('leaves the switch as it was when DynamoDB refuses a write, and says how', async () => {
+  test('leaves the switch unchanged when DynamoDB refuses a write, and reports the error', async () => {
     const { exitCode, outcome, words, project } = await run({ state: { mood: 'fail' } });
     expect({ exitCode, outcome }).toEqual({ exitCode: 1, outcome: 'failed' });
     expect(words).toContain('AccessDeniedException');
@@ -193,20 +193,20 @@ describe.skipIf(findPython() === undefined)('the hand-over script', () => {
   test.for([
     ['invalid', /EnvironmentModel.*name.*type=string_type/s],
     ['unsupported', /Unsupported type "<class 'set'>"/],
-  ] as const)('says what is wrong with a document, and not its value: %s', async ([mood, reason]) => {
+  ] as const)('reports the fault of a document without its value: %s', async ([mood, reason]) => {
     const { outcome, words, output } = await run({ state: { mood } });
     expect(outcome).toBe('failed');
     expect(words).toMatch(reason);
     expect(words + output).not.toContain('customer');
   });
 
-  test('ends by itself when its time is over', async () => {
+  test('stops by itself when its time is up', async () => {
     const { outcome, words, project } = await run({ state: { mood: 'hang' }, want: { seconds: 1 } });
     expect({ outcome, words }).toEqual({ outcome: 'failed', words: 'Stopped: not done within 1 s' });
     expect(project.enable_dynamo_db).toBe(false);
   });
 
-  test('says its outcome as one line of JSON on its output, too', async () => {
+  test('also prints its outcome as one line of JSON', async () => {
     const { output } = await run();
     expect(JSON.parse(output)).toMatchObject({
       handover: 'done',

@@ -3,24 +3,24 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { findPython } from '../differential/python.ts';
 
-/** Where the stand-in for Flagsmith's image is. */
+/** The folder of the stand-in for Flagsmith's image. */
 export const FLAGSMITH = new URL('./flagsmith/', import.meta.url).pathname;
 
-/** What the stand-in has for a database, and what was done to it. */
+/** The stand-in's database, and the recorded calls. */
 export interface StandInState {
-  /** Which of Flagsmith's functions it has: all by default. */
+  /** The functions of Flagsmith that it has: all by default. */
   release?: 'unknown' | 'old';
-  /** What its writes to DynamoDB do instead. */
+  /** Special behaviour of its writes to DynamoDB. */
   mood?: 'hang' | 'fail' | 'invalid' | 'unsupported' | 'complete' | 'edit' | 'delete' | 'restless';
   project: { id: number; enable_dynamo_db: boolean; edge_v2_migration_status: string };
   environments: { id: number; api_key: string; name?: string }[];
   keys: { key: string; client: string; environment: number }[];
   calls?: string[];
-  /** What was written last, by kind. */
+  /** The last writes, by kind. */
   tables?: Record<string, Record<string, unknown>[]>;
 }
 
-/** Table names as Flagsmith's own settings have them. */
+/** Table names as in Flagsmith's own settings. */
 export const TABLE_SETTINGS = {
   ENVIRONMENTS_TABLE_NAME_DYNAMO: 'environments',
   ENVIRONMENTS_API_KEY_TABLE_NAME_DYNAMO: 'server-keys',
@@ -37,7 +37,7 @@ export const stateOf = (id: number, changes: Partial<StandInState> = {}): StandI
 export const readState = async (file: string): Promise<StandInState> => JSON.parse(await readFile(file, 'utf8'));
 export const writeState = (file: string, state: StandInState) => writeFile(file, JSON.stringify(state));
 
-/** A PATH on which `python` is a Python 3, as in Flagsmith's images; undefined where this machine has none. */
+/** A PATH on which `python` is a Python 3, as in Flagsmith's images; undefined if this machine has none. */
 export function providePath(folder: string): string | undefined {
   const python = findPython();
   if (python === undefined) return undefined;

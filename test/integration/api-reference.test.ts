@@ -4,7 +4,7 @@ import { renderReference } from '../../scripts/api-reference.ts';
 
 const PAGE = new URL('../../docs/api-reference.md', import.meta.url);
 
-test('the API reference is what the definition says (else: node scripts/api-reference.ts)', () => {
+test('the API reference matches the CRD (else: node scripts/api-reference.ts)', () => {
   expect(readFileSync(PAGE, 'utf8')).toBe(renderReference());
 });
 

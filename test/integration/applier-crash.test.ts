@@ -1,4 +1,4 @@
-/** Appliers that are killed, frozen and told to stop, between real stores. */
+/** Appliers that are killed, frozen and stopped, between real stores. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { createHarness, type Harness, written } from './applier/harness.ts';
@@ -13,7 +13,7 @@ afterAll(async () => {
   await on[Symbol.asyncDispose]();
 });
 
-/** So slow that what happens in the midst of the work does so on a busy machine, too; about 100 documents a second. */
+/** Slow enough for events in the middle of the work even on a busy machine: about 100 documents a second. */
 const SLOW = { replay: { maxWriteUnitsPerSecond: 300 } };
 
 const countOf = (id: number) => on.tables.count(`key-${id}`);
@@ -65,7 +65,7 @@ test('appliers killed in the middle of their work lose nothing', { timeout: 300_
   await on.drained(60_000);
 });
 
-test('two seconds after the EdgeMigration is deleted nothing more reaches Edge', { timeout: 300_000 }, async () => {
+test('nothing reaches Edge from two seconds after the EdgeMigration is deleted', { timeout: 300_000 }, async () => {
   const names = await fill(2, 3000);
   await on.migrate(2, SLOW);
   const stop = on.start({ EDGE_MIGRATION_CONCURRENCY: '2' });
@@ -88,7 +88,7 @@ test('two seconds after the EdgeMigration is deleted nothing more reaches Edge',
   }
 });
 
-test('an applier that is asked to stop gives back at once what it has in hand', { timeout: 300_000 }, async () => {
+test('an applier that is asked to stop returns its events in hand at once', { timeout: 300_000 }, async () => {
   const names = await fill(3, 1000);
   await on.migrate(3, SLOW);
   const stopFirst = on.start({ EDGE_MIGRATION_CONCURRENCY: '2', EDGE_MIGRATION_ACK_WAIT_SECONDS: '600' });

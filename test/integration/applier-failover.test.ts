@@ -1,4 +1,4 @@
-/** Appliers on tables of three regions whose home region cannot be reached for a while. */
+/** Appliers on tables of three regions whose home region is unreachable for a while. */
 import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
 import { type EdgeStore, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -15,7 +15,7 @@ const resources = new AsyncDisposableStack();
 const stops: (() => Promise<void>)[] = [];
 let global: GlobalTable;
 let on: Harness;
-/** The way of one applier to the home region. */
+/** One applier's endpoint of the home region. */
 let way: DynamodbProxy;
 let tables: ReadonlyMap<string, EdgeStore>;
 
@@ -79,7 +79,7 @@ async function traitsIn(region: string, id: number) {
 
 const everywhere = async (id: number) => Promise.all(REGIONS.map((region) => traitsIn(region, id)));
 
-/** As Edge's client there: over the document as that region has it. */
+/** A write by Edge's client there: on the document as that region has it. */
 async function setIn(region: string, id: number, name: string, value: string): Promise<void> {
   const { identities } = tables.get(region)!;
   const key = compositeKey(`key-${id}`, 'ada');
@@ -92,7 +92,7 @@ async function setIn(region: string, id: number, name: string, value: string): P
 const waits = async (id: number) =>
   Object.keys(await on.parked()).some((subject) => subject.startsWith(`identity.parked.${id}.repeat.`));
 
-/** An event that was looked at waits for another look. */
+/** An event that was checked waits for another check. */
 async function waitForLooks(id: number): Promise<void> {
   const due = () => on.parked().then((all) => Object.keys(all).find((name) => name.includes(`.${id}.repeat.`)));
   const first = await waitFor(due, { for: `an event of project ${id} to wait for a look` });
@@ -114,7 +114,7 @@ const waitForRegion = (region: string | undefined) =>
     timeoutMs: 60_000,
   });
 
-test('what a region that is apart for longer than the lag has not got is not done with before it has', async () => {
+test('an event is not done in a region cut off for longer than the lag until that region has it', async () => {
   start();
   await addAda(1, 'gold');
   await on.putInEdge('key-1', 'ada', { plan: 'free' }, 1);
@@ -131,7 +131,7 @@ test('what a region that is apart for longer than the lag has not got is not don
   expect(await everywhere(1)).toEqual(REGIONS.map(() => ({ plan: 'gold', colour: 'blue' })));
 });
 
-test('while the home region is dark another one is written, and nothing is lost when it is back', async () => {
+test('appliers write to another region while the home region is dark, and nothing is lost when it is back', async () => {
   start();
   await addAda(2, 'gold');
   await addAda(3, 'gold');
@@ -148,7 +148,7 @@ test('while the home region is dark another one is written, and nothing is lost 
   expect(report?.edgeUnreachableSince).toBeUndefined();
   await waitForLooks(3);
 
-  // It is back, and apart.
+  // It is back, but still cut off.
   global.region(HOME).comeBack();
   await setPlan(3, 'silver');
   await on.publish(written(3, 'ada'));
@@ -168,7 +168,7 @@ test('while the home region is dark another one is written, and nothing is lost 
   expect(await everywhere(3)).toEqual(REGIONS.map(() => ({ plan: 'silver' })));
 });
 
-test('appliers that disagree about the region that can be reached agree with Core in the end', async () => {
+test('appliers that disagree about which region is reachable still agree with Core in the end', async () => {
   start();
   start({ EDGE_MIGRATION_INSTANCE: 'other', EDGE_MIGRATION_DYNAMODB_ENDPOINT: way.endpoint });
   await addAda(4, 'plan-0');

@@ -1,4 +1,4 @@
-/** Several projects on one stream: none of them keeps another waiting. */
+/** Several projects on one stream: none of them blocks another. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { type DynamodbProxy, startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
@@ -47,11 +47,11 @@ const reaches = (id: number, count: number) =>
     intervalMs: 250,
   });
 
-test("a project's few events do not wait for another's many that came before", { timeout: 300_000 }, async () => {
-  // At about 100 documents a second, so that there is time to look.
+test("a project's few events do not wait behind another's many earlier ones", { timeout: 300_000 }, async () => {
+  // About 100 documents a second, so that there is time for a check.
   await fill(1, people(500), { replay: { maxWriteUnitsPerSecond: 300 } });
   await fill(2, people(20));
-  // Before the applier runs, so that all of the flood is ahead in the stream.
+  // Before the applier runs, so that the whole flood is ahead in the stream.
   await on.publish(...people(500).map((name) => written(1, name)));
   await on.publish(...people(20).map((name) => written(2, name)));
   start({ EDGE_MIGRATION_CONCURRENCY: '8', EDGE_MIGRATION_PROJECT_CONCURRENCY: '6' });
@@ -62,12 +62,12 @@ test("a project's few events do not wait for another's many that came before", {
   await on.drained(60_000);
 });
 
-test('a project whose writes do not come to an end fills only its share of what is in hand; the rest waits aside and comes back', {
+test('a project with endless writes fills only its share of the events in hand; the rest is set aside and comes back', {
   timeout: 600_000,
 }, async () => {
   await fill(3, people(600));
   await fill(4, people(60));
-  // Every write of project 3 is throttled, for as long as it is asked.
+  // Throttles every write of project 3.
   const isStuck = (body: object) => JSON.stringify(body).includes('key-3_');
   proxy.inject(({ operation, body }) =>
     !/Get|Query|Describe/.test(operation) && isStuck(body) ? { kind: 'throttle' } : undefined,
@@ -84,7 +84,7 @@ test('a project whose writes do not come to an end fills only its share of what 
   expect(await on.parked()).toEqual({});
 });
 
-test('a project with a limit of its own keeps to it, and the others go on', { timeout: 300_000 }, async () => {
+test('a project with its own limit stays within it, and the others go on', { timeout: 300_000 }, async () => {
   // Each document costs three units, so all of them would take three minutes.
   await fill(5, people(600), { replay: { maxWriteUnitsPerSecond: 10 } });
   await fill(6, people(100));
@@ -100,7 +100,7 @@ test('a project with a limit of its own keeps to it, and the others go on', { ti
   await on.drained(60_000);
 });
 
-test('of a backlog only a window is in hand, events of one identity are applied together, and none is left out', {
+test('only a window of a backlog is in hand, events of one identity are applied together, and none is left out', {
   timeout: 300_000,
 }, async () => {
   const names = people(50);
@@ -109,7 +109,7 @@ test('of a backlog only a window is in hand, events of one identity are applied 
   start({ EDGE_MIGRATION_INSTANCE: 'bounded', EDGE_MIGRATION_WINDOW: '100', EDGE_MIGRATION_CONCURRENCY: '4' });
   let most = 0;
   let aside = 0;
-  // Writes take long until some were seen in hand: a fast machine is done before the first look.
+  // Slows writes down until some were seen in hand: a fast machine would be done before the first check.
   proxy.inject(({ operation }) =>
     most === 0 && !/Get|Query|Describe/.test(operation) ? { kind: 'delay', delayMs: 500 } : undefined,
   );
@@ -131,13 +131,13 @@ test('of a backlog only a window is in hand, events of one identity are applied 
   await on.drained(60_000);
   expect(most).toBeGreaterThan(0);
   expect(most).toBeLessThanOrEqual(100);
-  // What has no room goes aside, and comes back when there is some: not to be put aside again and again.
+  // Events without room are set aside, and come back when there is room: they must not be set aside repeatedly.
   expect(aside).toBeLessThanOrEqual(4000);
-  // Those that came for one document while it was being read were applied with one write.
+  // Events that came for one document while it was being read were applied with one write.
   expect({ updated: 0, replaced: 0, ...applied }).toMatchObject({ updated: 0, replaced: 0 });
 });
 
-test('a key that an environment had before is looked for once, however many events still name it', {
+test('a former key of an environment is looked up once, however many events still use it', {
   timeout: 300_000,
 }, async () => {
   const names = people(200);
@@ -166,7 +166,7 @@ test('a key that an environment had before is looked for once, however many even
   expect(await on.parked()).toEqual({});
 });
 
-test('asked to stop, an applier ends within two seconds although a store does not answer', {
+test('an applier that is asked to stop exits within two seconds even if a store does not answer', {
   timeout: 300_000,
 }, async () => {
   await fill(7, people(300));
@@ -183,7 +183,7 @@ test('asked to stop, an applier ends within two seconds although a store does no
   expect(performance.now() - before).toBeLessThan(2000);
   proxy.inject(undefined);
   start({});
-  // Given back, not left to time out.
+  // Returned to the stream, not left to time out.
   await reaches(7, 300);
   await on.drained(60_000);
 });

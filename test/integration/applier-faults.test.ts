@@ -1,4 +1,4 @@
-/** Appliers whose process is frozen, whose stream goes away, whose table is too slow, and who are killed half-way. */
+/** Appliers with a frozen process, a lost stream or a slow table, and appliers killed half-way. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ManagedProcess } from '../cluster/processes.ts';
 import { waitFor } from '../cluster/wait.ts';
@@ -16,10 +16,10 @@ afterAll(async () => {
   await on[Symbol.asyncDispose]();
 });
 
-/** So slow that what happens in the midst of the work does so on a busy machine, too; about 100 documents a second. */
+/** Slow enough for events in the middle of the work even on a busy machine: about 100 documents a second. */
 const SLOW = { replay: { maxWriteUnitsPerSecond: 300 } };
 
-/** A migrating project of so many identities, with trait `plan` and, if asked for, an override of a feature of its own. */
+/** A migrating project with this many identities, with trait `plan` and, on request, an override of its own feature. */
 async function fill(id: number, names: readonly string[], { overrides = false, spec = {} } = {}): Promise<void> {
   await on.project(id);
   await on.migrate(id, spec);
@@ -40,7 +40,7 @@ async function fill(id: number, names: readonly string[], { overrides = false, s
 const documents = (id: number) => on.tables.query(`key-${id}`);
 const countOf = (id: number) => on.tables.count(`key-${id}`);
 
-/** Plans by identifier, of all documents of an environment. */
+/** Plans of all documents of an environment, by identifier. */
 async function plans(id: number): Promise<Record<string, unknown>> {
   return Object.fromEntries((await documents(id)).map((item) => [item['identifier']?.S, traitsOf(item)['plan']]));
 }
@@ -68,7 +68,7 @@ function createAppliers(settings: Readonly<Record<string, string>>) {
   };
 }
 
-test('what a frozen applier had in hand is done by another, and what it still does when it wakes changes nothing', {
+test('the events of a frozen applier are handled by another, and its own late writes change nothing', {
   timeout: 300_000,
 }, async () => {
   const names = people(600);
@@ -80,7 +80,7 @@ test('what a frozen applier had in hand is done by another, and what it still do
   frozen.signal('SIGSTOP');
   expect(await countOf(1)).toBeLessThan(names.length);
   await on.migrate(1);
-  // What it has read is no longer so.
+  // What it has read is out of date.
   await on.core(
     `UPDATE environments_trait SET string_value = 'new' WHERE identity_id BETWEEN 10000 AND 10499`,
     'DELETE FROM environments_trait WHERE identity_id BETWEEN 10500 AND 10599',
@@ -104,7 +104,7 @@ test('what a frozen applier had in hand is done by another, and what it still do
   expect(await plans(1)).toEqual(expected);
 });
 
-test('NATS that is killed and comes back costs no event', { timeout: 300_000 }, async () => {
+test('a killed and restarted NATS loses no event', { timeout: 300_000 }, async () => {
   const names = people(600);
   await fill(2, names);
   await using appliers = createAppliers({ EDGE_MIGRATION_ACK_WAIT_SECONDS: '3', EDGE_MIGRATION_CONCURRENCY: '8' });
@@ -118,7 +118,7 @@ test('NATS that is killed and comes back costs no event', { timeout: 300_000 }, 
   await on.drained(60_000);
 });
 
-test('a table that throttles slows the applier down, and every event is applied in the end', {
+test('a throttled table slows the applier down, and every event is applied in the end', {
   timeout: 300_000,
 }, async () => {
   const names = people(300);
@@ -126,7 +126,7 @@ test('a table that throttles slows the applier down, and every event is applied 
   await using proxy = await startDynamodbProxy(on.dynamodbEndpoint);
   let throttled = 0;
   proxy.inject(({ operation, body }) => {
-    // An applier that cannot learn whether the table is global looks again at what it wrote; that is not tried here.
+    // An applier that cannot learn whether the table is global checks its writes again; that is not tested here.
     if (throttled >= 30 || operation === 'Query' || operation.startsWith('Describe')) return undefined;
     throttled += 1;
     if (operation !== 'BatchExecuteStatement') return { kind: 'throttle' };
@@ -141,13 +141,13 @@ test('a table that throttles slows the applier down, and every event is applied 
     await stop();
   }
   expect(throttled).toBe(30);
-  // However often a write was sent again, it was done once.
+  // However often a write was sent again, it took effect once.
   const reports = (await on.reports()).flatMap(({ projects }) => projects.filter(({ projectId }) => projectId === 3));
   expect(reports.map(({ applied }) => applied)).toEqual([{ inserted: 300 }]);
   expect(await on.parked()).toEqual({});
 });
 
-test('a feature that is deleted goes from every document although the applier is killed half-way', {
+test('a deleted feature is removed from every document although the applier is killed half-way', {
   timeout: 300_000,
 }, async () => {
   const names = people(700);

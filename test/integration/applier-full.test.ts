@@ -1,4 +1,4 @@
-/** The stream in which events wait aside is full. */
+/** The stream for events that are set aside is full. */
 
 import { derivedSubject } from '@edge-migration/contract/streams/events.ts';
 import { markDoubted } from '@edge-migration/replay-sidecar/applier/consume/delivery.ts';
@@ -25,7 +25,7 @@ afterAll(async () => {
 
 const sum = (counts: Record<string, number>) => Object.values(counts).reduce((total, count) => total + count, 0);
 
-test('what may have been written by a process that died is handled once more in hand, and leaves the stream', async () => {
+test('an event that a dead process may have applied is handled again in memory, and leaves the stream', async () => {
   await on.migrate(1);
   await on.migrate(2, { suspend: true });
   await on.publish(...Array.from({ length: WAITING }, (_, index) => written(2, `filler-${index}`)));

@@ -1,4 +1,4 @@
-/** Appliers that have nothing to do, for longer than the API server is silent between two bookmarks. */
+/** Idle appliers, for longer than the API server's silence between two bookmarks. */
 import { REPORT_STREAM } from '@edge-migration/contract/streams/applier.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
@@ -14,7 +14,7 @@ afterAll(async () => {
   await on[Symbol.asyncDispose]();
 });
 
-test('two idle appliers report at all times that they may apply, and so does one that gets a single event', {
+test('two idle appliers constantly report that they may apply, and so does one that gets a single event', {
   timeout: 180_000,
 }, async () => {
   await on.project(1);
@@ -42,7 +42,7 @@ test('two idle appliers report at all times that they may apply, and so does one
   }
 });
 
-test('an applier makes the stream of its reports again when somebody deletes it', { timeout: 120_000 }, async () => {
+test('an applier recreates the stream of its reports when it is deleted', { timeout: 120_000 }, async () => {
   const stop = on.start({ EDGE_MIGRATION_INSTANCE: 'three' });
   try {
     const reports = async () => {

@@ -12,7 +12,7 @@ beforeAll(async () => {
   on = await createHarness();
 });
 afterAll(() => on[Symbol.asyncDispose]());
-// Each test begins with an applier that has not met any key.
+// Each test begins with an applier that knows no key yet.
 beforeEach(() => {
   stop = on.start();
 });
@@ -35,7 +35,7 @@ async function fill(id: number, count: number): Promise<void> {
   await on.rows({ environments_identity: identities });
 }
 
-/** Gives the environment another key, and says so as its sidecar does; long ago, so that it is handled once. */
+/** Changes the environment's key, and reports it like a sidecar; long ago, so that it is handled only once. */
 async function rename(id: number, from: string, to: string): Promise<void> {
   await on.core(`UPDATE environments_environment SET api_key = '${to}' WHERE id = ${id}`);
   const observedTime = new Date(Date.now() - 120_000).toISOString();
@@ -48,7 +48,7 @@ async function rename(id: number, from: string, to: string): Promise<void> {
   await on.publish(event({ clientKey: from }, {}), event({ environmentId: id }, { moved: true }));
 }
 
-test('two renames within seconds leave every document under the last key alone', { timeout: 180_000 }, async () => {
+test('two renames within seconds leave every document only under the last key', { timeout: 180_000 }, async () => {
   await on.project(1);
   await fill(1, 300);
   await on.migrate(1);
@@ -66,7 +66,7 @@ test('two renames within seconds leave every document under the last key alone',
   expect(await on.parked()).toEqual({});
 });
 
-test('what the copy wrote under a key after it had changed goes when the copy is complete', {
+test('documents that the copy wrote under a former key are removed when the copy is complete', {
   timeout: 180_000,
 }, async () => {
   await on.project(2);
@@ -77,7 +77,7 @@ test('what the copy wrote under a key after it had changed goes when the copy is
     const parked = await on.parked();
     return (await on.depth()) === 0 && (parked['identity.parked.2.copying'] ?? 0) >= 2;
   });
-  // The copy goes on by the key that it began with.
+  // The copy continues with the key that it began with.
   for (const [index, name] of people(50).entries()) await on.putInEdge('key-2', name, {}, 20_000 + index);
   await on.migrate(2, {}, COPIED);
   await eventually('all to be under the new key', async () => {
@@ -86,7 +86,7 @@ test('what the copy wrote under a key after it had changed goes when the copy is
   });
 });
 
-test('a write by a former key that the applier has not met, and of which Edge has nothing, reaches its document', {
+test('a write by a former key that is unknown to the applier and has nothing on Edge reaches its document', {
   timeout: 120_000,
 }, async () => {
   await on.project(3);
@@ -97,7 +97,7 @@ test('a write by a former key that the applier has not met, and of which Edge ha
   await eventually('the document', async () => (await on.document('key-3-b', 'person-0')) !== undefined);
 });
 
-test('a write by a key of which nobody can say whose it was is kept, not acknowledged', {
+test('a write by a key whose owner cannot be determined is kept, not acknowledged', {
   timeout: 120_000,
 }, async () => {
   await on.project(4);
@@ -125,7 +125,7 @@ test('a former key that another environment has taken over is that one’s, and 
   await on.publish(written(5, 'person-0'));
   await eventually('the document', async () => (await on.document('key-5', 'person-0')) !== undefined);
   await on.core("UPDATE environments_environment SET api_key = 'key-5-b' WHERE id = 5");
-  // Of a project that nobody migrates.
+  // Its project does not migrate.
   await on.rows({
     projects_project: [{ id: 500 }],
     environments_environment: [{ id: 500, project_id: 500, api_key: 'key-5' }],
@@ -144,7 +144,7 @@ test('a former key that another environment has taken over is that one’s, and 
   expect(await on.document('key-5', 'theirs')).toEqual(before);
 });
 
-test('a key that a migrated project has got from another one within seconds leads to its identities at once', {
+test("a key that moved between migrating projects within seconds leads to the new project's identities at once", {
   timeout: 120_000,
 }, async () => {
   await on.project(6);
@@ -158,7 +158,7 @@ test('a key that a migrated project has got from another one within seconds lead
   const [first = '', second = ''] = people(2);
   const byKey = (identifier: string) =>
     written(6, identifier, { target: { kind: 'identity', environment: { clientKey }, identifier } });
-  // The applier learns whose the key is; the event behind it tells that it has been dealt with.
+  // The applier learns the key's owner; the event after it shows that it is done.
   await on.publish(byKey(first), written(6, first));
   await eventually('the first document', async () => (await on.document('key-6', first)) !== undefined);
   await on.core("UPDATE environments_environment SET api_key = 'key-600-b' WHERE id = 600");
@@ -167,7 +167,7 @@ test('a key that a migrated project has got from another one within seconds lead
   await eventually('the document', async () => (await on.document(clientKey, second)) !== undefined);
 });
 
-test('an event whose key Core does not know waits aside, and is applied once Core knows it', async () => {
+test('an event whose key Core does not know is set aside, and is applied once Core knows it', async () => {
   const stopOther = on.start({
     EDGE_MIGRATION_INSTANCE: 'other',
     EDGE_MIGRATION_UNKNOWN_RETRY_SECONDS: '2',

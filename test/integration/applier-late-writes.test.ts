@@ -1,4 +1,4 @@
-/** Writes of appliers that were killed, froze or gave up waiting, which DynamoDB carries out when they arrive. */
+/** Writes of killed, frozen or timed-out appliers that DynamoDB executes when they arrive late. */
 import { ensureApplierStreams } from '@edge-migration/contract/streams/applier.ts';
 import { STREAM } from '@edge-migration/contract/streams/events.ts';
 import { jetstream } from '@nats-io/jetstream';
@@ -49,7 +49,7 @@ const waitsAside = (id: number) =>
     timeoutMs: 60_000,
   });
 
-/** Holds the first call of this kind up until the test lets it go. */
+/** Delays the first call of this kind until the test releases it. */
 function holdFirst(proxy: DynamodbProxy, operation: RegExp) {
   const { promise: until, resolve: letGo } = Promise.withResolvers<void>();
   const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
@@ -63,7 +63,7 @@ function holdFirst(proxy: DynamodbProxy, operation: RegExp) {
   return { arrived, letGo };
 }
 
-/** An applier whose answers the test sends when it likes. */
+/** An applier whose acknowledgements the test sends at any time. */
 async function connectAsBefore() {
   const connection = await connect({ servers: on.nats.url });
   const { consumers } = jetstream(connection);
@@ -76,7 +76,7 @@ async function connectAsBefore() {
   };
 }
 
-test('a write of a killed applier that arrives after its identity was deleted does not bring it back for good', async () => {
+test("a killed applier's write that arrives after its identity was deleted does not bring the identity back for good", async () => {
   await addAda(1);
   await using proxy = await startDynamodbProxy(on.dynamodbEndpoint);
   const held = holdFirst(proxy, /PutItem/);
@@ -97,7 +97,7 @@ test('a write of a killed applier that arrives after its identity was deleted do
   await next.stop();
 });
 
-test('nor does it when a late acknowledgement of the applier before has removed the event meanwhile', async () => {
+test('a late write brings no deleted identity back although a late acknowledgement has removed its event', async () => {
   await addAda(4);
   await ensureApplierStreams(on.manager, { streamReplicas: 1, parkedMaxBytes: 1024 ** 3, ackWaitSeconds: 3 });
   await using before = await connectAsBefore();
@@ -121,11 +121,11 @@ test('nor does it when a late acknowledgement of the applier before has removed 
   await next.stop();
 });
 
-test('nor does a write that was not answered in time', async () => {
+test('a write that was not answered in time does not bring a deleted identity back for good', async () => {
   await addAda(2);
   await using proxy = await startDynamodbProxy(on.dynamodbEndpoint);
   const held = holdFirst(proxy, /PutItem/);
-  // The late write is let go before this time is over, which a busy machine needs for the deletion.
+  // The late write is released before this time is over, which a busy machine needs for the deletion.
   const patient = { ...QUICK, EDGE_MIGRATION_LATE_WRITE_SECONDS: '12' };
   const stop = on.start({ ...patient, EDGE_MIGRATION_DYNAMODB_ENDPOINT: proxy.endpoint });
   await on.publish(written(2, 'ada'));
@@ -141,7 +141,7 @@ test('nor does a write that was not answered in time', async () => {
   await stop();
 });
 
-test('an applier that stood still for longer than its events are its own writes nothing for them', async () => {
+test('an applier that was frozen past the ack deadline of its events writes nothing for them', async () => {
   await addAda(3);
   await on.putInEdge('key-3', 'ada', { plan: 'old' }, 3);
   await using proxy = await startDynamodbProxy(on.dynamodbEndpoint);
@@ -155,7 +155,7 @@ test('an applier that stood still for longer than its events are its own writes 
   expect(await on.traits('key-3', 'ada')).toEqual({ plan: 'free' });
   await next.stop();
   await on.core(`UPDATE environments_trait SET string_value = 'new' WHERE identity_id = 3`);
-  // It goes on with a trait that differs from Core's, as it would without the time in between.
+  // It resumes with a trait that differs from Core's, as it would without the pause.
   const resumed = new Date(Date.now() + 1000).toISOString();
   held.letGo();
   frozen.signal('SIGCONT');

@@ -22,7 +22,7 @@ afterAll(async () => {
   removeFolder(folder);
 });
 
-/** Events of a project that nobody migrates, applied at once by doing nothing. */
+/** Events of a project that does not migrate, handled at once by doing nothing. */
 const publish = (prefix: string, count: number) =>
   on.publish(...people(count).map((name) => written(404, `${prefix} ${name}`)));
 
@@ -33,7 +33,7 @@ async function dataFolder(): Promise<string> {
   return answer.config.store_dir;
 }
 
-/** NATS is killed, and comes back with the data of before `change`. */
+/** Kills NATS and restores it with its data from before `change`. */
 async function loseEnd(change: () => Promise<void>): Promise<void> {
   const data = await dataFolder();
   const earlier = join(folder, 'earlier');
@@ -48,12 +48,12 @@ async function loseEnd(change: () => Promise<void>): Promise<void> {
   await waitFor(isBack, { for: 'the stream to be back', timeoutMs: 60_000 });
 }
 
-/** What every applier process has reported of the stream, also those of the tests before. */
+/** Reports of all applier processes about the stream, including those of earlier tests. */
 const streamReports = async (): Promise<StreamReport[]> =>
   (await on.reports()).flatMap(({ streams }) => streams ?? []).filter(({ stream }) => stream === STREAM);
 
 const lastSequence = async () => (await on.manager.streams.info(STREAM)).state.last_seq;
-/** Waits until the applier has handled all up to it, and has made a report since. */
+/** Waits until the applier has handled everything up to it, and has made a report since. */
 async function handledUpTo(sequence: number): Promise<void> {
   const isHandled = async () => ((await on.consumer())?.ack_floor.stream_seq ?? 0) >= sequence;
   await waitFor(isHandled, { for: 'the applier to have handled all', timeoutMs: 60_000 });
@@ -62,7 +62,7 @@ async function handledUpTo(sequence: number): Promise<void> {
   await waitFor(isReported, { for: 'a report since', timeoutMs: 60_000 });
 }
 
-test('an applier tells that NATS lost events, although others have taken their sequences and are handled', {
+test('an applier reports that NATS lost events although others have taken their sequences and are handled', {
   timeout: 240_000,
 }, async () => {
   onTestFinished(on.start());
@@ -85,7 +85,7 @@ test('an applier tells that NATS lost events, although others have taken their s
   expect(losses).toHaveLength(1);
 });
 
-test('an applier that started later reports what proves the loss to the operator', { timeout: 240_000 }, async () => {
+test('an applier that started later reports evidence of the loss to the operator', { timeout: 240_000 }, async () => {
   await publish('kept', 8);
   const look = async () => {
     const asked = momentOf(systemClock);

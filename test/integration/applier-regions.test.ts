@@ -1,4 +1,4 @@
-/** An applier on tables of two regions with eventual consistency, where clients of the other region write, too. */
+/** An applier on tables of two regions with eventual consistency, where clients of the other region also write. */
 
 import { PARKING_STREAM } from '@edge-migration/contract/streams/applier.ts';
 import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
@@ -18,7 +18,7 @@ async function addAda(on: Harness, id: number, plan: string): Promise<void> {
   });
 }
 
-describe('in two regions', () => {
+describe('an applier with two regions', () => {
   const resources = new AsyncDisposableStack();
   let global: GlobalTable;
   let on: Harness;
@@ -43,7 +43,7 @@ describe('in two regions', () => {
     return document && traitsOf(document);
   };
 
-  /** As Edge's client there: over the document as that region has it. */
+  /** A write by Edge's client there: on the document as that region has it. */
   async function setAbroad(id: number, name: string, value: string): Promise<void> {
     const document = (await away.identities.get(key(id)))!;
     const trait = { M: { trait_key: { S: name }, trait_value: { S: value } } };
@@ -63,7 +63,7 @@ describe('in two regions', () => {
       timeoutMs: 60_000,
     });
 
-  test('a trait that a later write of the other region took back is written again, and what was set there stays', async () => {
+  test('writes a trait again that a later write of the other region reverted, and keeps what was set there', async () => {
     await addAda(on, 1, 'gold');
     await on.putInEdge('key-1', 'ada', { plan: 'free' }, 1);
     await global.settle();
@@ -81,7 +81,7 @@ describe('in two regions', () => {
     expect(await abroad(1)).toEqual({ plan: 'gold', colour: 'blue' });
   });
 
-  test('an identity that a later write of the other region brought back is deleted again', async () => {
+  test('deletes an identity again that a later write of the other region restored', async () => {
     await on.project(2);
     await on.migrate(2);
     await on.putInEdge('key-2', 'ada', { plan: 'free' }, 2);
@@ -100,7 +100,7 @@ describe('in two regions', () => {
     expect(await abroad(2)).toBeUndefined();
   });
 
-  test('what still holds is done with after one look, which writes nothing', async () => {
+  test('is done after one check without a write when its result still holds', async () => {
     await addAda(on, 3, 'gold');
     await on.publish(written(3, 'ada'));
     await waitForLook(3);
@@ -112,7 +112,7 @@ describe('in two regions', () => {
   });
 });
 
-test('in a single region nothing is looked at again', async () => {
+test('an applier with a single region checks nothing a second time', async () => {
   await using on = await createHarness();
   const stop = on.start();
   await addAda(on, 4, 'gold');

@@ -1,4 +1,4 @@
-/** Writes whose effects lie in other projects than their requests, or are only told by Core's rows. */
+/** Writes that affect other projects than their requests', or whose effects only Core's rows show. */
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
@@ -56,11 +56,11 @@ afterAll(async () => {
 
 const TOUCHED = { traits: [], overrides: [] };
 
-/** Long enough ago that it is handled once. */
+/** Long enough ago to be handled only once. */
 const about = (target: WriteEvent['target']): WriteEvent =>
   written(0, '', { target, touched: TOUCHED, observedTime: new Date(Date.now() - 120_000).toISOString() });
 
-/** JSON of an identity's overrides on Edge. */
+/** Overrides of an identity on Edge as JSON. */
 async function overrides(key: string, identifier: string): Promise<string> {
   return JSON.stringify((await on.document(key, identifier))?.['identity_features'] ?? null);
 }
@@ -71,14 +71,14 @@ const waitForOverride = (key: string, identifier: string, text: string) =>
     timeoutMs: 30_000,
   });
 
-test('an event about a feature reaches those who have an override of it in other projects', async () => {
+test('a feature event reaches identities in other projects that have an override of the feature', async () => {
   await on.core(`UPDATE features_feature SET name = 'renamed' WHERE id = 11`);
   await on.publish(about({ kind: 'feature', featureId: 11 }));
   await waitForOverride('key-1', 'ada', 'renamed');
   await waitForOverride('key-2', 'bob', 'renamed');
 });
 
-test('an event about a feature, or about all of a project, reaches overrides of others that hold its options', async () => {
+test('an event about a feature or a whole project reaches overrides in other projects that hold its options', async () => {
   await on.core(`UPDATE multivariate_multivariatefeatureoption SET string_value = 'green' WHERE id = 301`);
   await on.publish(about({ kind: 'feature', featureId: 11 }));
   await waitForOverride('key-1', 'ada', 'green');
@@ -97,7 +97,7 @@ test('an event about an option reaches the overrides that hold it and those of i
   await waitForOverride('key-2', 'bob', 'tone');
 });
 
-test('a feature state leads to its identity, also when it is deleted, and to its environment when it may have moved', async () => {
+test('a feature state leads to its identity, even when deleted, and to its environment when it may have moved', async () => {
   await on.core(`UPDATE features_featurestatevalue SET string_value = 'second' WHERE id = 9002`);
   await on.publish(about({ kind: 'featureState', featureStateId: 9002 }));
   await waitForOverride('key-2', 'bob', 'second');
@@ -110,12 +110,12 @@ test('a feature state leads to its identity, also when it is deleted, and to its
   await waitFor(async () => !(await overrides('key-1', 'ada')).includes('tone'), { for: 'the former one to lose it' });
 });
 
-test('the identity whose override has become the environment’s own state loses it', async () => {
+test('an identity loses an override that has become the environment’s own state', async () => {
   await on.rows({
     environments_identity: [{ id: 104, identifier: 'dora', environment_id: 1 }],
     features_feature: [{ id: 13, project_id: 1, name: 'shape', type: 'STANDARD' }],
     features_featurestate: [
-      // What was the environment's own was given to somebody, or Core would refuse another one.
+      // The environment's own state was given to an identity, or Core would refuse another one.
       { id: 9020, feature_id: 13, environment_id: 1, identity_id: 103 },
       { id: 9021, feature_id: 13, environment_id: 1, identity_id: 104 },
     ],
@@ -127,7 +127,7 @@ test('the identity whose override has become the environment’s own state loses
   await waitFor(async () => (await overrides('key-1', 'dora')) === '{"L":[]}', { for: 'the override to go' });
 });
 
-test('what Core does not know of, or is no identity override, is done with', async () => {
+test('an event about something that Core does not have, or about no identity override, is done', async () => {
   await on.rows({ features_featurestate: [{ id: 9010, feature_id: 11, environment_id: 1 }] });
   await on.publish(
     about({ kind: 'featureState', featureStateId: 9010 }),
@@ -140,7 +140,7 @@ test('what Core does not know of, or is no identity override, is done with', asy
   expect(await on.parked()).toEqual({});
 });
 
-test('of projects that Core has deleted the documents go, and those of the others stay', async () => {
+test("a deleted project's documents are removed, and those of other projects stay", async () => {
   await on.publish(about({ kind: 'deletedProjects' }));
   await on.drained();
   expect(await on.document('key-2', 'bob')).toBeDefined();
@@ -154,7 +154,7 @@ test('of projects that Core has deleted the documents go, and those of the other
   await waitFor(
     async () => {
       if ((await on.document('key-2', 'bob')) === undefined) return true;
-      // What is known of environments is remembered for some seconds.
+      // Data about environments is cached for some seconds.
       await on.publish(about({ kind: 'deletedProjects' }));
       return false;
     },
@@ -163,7 +163,7 @@ test('of projects that Core has deleted the documents go, and those of the other
   expect(await on.document('key-1', 'ada')).toBeDefined();
 });
 
-test('overrides of the features of a deleted project go from identities of other projects, whichever was deleted', async () => {
+test("overrides of a deleted project's features are removed from identities of other projects, in any order of deletion", async () => {
   await on.project(3);
   await on.rows({
     features_feature: [{ id: 31, project_id: 3, name: 'borrowed', type: 'STANDARD' }],

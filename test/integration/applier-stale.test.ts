@@ -16,7 +16,7 @@ beforeAll(async () => {
 
 let held = Promise.withResolvers<boolean>();
 
-/** Watches bring nothing, as from an API server that lags behind; their bookmarks and ends are late, too. */
+/** Watches bring nothing, as from an API server that lags behind; their bookmarks and ends are also late. */
 function holdWatches() {
   held = Promise.withResolvers();
   proxy.filterWatches(() => held.promise);
@@ -52,7 +52,7 @@ const hasArrived = (id: number, identifier: string) =>
 const report = async () => (await on.reports()).find(({ goodbye }) => !goodbye);
 
 describe('an applier behind an API server that lags', { timeout: 180_000 }, () => {
-  test('drops no event on a view that is older than the event: the EdgeMigration may be newer', async () => {
+  test('drops no event on a view older than the event, because the EdgeMigration may be newer', async () => {
     await on.project(60);
     await on.migrate(60);
     await putInCore(60, 'first');
@@ -68,7 +68,7 @@ describe('an applier behind an API server that lags', { timeout: 180_000 }, () =
     expect((await report())?.foreign).toBe(0);
   });
 
-  test('applies nothing on a view that nobody confirms: the migration may be suspended, or gone', async () => {
+  test('applies nothing on an unconfirmed view, because the migration may be suspended or gone', async () => {
     await on.project(62);
     await on.migrate(62);
     await putInCore(62, 'before');
@@ -78,7 +78,7 @@ describe('an applier behind an API server that lags', { timeout: 180_000 }, () =
     holdWatches();
     proxy.inject(({ verb }) => (verb === 'list' || verb === 'watch' ? { kind: 'hang' } : undefined));
     await on.core(`UPDATE environments_trait SET string_value = 'silver' WHERE identity_id = 62`);
-    // What comes while the view is still fresh may be applied; then the view is doubted, as long as something waits.
+    // Events may be applied while the view is still fresh; later it is in doubt, as long as something waits.
     await waitFor(
       async () => {
         await on.publish(written(62, 'before'));

@@ -1,4 +1,4 @@
-/** What is under way when an EdgeMigration is suspended or deleted does not go on to write. */
+/** Work in progress does not write after its EdgeMigration is suspended or deleted. */
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
@@ -16,7 +16,7 @@ afterAll(async () => {
   await on[Symbol.asyncDispose]();
 });
 
-/** An applier that has read ada of Core, and waits for her document until the test lets it go. */
+/** An applier that has read ada from Core, and waits for her document until the test releases it. */
 async function startUnderWay(id: number) {
   await on.project(id);
   await on.migrate(id);
@@ -45,7 +45,7 @@ async function startUnderWay(id: number) {
   };
 }
 
-test('an identity that is being applied when its project is suspended waits, unwritten', async () => {
+test('an identity that is being applied when its project is suspended waits without being written', async () => {
   await using applier = await startUnderWay(1);
   await on.migrate(1, { suspend: true });
   const aside = (count: number) =>

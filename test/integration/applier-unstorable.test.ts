@@ -1,4 +1,4 @@
-/** Identities that Edge cannot hold, or not as a whole, while their writes are followed. */
+/** Identities that Edge cannot store, or not completely, while their writes are followed. */
 import { itemBytes, MAX_ITEM_BYTES } from '@edge-migration/identity/edge/document/size.ts';
 import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -6,7 +6,7 @@ import { dynamodb } from '../cluster/shared.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { createHarness, type Harness, type Item, written } from './applier/harness.ts';
 
-/** Flagsmith stores it as a number, of more digits than DynamoDB has. */
+/** Flagsmith stores it as a number, with more digits than DynamoDB supports. */
 const DIGITS = '123456789012345678901234567890123456789';
 
 let on: Harness;
@@ -23,7 +23,7 @@ afterAll(async () => {
 
 const eventually = (what: string, condition: () => Promise<boolean>) =>
   waitFor(condition, { for: what, timeoutMs: 60_000 });
-/** Without the sizes of the events. */
+/** Does not include the sizes of the events. */
 const listed = async (projectId: number) => {
   const subjects = Object.keys(await on.parked()).map((subject) => subject.replace(/\.\d+$/, ''));
   return [...new Set(subjects)].filter((subject) => subject.startsWith(`identity.parked.${projectId}.`));
@@ -54,7 +54,7 @@ let id = 50_000;
 const touched = (...traits: string[]) => ({ touched: { traits, overrides: [] } });
 
 describe('a trait that Edge cannot store', () => {
-  test('is listed at once, the others go on being followed, and nothing is listed once it is mended', async () => {
+  test('is listed at once while the others are followed, and nothing is listed once it is corrected', async () => {
     await on.project(1);
     await on.migrate(1);
     await on.rows({ environments_identity: [{ id: 101, identifier: 'ada', environment_id: 1 }] });
@@ -74,16 +74,16 @@ describe('a trait that Edge cannot store', () => {
     await on.drained();
   });
 
-  test('stays listed while it is tried again and again, also where only other traits were written since', async () => {
+  test('stays listed while it is retried, even where only other traits were written since', async () => {
     await on.rows({ environments_identity: [{ id: 103, identifier: 'cleo', environment_id: 1 }] });
     await on.publish(written(1, 'cleo'));
     await eventually('the document', async () => (await on.document('key-1', 'cleo')) !== undefined);
-    // As if it had been written before the copy: no event tells of it.
+    // As if written before the copy: no event reports it.
     await set(103, 'plan', DIGITS);
     await set(103, 'age', '36 years');
     await on.publish(written(1, 'cleo', touched('age')));
     await isListed(1, '1.103.NumberTooPrecise');
-    // Longer than the appliers' looks and tries are apart.
+    // Longer than the interval of the appliers' checks and retries.
     const tried = Date.now() + 10_000;
     await eventually('several tries', async () => Date.now() > tried);
     await isListed(1, '1.103.NumberTooPrecise');
@@ -92,7 +92,7 @@ describe('a trait that Edge cannot store', () => {
     await isListed(1);
   });
 
-  test('of an identity that is deleted then leaves nothing behind', async () => {
+  test('leaves nothing behind when its identity is deleted', async () => {
     await on.rows({ environments_identity: [{ id: 102, identifier: 'bob', environment_id: 1 }] });
     await set(102, 'plan', DIGITS);
     await on.publish(written(1, 'bob'));
@@ -105,7 +105,7 @@ describe('a trait that Edge cannot store', () => {
   });
 });
 
-test('what did not fit into a document arrives when Edge clients make room, of which no event tells', async () => {
+test('arrives once Edge clients make room in the document, although no event reports that', async () => {
   await on.project(2);
   await on.migrate(2);
   await on.rows({ environments_identity: [{ id: 201, identifier: 'ada', environment_id: 2 }] });
@@ -124,7 +124,7 @@ test('what did not fit into a document arrives when Edge clients make room, of w
   await set(201, 'note', note);
   await on.publish(written(2, 'ada', touched('note')));
   await isListed(2, '2.201.DocumentTooLarge');
-  // Later events of others do not make it forgotten.
+  // Later events of others must not make it forgotten.
   await set(201, 'plan', 'gold');
   await on.publish(written(2, 'ada'));
   await eventually('plan', async () => (await on.traits('key-2', 'ada'))?.['plan'] === 'gold');
@@ -136,8 +136,8 @@ test('what did not fit into a document arrives when Edge clients make room, of w
   await isListed(2);
 });
 
-describe('two projects whose identities have one key', () => {
-  test('neither touches the document of the other, and the one without a place is listed until there is one', async () => {
+describe('two projects that share a key for an identity', () => {
+  test("do not touch each other's document, and the one without a place is listed until it has one", async () => {
     await on.project(3);
     await on.rows({
       projects_project: [{ id: 4 }],

@@ -1,4 +1,4 @@
-/** Events that wait aside until somebody says what is to become of them. */
+/** Parked events that wait until their fate is decided. */
 import { parsePlace } from '@edge-migration/contract/parked-place.ts';
 import { derivedSubject } from '@edge-migration/contract/streams/events.ts';
 import { listWaiting } from '@edge-migration/replay-sidecar/waiting-events/list.ts';
@@ -34,13 +34,13 @@ const parkedAs = async (reason: string) =>
 const lastParked = async () =>
   (await on.manager.streams.getMessage('IDENTITY_WRITES_PARKED', { last_by_subj: 'identity.parked.0.poison.>' }))?.seq;
 
-test('an event of which nobody can tell the project goes while nobody migrates anything', async () => {
+test('an event whose project cannot be determined is dropped while no project migrates', async () => {
   await on.publish(unknown('a'));
   await on.drained();
   await eventually('nothing to wait', async () => (await on.poison(0)).length === 0);
 });
 
-test('it is tried again at once when the spec.retry of a migration becomes another one', async () => {
+test('a parked event is retried at once when spec.retry of a migration changes', async () => {
   await on.migrate(1);
   await on.publish(unknown('b'));
   await eventually('it to wait', async () => (await on.poison(0)).length === 1);
@@ -54,7 +54,7 @@ test('it is tried again at once when the spec.retry of a migration becomes anoth
   await eventually('it to wait again', async () => (await on.poison(0)).length === 1);
 });
 
-test('it goes when it is to be dropped and the status has a gap for it', async () => {
+test('a parked event is dropped when that is requested and the status has a gap for it', async () => {
   const [subject = ''] = await parkedAs('poison');
   const minute = (parsePlace(subject)?.minute ?? 0) * 60_000;
   const at = (time: number) => new Date(time).toISOString();
@@ -67,9 +67,9 @@ test('it goes when it is to be dropped and the status has a gap for it', async (
   await eventually('nothing to wait', async () => (await on.poison(0)).length === 0);
 });
 
-test('those that have no room are not kept, and one mark a minute stands for them', { timeout: 90_000 }, async () => {
+test('parked events without room are dropped, and one mark a minute replaces them', { timeout: 90_000 }, async () => {
   await on.migrate(1, { retry: 'another' });
-  // What is stored during a look may count twice until the next one, and leave room for fewer: so more come.
+  // Events stored during a check may count twice until the next one, and leave room for fewer: so more are sent.
   await eventually('as many to wait as have room', async () => {
     await on.publish(...Array.from('0123456789cdef', unknown));
     await on.drained();
@@ -84,7 +84,7 @@ test('those that have no room are not kept, and one mark a minute stands for the
   for (const mark of marks) expect((await on.parked())[mark]).toBe(1);
 });
 
-test('an event that cannot be read waits under the minute in which it came first, however often it comes', async () => {
+test('an unreadable event is parked under the minute of its first delivery, however often it is delivered', async () => {
   const stored = '1780272030000';
   const fields = headers();
   fields.set('Edge-Migration-Stored', stored);

@@ -20,14 +20,14 @@ afterAll(async () => {
   await on[Symbol.asyncDispose]();
 });
 
-/** Gives an environment another key for a moment. */
+/** Changes an environment's key for a moment. */
 const hadBefore = (id: number, former: string) =>
   on.core(
     `UPDATE environments_environment SET api_key = '${former}' WHERE id = ${id}`,
     `UPDATE environments_environment SET api_key = 'key-${id}' WHERE id = ${id}`,
   );
 
-/** A migrating project of `PEOPLE` identities with traits `plan` and `age`, all of them in Edge. */
+/** A migrating project with `PEOPLE` identities with traits `plan` and `age`, all of them on Edge. */
 async function prepare(id: number): Promise<void> {
   await on.project(id);
   await on.migrate(id);
@@ -58,7 +58,7 @@ async function prepare(id: number): Promise<void> {
 const documents = (id: number, key = `key-${id}`) => on.tables.query(key);
 const countOf = (id: number, key = `key-${id}`) => on.tables.count(key);
 
-/** A write about everybody, long enough ago that it is handled once. */
+/** A write about all identities, long enough ago to be handled only once. */
 function wide(
   target: WriteEvent['target'],
   touched: WriteEvent['touched'] = { traits: [], overrides: [] },
@@ -69,7 +69,7 @@ function wide(
 const traitsOf = (item: Awaited<ReturnType<typeof documents>>[number]) =>
   (item['identity_traits']?.L ?? []).map(({ M }) => M?.['trait_key']?.S);
 
-test('a trait that was deleted for a whole environment goes from every document, and no other', {
+test('a trait that was deleted for a whole environment is removed from every document, and no other trait is', {
   timeout: 300_000,
 }, async () => {
   await prepare(1);
@@ -86,11 +86,11 @@ test('a trait that was deleted for a whole environment goes from every document,
   expect(await documents(1)).toHaveLength(PEOPLE);
 });
 
-test('when an environment gets another key, its documents move', {
+test('the documents of an environment move when its key changes', {
   timeout: 300_000,
 }, async () => {
   await prepare(2);
-  // Of these, Core has nothing more by which the old key's project could be told.
+  // Core has nothing left of these that would identify the old key's project.
   const removed = '(SELECT id FROM environments_identity WHERE environment_id = 2 AND id % 100 = 7)';
   await on.core(
     `DELETE FROM environments_trait WHERE identity_id IN ${removed}`,
@@ -107,10 +107,10 @@ test('when an environment gets another key, its documents move', {
     timeoutMs: 150_000,
     intervalMs: 100,
   });
-  // An Edge client was there first with the new key; it keeps what it set, and Core's traits come to it.
+  // An Edge client created it first with the new key; it keeps its own traits and gets Core's as well.
   await waitFor(async () => (await on.traits('renamed', 'person-3'))?.['plan'] === 'value', { for: "Core's traits" });
   expect(await on.traits('renamed', 'person-3')).toEqual({ theme: 'dark', age: 'theirs', plan: 'value' });
-  // Names are remembered for some seconds; that is why such events are handled again a minute later.
+  // Names are cached for some seconds; that is why such events are handled again a minute later.
   await waitFor(
     async () => {
       if ((await countOf(2)) === 0) return true;
@@ -122,7 +122,7 @@ test('when an environment gets another key, its documents move', {
   expect(await on.parked()).toEqual({});
 });
 
-test('a deleted environment takes its documents with it', { timeout: 300_000 }, async () => {
+test('the documents of a deleted environment are removed', { timeout: 300_000 }, async () => {
   await prepare(3);
   await on.rows({
     features_feature: [{ id: 3, project_id: 3, name: 'banner', type: 'STANDARD' }],
@@ -166,7 +166,7 @@ test('a write by a key that its environment had a moment ago reaches the documen
   await waitFor(async () => (await on.document('former-6', 'ada')) === undefined, { for: 'the former one to go' });
 });
 
-test('a write to a whole environment by a key that it had before reaches the documents under the new one', async () => {
+test('a write to a whole environment by its former key reaches the documents under the new one', async () => {
   await on.project(7);
   await hadBefore(7, 'former-7');
   await on.migrate(7);
@@ -191,7 +191,7 @@ test('a write to a whole environment by a key that it had before reaches the doc
   await waitFor(async () => (await countOf(7, 'former-7')) === 0, { for: 'the former one to go' });
 });
 
-test('an identity that was deleted goes from under a key that its environment had before, though nobody has met that key', async () => {
+test("a deleted identity is removed from under its environment's former key even if the applier never met that key", async () => {
   await on.project(5);
   await hadBefore(5, 'former-5');
   await on.migrate(5);
@@ -199,24 +199,24 @@ test('an identity that was deleted goes from under a key that its environment ha
   await on.putInEdge('former-5', 'stays', {}, 50_000);
   await on.putInEdge('former-5', 'gone', {}, 50_001);
   const target = { kind: 'identity', environment: { clientKey: 'former-5' }, identifier: 'gone' } as const;
-  // Long ago, so that what follows from it is applied once.
+  // Long ago, so that its consequences are applied once.
   await on.publish(written(5, 'gone', { target, observedTime: new Date(Date.now() - 120_000).toISOString() }));
   await on.drained();
   expect(await on.parked()).toEqual({});
   expect((await documents(5, 'former-5')).map((item) => item['identifier']?.S)).toEqual(['stays']);
 });
 
-test('a key that Core does not have and Edge has no documents of concerns nobody', async () => {
+test('an event with a key that is neither in Core nor on Edge affects no project', async () => {
   await on.publish(wide({ kind: 'environment', environment: { clientKey: 'nobody' } }), written(999, 'ada'));
   await on.drained();
   expect(await on.parked()).toEqual({});
 });
 
-test('what waits minutes for a background task does not stay in the stream, where it would keep all projects waiting', async () => {
+test('an event that waits minutes for a background task leaves the stream, where it would block all projects', async () => {
   await on.project(16);
   await on.migrate(16);
   await on.rows({ features_feature: [{ id: 1600, project_id: 16, name: 'banner' }] });
-  // Handled for the second time at once; for the third one in more than eight minutes.
+  // Handled for the second time at once, for the third time in more than eight minutes.
   const observed = Date.now() - 100_000;
   const changes = { outcome: 'background', observedTime: new Date(observed).toISOString() } as const;
   const due = Math.ceil((observed + 605_000) / 1000);
@@ -227,14 +227,14 @@ test('what waits minutes for a background task does not stay in the stream, wher
     { ...wide({ kind: 'deletedProjects' }), ...changes },
   );
   await on.drained();
-  // Of what project a feature is that no identity has, nobody can say, nor which projects are about to be deleted.
+  // The project of a feature that no identity has is unknown, and so are the projects about to be deleted.
   expect(await on.parked()).toEqual({
     [`identity.parked.16.repeat.${due}`]: 2,
     [`identity.parked.0.repeat.${due}`]: 2,
   });
 });
 
-test('what has waited for a background task is handled once more, and is done with', async () => {
+test('an event that has waited for a background task is handled once more, and is then done', async () => {
   await on.project(17);
   await on.migrate(17);
   await on.putInEdge('key-17', 'deleted by the task', {}, 70_000);

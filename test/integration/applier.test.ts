@@ -41,8 +41,8 @@ const deadline = (milliseconds: number) => ({
   replay: { deadline: new Date(Date.now() + milliseconds).toISOString() },
 });
 
-describe('while the EdgeMigration says so', () => {
-  test('a write in Core appears in Edge: created, changed, removed, deleted', async () => {
+describe('an applier, while the EdgeMigration is active', () => {
+  test('applies a write in Core to Edge: created, changed, removed, deleted', async () => {
     await on.project(10);
     await on.migrate(10);
     await putInCore(10, 1001, 'ada');
@@ -60,7 +60,7 @@ describe('while the EdgeMigration says so', () => {
     await on.drained();
   });
 
-  test('events twice, late and in any order come to the same', async () => {
+  test('reaches the same result when events come twice, late and in any order', async () => {
     await on.project(11);
     await on.migrate(11);
     await putInCore(11, 1101, 'ada', 'old');
@@ -78,7 +78,7 @@ describe('while the EdgeMigration says so', () => {
   });
 
   test.each([true, false])(
-    'whatever the setting is when it is applied (%s), a trait that an SDK set follows Core where Core has it',
+    'makes a trait that an SDK set follow Core where Core has it, whatever the setting at that time (%s)',
     async (allowed) => {
       const id = allowed ? 15 : 16;
       await on.project(id);
@@ -90,7 +90,7 @@ describe('while the EdgeMigration says so', () => {
     },
   );
 
-  test('a trait that Core may have ignored, and every one that an event cannot name, stays where only Edge has it', async () => {
+  test('keeps traits that are only on Edge when Core may have ignored them or the event cannot name them', async () => {
     await on.project(12);
     await on.migrate(12);
     await putInCore(12, 1201, 'ada', 'new');
@@ -103,12 +103,12 @@ describe('while the EdgeMigration says so', () => {
     await planIs(12, 'ada', 'new');
     await on.drained();
     expect(await on.traits('key-12', 'ada')).toEqual({ plan: 'new', own: 'kept' });
-    // A request that deletes it says so.
+    // A request that deletes it names it.
     await on.publish(written(12, 'ada', touched(['own'])));
     await eventually('it to go', async () => (await on.traits('key-12', 'ada'))?.['own'] === undefined);
   });
 
-  test('a write by a server key is found by its hash', async () => {
+  test('finds a write by a server key through its hash', async () => {
     await on.project(13);
     await on.rows({
       environments_environmentapikey: [
@@ -126,7 +126,7 @@ describe('while the EdgeMigration says so', () => {
     await planIs(13, 'ada', 'gold');
   });
 
-  test('an event of unknown outcome is handled once more when the API can no longer be at it', async () => {
+  test('handles an event of unknown outcome once more when the API can no longer be processing it', async () => {
     await on.project(14);
     await on.migrate(14);
     await on.publish(written(14, 'ada', { outcome: 'unknown' }));
@@ -140,14 +140,14 @@ describe('while the EdgeMigration says so', () => {
   });
 });
 
-describe('while the copy runs', () => {
-  test('a removal is handled again when the copy is complete, because the copy may have written an older page', async () => {
+describe('an applier, while the copy runs', () => {
+  test('handles a removal again when the copy is complete, because the copy may have written an older page', async () => {
     await on.project(20);
     await on.migrate(20, {}, COPYING);
     await on.publish(written(20, 'ada'));
     await eventually('the removal to be parked', async () => (await on.parked())['identity.parked.20.copying'] === 1);
     await on.drained();
-    // The copy writes what it read before Core deleted the identity.
+    // The copy writes data read before Core deleted the identity.
     await putInCore(20, 2001, 'ada');
     await on.publish(written(20, 'ada'));
     await planIs(20, 'ada', 'gold');
@@ -160,7 +160,7 @@ describe('while the copy runs', () => {
     await on.drained();
   });
 
-  test('what is in Core is not held back', async () => {
+  test('does not hold back what is in Core', async () => {
     await on.project(21);
     await on.migrate(21, {}, COPYING);
     await putInCore(21, 2101, 'ada');
@@ -171,7 +171,7 @@ describe('while the copy runs', () => {
   });
 });
 
-describe('when the EdgeMigration says otherwise', () => {
+describe('an applier, when the EdgeMigration is not active', () => {
   test.each<[string, number, (id: number) => Promise<void>]>([
     ['there is none', 30, async () => {}],
     ['it is in mode Plan', 31, (id) => on.migrate(id, { mode: 'Plan' })],
@@ -198,7 +198,7 @@ describe('when the EdgeMigration says otherwise', () => {
     );
   });
 
-  test('an event observed before the deadline is applied, however late it comes', async () => {
+  test('applies an event observed before the deadline, however late it comes', async () => {
     await on.project(36);
     await putInCore(36, 3601, 'ada');
     await on.migrate(36, {}, COPIED, deadline(-1000));
@@ -206,7 +206,7 @@ describe('when the EdgeMigration says otherwise', () => {
     await planIs(36, 'ada', 'gold');
   });
 
-  test('events of a suspended project are kept, and all reach Edge when it is resumed', {
+  test('keeps events of a suspended project, and all reach Edge when it is resumed', {
     timeout: 300_000,
   }, async () => {
     await on.project(37);
@@ -226,7 +226,7 @@ describe('when the EdgeMigration says otherwise', () => {
     });
   });
 
-  test('a suspended project whose EdgeMigration is deleted loses its events', async () => {
+  test('drops the events of a suspended project whose EdgeMigration is deleted', async () => {
     await on.project(38);
     await on.migrate(38, { suspend: true });
     await putInCore(38, 3801, 'ada');
@@ -242,8 +242,8 @@ describe('when the EdgeMigration says otherwise', () => {
   });
 });
 
-describe('what cannot be handled', () => {
-  test('a message that is no event is parked with the reason; test events are ignored', async () => {
+describe('an applier, given what it cannot handle', () => {
+  test('parks a message that is no event with the reason, and ignores test events', async () => {
     await on.publishRaw('identity.writes.event', 'nonsense');
     await on.publishRaw('identity.writes.probe.uid', '{}');
     await eventually('it to be parked', async () => (await on.poison(0)).length === 1);
@@ -279,11 +279,11 @@ describe('what cannot be handled', () => {
     expect(Object.keys(await on.parked()).filter((subject) => subject.startsWith('identity.parked.41.'))).toEqual([]);
   });
 
-  test('an event that fails again and again is parked, does not hold up others, and is tried again on spec.retry', async () => {
+  test('parks an event that fails repeatedly without holding up others, and retries it on spec.retry', async () => {
     await on.project(40);
     await on.migrate(40);
     await putInCore(40, 4001, 'ada');
-    // Postgres takes no such id, and nothing checks what appliers derive.
+    // Postgres rejects such an id, and the appliers' derived events are not validated.
     const cursor = derivedHeaders({ from: 'core', round: 0, after: '99999999999' });
     const target = { kind: 'feature', projectId: 40, featureId: 1 } as const;
     await on.publishRaw(derivedSubject(40), JSON.stringify(written(40, '', { target })), cursor);
@@ -300,7 +300,7 @@ describe('what cannot be handled', () => {
   });
 });
 
-test('appliers report per project what they did', async () => {
+test('reports per project what it did', async () => {
   await on.project(50);
   await on.migrate(50);
   await putInCore(50, 5001, 'ada');

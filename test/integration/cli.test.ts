@@ -54,13 +54,13 @@ beforeEach(() => {
 });
 
 interface Answer {
-  /** What is done while the question is open, and the answer. */
+  /** Runs while the question is open, and returns the answer. */
   readonly confirm?: () => Promise<boolean>;
   readonly config?: string;
   readonly clock?: Clock;
 }
 
-/** Runs a command as in a script, where there is no terminal, unless a question is answered. */
+/** Runs a command as in a script, without a terminal, unless a question is answered. */
 async function run(line: string, { confirm, config = kubeconfig, clock = systemClock }: Answer = {}) {
   const out: string[] = [];
   const err: string[] = [];
@@ -82,7 +82,7 @@ const reference = () => ({ namespace, name: `project-${project}` });
 const read = () => client.get(EDGE_MIGRATIONS, reference());
 const readSpec = async () => (await read())?.['spec'] as Record<string, never> & { replay: { windowSeconds: number } };
 
-/** What the operator would say. */
+/** Plays the operator's status update. */
 async function setStatus(status: Record<string, unknown>, succeeded: 'True' | 'False' | 'Unknown' = 'Unknown') {
   const time = { lastTransitionTime: '2026-05-04T11:00:00Z', message: 'as told' };
   const conditions = [
@@ -100,8 +100,8 @@ async function startFollowing() {
   await setStatus({ copy: { completionTime: formatTime(Date.now() - 3_600_000) } });
 }
 
-describe('the life of a migration', () => {
-  test('is planned, started, suspended, resumed and extended by one command each, and doing it again changes nothing', async () => {
+describe('the CLI, through the life of a migration,', () => {
+  test('plans, starts, suspends, resumes and extends with one command each, and a repeated command changes nothing', async () => {
     const steps: [string, Record<string, unknown>][] = [
       ['plan', { mode: 'Plan' }],
       ['start', { mode: 'Migrate' }],
@@ -119,7 +119,7 @@ describe('the life of a migration', () => {
     expect((await readSpec()).replay.windowSeconds).toBe(2_419_200 + 604_800);
   });
 
-  test('a dry run is judged by the API server and stores nothing', async () => {
+  test('stores nothing in a dry run, which the API server validates', async () => {
     expect(await run(`start ${project} --dry-run`)).toMatchObject({
       code: EXIT.done,
       out: expect.stringContaining('(dry run)'),
@@ -132,15 +132,15 @@ describe('the life of a migration', () => {
     });
   });
 
-  test('what the state does not allow is refused with a code of its own', async () => {
+  test('refuses what the state does not allow with an exit code of its own', async () => {
     await run(`start ${project}`);
     expect(await run(`plan ${project}`)).toMatchObject({ code: EXIT.notPossible, out: '' });
     expect(await run(`finish ${project} --yes`)).toMatchObject({ code: EXIT.notPossible });
   });
 });
 
-describe('finish', () => {
-  test('without a terminal to ask on changes nothing, unless --yes says so', async () => {
+describe("the CLI's finish", () => {
+  test('changes nothing without a terminal to ask on, unless --yes is given', async () => {
     await startFollowing();
     const refused = await run(`finish ${project}`);
     expect(refused).toMatchObject({ code: EXIT.declined, err: expect.stringContaining('--yes') });
@@ -149,7 +149,7 @@ describe('finish', () => {
     expect(Math.abs((await readSpec()).replay.windowSeconds - 3660)).toBeLessThan(30);
   });
 
-  test('is decided again when the status changes while the question is open', async () => {
+  test('decides again when the status changes while the question is open', async () => {
     await startFollowing();
     const confirm = async () => {
       await setStatus({ copy: { completionTime: formatTime(Date.now() - 3_600_000) }, message: 'another' });
@@ -159,7 +159,7 @@ describe('finish', () => {
     expect((await readSpec()).replay.windowSeconds).toBeLessThan(4000);
   });
 
-  test('is asked about once more when there is something new to know by then', async () => {
+  test('asks again when there is new information by the time of the answer', async () => {
     await startFollowing();
     let asked = 0;
     const confirm = async () => {
@@ -187,7 +187,7 @@ describe('finish', () => {
     expect(Math.abs((await readSpec()).replay.windowSeconds - 4260)).toBeLessThan(30);
   });
 
-  test('leaves a migration alone that was deleted and made again while the question was open', async () => {
+  test('leaves alone a migration that was deleted and recreated while the question was open', async () => {
     await startFollowing();
     const confirm = async () => {
       await client.delete(EDGE_MIGRATIONS, reference());
@@ -199,8 +199,8 @@ describe('finish', () => {
   });
 });
 
-describe('looking', () => {
-  test('list, status and their formats for programs show what the API server has', async () => {
+describe("the CLI's output", () => {
+  test('of list and status shows what the API server has, also in formats for programs', async () => {
     await startFollowing();
     expect((await run('list')).out).toMatch(
       new RegExp(`^NAME .*\nproject.*project-${project} +${project} +Replaying`, 's'),
@@ -211,7 +211,7 @@ describe('looking', () => {
     expect((await run(`list -o name`)).out).toContain(`edgemigration.edge.flagsmith.com/project-${project}\n`);
   });
 
-  test('watch ends with the migrations, and tells by its code that one has failed', async () => {
+  test('of watch ends with the migrations, and its exit code tells whether one has failed', async () => {
     await run(`start ${project}`);
     await setStatus({ phase: 'Failed' }, 'False');
     expect(await run(`watch ${project}`)).toEqual({
@@ -223,7 +223,7 @@ describe('looking', () => {
     expect((await run(`watch ${project}`)).code).toBe(EXIT.done);
   });
 
-  test('a report has the account of the migration', async () => {
+  test('of report has the account of the migration', async () => {
     await run(`start ${project}`);
     const name = `project-${project}-audit`;
     const data = { 'audit.txt': 'the whole account\n', 'audit.json': '{}' };
@@ -236,7 +236,7 @@ describe('looking', () => {
     expect(JSON.parse(elsewhere.out).incomplete).toEqual([expect.stringContaining(name)]);
   });
 
-  test('events are those of the migration, not of an earlier one of its name', async () => {
+  test('of events shows those of the migration, not of an earlier one of its name', async () => {
     await run(`start ${project}`);
     const { uid } = (await read())!.metadata;
     for (const [reason, involved] of [
@@ -260,7 +260,7 @@ describe('looking', () => {
   });
 });
 
-describe('exit codes', () => {
+describe("the CLI's exit codes", () => {
   test.each([
     ['a project without an EdgeMigration', 'status 999999', EXIT.notFound],
     ['no project', 'suspend', EXIT.usage],
@@ -272,14 +272,14 @@ describe('exit codes', () => {
     expect(await run(line)).toMatchObject({ code, out: '' });
   });
 
-  test('a cluster that does not answer', async () => {
+  test('for a cluster that does not answer', async () => {
     const config = join(folder, 'nowhere');
     await writeFile(config, kubeconfigOf('https://127.0.0.1:1', 'none'));
     expect(await run('list', { config })).toMatchObject({ code: EXIT.failed, out: '' });
   });
 });
 
-/** A kubeconfig of one user who has this token. */
+/** A kubeconfig of one user with this token. */
 function kubeconfigOf(server: string, token: string, certificate?: string): string {
   const cluster = { server, ...(certificate && { 'certificate-authority-data': certificate }) };
   return stringify({
@@ -292,8 +292,8 @@ function kubeconfigOf(server: string, token: string, certificate?: string): stri
   });
 }
 
-describe('doctor', () => {
-  test('says what is missing of an installation', async () => {
+describe("the CLI's doctor", () => {
+  test('lists what is missing from an installation', async () => {
     const { code, out } = await run(`doctor --operator-namespace ${namespace}`);
     expect(out).toContain('ok       definition: EdgeMigrations of v1alpha1 are served');
     expect(out).toContain('ok       rights: you may use every command');
@@ -301,7 +301,7 @@ describe('doctor', () => {
     expect(code).toBe(EXIT.unwell);
   });
 
-  test('as a user without rights names what he lacks, and claims nothing of what he cannot see', async () => {
+  test('lists missing rights for a user without rights, and claims nothing about what it cannot see', async () => {
     const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'guest', namespace } };
     await client.create(ACCOUNTS, account);
     const request = {
@@ -328,7 +328,7 @@ describe('doctor', () => {
   });
 });
 
-describe('the bundled file', () => {
+describe('the bundled CLI', () => {
   const execute = promisify(execFile);
   const program = () => join(folder, 'kubectl-edge_migration');
 
@@ -337,7 +337,7 @@ describe('the bundled file', () => {
     await rename(`${program()}.mjs`, program());
   });
 
-  test('needs Node and nothing else, and writes no colour where there is no terminal', async () => {
+  test('needs only Node, and writes no colour without a terminal', async () => {
     await run(`start ${project}`);
     const args = [program(), 'list', '--kubeconfig', kubeconfig, '-n', namespace];
     const { stdout } = await execute(process.execPath, args, { cwd: folder });
@@ -345,7 +345,7 @@ describe('the bundled file', () => {
     expect(stdout).not.toContain('\u001b');
   });
 
-  test('is a plugin of kubectl, which completes its words', async () => {
+  test('is a kubectl plugin with completion', async () => {
     await run(`start ${project}`);
     const kubectl = await binary('kubectl');
     const env = {

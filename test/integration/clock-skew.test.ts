@@ -20,13 +20,13 @@ afterAll(async () => {
   await on[Symbol.asyncDispose]();
 });
 
-/** Variables of a process whose clock is so far ahead. */
+/** Variables of a process whose clock is this far ahead. */
 const clockAhead = (milliseconds: number) => ({
   NODE_OPTIONS: `--import ${fileURLToPath(new URL('../faults/shifted-clock.ts', import.meta.url))}`,
   TEST_CLOCK_AHEAD_MS: String(milliseconds),
 });
 
-/** A Core API that answers, or breaks the connection. What is in Core the test decides. */
+/** A Core API that answers, or breaks the connection. The test decides what is in Core. */
 async function startApi() {
   const api = { breaks: false, port: 0 };
   const server = createServer((request, response) => {
@@ -43,7 +43,7 @@ async function startApi() {
   });
 }
 
-/** The way from a client of Core to Edge, through processes with such clocks. */
+/** The path from a client of Core to Edge, through processes with such clocks. */
 async function startWay(clocks: { sidecar: number; applier: number }) {
   const resources = new AsyncDisposableStack();
   const api = resources.use(await startApi());
@@ -77,7 +77,7 @@ const dropped = async (id: number) =>
     .filter(({ projectId }) => projectId === id)
     .reduce((sum, project) => sum + (project.dropped['windowClosed'] ?? 0), 0);
 
-test('the last minutes of the window are followed, and nothing after them, although the sidecar is five minutes ahead', {
+test('the last minutes of the window are followed, and nothing later, although the sidecar is five minutes ahead', {
   timeout: 240_000,
 }, async () => {
   await on.project(1);
@@ -92,7 +92,7 @@ test('the last minutes of the window are followed, and nothing after them, altho
   expect(await isInEdge(1, 'bob')).toBe(false);
 });
 
-test('a write without an answer is handled once more when the API can no longer be at it, although sidecar and applier are 140 s apart', {
+test("a write without an answer is handled once more after the API's time limit, although the clocks are 140 s apart", {
   timeout: 300_000,
 }, async () => {
   await on.project(2);

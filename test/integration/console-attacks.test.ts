@@ -1,4 +1,4 @@
-/** What strangers, other tenants, other sites and greedy clients can do to the console. */
+/** Attacks on the console by strangers, other tenants, other sites and greedy clients. */
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -12,7 +12,7 @@ import { type Account, call, listen, type Stage, startStage } from './console/st
 const MEGABYTE = 1024 * 1024;
 const HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)</script>\u202e\u001b[2J';
 const SECRET = 'secret-of-the-proxy';
-/** No time passes for limits, so that none recovers. */
+/** Time stands still for limits, so that none recovers. */
 const STILL: Clock = { ...systemClock, monotonic: () => 0 };
 let stage: Stage;
 let editor: Account;
@@ -44,7 +44,7 @@ async function prepare(url = stage.url, headers: Record<string, string> = {}): P
   return projectId;
 }
 
-/** Writes to a socket as it is told; what comes back. */
+/** Writes raw text to a socket; returns the response. */
 async function speak(words: string): Promise<{ socket: Socket; reply: Promise<string> }> {
   const { hostname, port } = new URL(stage.url);
   const socket = connect(Number(port), hostname);
@@ -56,7 +56,7 @@ async function speak(words: string): Promise<{ socket: Socket; reply: Promise<st
   return { socket, reply };
 }
 
-describe('a caller', () => {
+describe('a caller of the console', () => {
   test.each<[string, () => Record<string, string>, string]>([
     ['without a token', () => ({}), 'no_token'],
     ['with a token of nobody', () => ({ authorization: 'Bearer nobody' }), 'invalid_token'],
@@ -116,7 +116,7 @@ describe('a caller', () => {
     expect(await suspended(projectId)).toBe(false);
   });
 
-  test('whose audience is another one is refused, and one of the configured audience may change what it is bound to', async () => {
+  test('with a token for another audience is refused, and one for the configured audience may change what it is bound to', async () => {
     const foreign = await stage.addCaller({ [stage.namespace]: 'edit' }, ['another-service']);
     expect(await call(stage.url, '/api/v1/session/', { token: foreign.token })).toMatchObject({ status: 401 });
     const url = await stage.start({
@@ -147,7 +147,7 @@ describe('a caller', () => {
     expect((await session(editor.token)).status).toBe(200);
   });
 
-  test('who asks without end is told to wait, and no other is', async () => {
+  test('who sends too many requests is told to wait, and no other caller is', async () => {
     const url = await stage.start({}, STILL);
     const session = (token: string) => call(url, '/api/v1/session/', { token });
     for (let count = 0; count < 100; count++) expect((await session(tenant.token)).status).toBe(200);
@@ -155,7 +155,7 @@ describe('a caller', () => {
     expect((await session(editor.token)).status).toBe(200);
   });
 
-  test('has ten event streams at most, and places are free again when they are closed', async () => {
+  test('has ten event streams at most, and gets places back when they are closed', async () => {
     const streams = await Promise.all(
       Array.from({ length: 10 }, () => listen(stage.url, '/api/v1/projects/events/', tenant.token)),
     );
@@ -192,7 +192,7 @@ describe("another site's page", () => {
     expect(await suspended(projectId)).toBe(false);
   });
 
-  test('cannot send a form', async () => {
+  test('cannot submit a form', async () => {
     const projectId = await prepare();
     for (const type of ['application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data; boundary=x']) {
       const options = { token: editor.token, body: '{}', headers: { 'content-type': type } };
@@ -218,7 +218,7 @@ describe("a proxy's headers", () => {
     await stage.bindUser('oidc:alice@example.com', stage.namespace, 'edit');
   });
 
-  test('name the caller where they come with its secret', async () => {
+  test('identify the caller when they come with its secret', async () => {
     const { body } = await call(url, '/api/v1/session/', { headers: alice });
     expect(body).toMatchObject({ user: 'oidc:alice@example.com', authentication: 'Proxy' });
     await prepare(url, alice);
@@ -230,7 +230,7 @@ describe("a proxy's headers", () => {
     ['with an empty secret', { ...alice, 'x-edge-migration-proxy-secret': '' }],
     ['with the secret and no name', { 'x-edge-migration-proxy-secret': SECRET }],
     ['with a name of two lines', { ...alice, 'x-forwarded-user': 'alice\u0085bob' }],
-  ])('are nothing %s', async (_, headers) => {
+  ])('are ignored %s', async (_, headers) => {
     expect(await call(url, '/api/v1/session/', { headers })).toMatchObject({ status: 401 });
   });
 
@@ -265,7 +265,7 @@ describe("a proxy's headers", () => {
     expect(await suspend({})).toMatchObject({ status: 403, body: { code: 'cross_origin' } });
     expect(await suspend({ origin: 'https://evil.example' })).toMatchObject({ body: { code: 'cross_origin' } });
     expect(await suspend({ 'sec-fetch-site': 'none' })).toMatchObject({ body: { code: 'cross_origin' } });
-    // From its own page it gets as far as the rule that this console changes nothing.
+    // From its own page it only fails at the rule that this console changes nothing.
     expect(await suspend({ origin: ORIGIN })).toMatchObject({ body: { code: 'read_only' } });
     expect(await suspend({ 'sec-fetch-site': 'same-origin' })).toMatchObject({ body: { code: 'read_only' } });
   });
@@ -316,7 +316,7 @@ describe('texts of others', () => {
     expect(stream.events.map(({ event }) => event)).not.toContain('end');
   });
 
-  test('in paths, parameters and bodies come back in no page', async () => {
+  test('in paths, parameters and bodies appear in no page', async () => {
     for (const where of [
       `/${encodeURIComponent(HOSTILE)}`,
       `/api/v1/projects/?search=${encodeURIComponent(HOSTILE)}&x=<script>`,
@@ -329,7 +329,7 @@ describe('texts of others', () => {
     }
   });
 
-  test('cannot make the page load anything from elsewhere, or show itself in a frame', async () => {
+  test('cannot make the page load anything from elsewhere, or be shown in a frame', async () => {
     const folder = join(stage.folder, 'built');
     mkdirSync(join(folder, 'assets'), { recursive: true });
     writeFileSync(join(folder, 'index.html'), '<!doctype html><title>Console</title>');
@@ -354,8 +354,8 @@ describe('texts of others', () => {
   });
 });
 
-describe('greedy and slow clients', () => {
-  test('a body of ten megabytes is refused by its length, and in pieces', async () => {
+describe('greedy and slow clients of the console', () => {
+  test('cannot send a body of ten megabytes, with its length or in pieces', async () => {
     const projectId = await prepare();
     const large = ' '.repeat(10 * MEGABYTE);
     const reply = await call(stage.url, path(projectId, 'suspend/'), { token: editor.token, body: large });
@@ -370,7 +370,7 @@ describe('greedy and slow clients', () => {
     expect(await suspended(projectId)).toBe(false);
   });
 
-  test('a body of a stranger is not waited for', async () => {
+  test('do not make it wait for the body of an unauthenticated request', async () => {
     const { socket } = await speak(
       `POST ${path(1, 'suspend/')} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n`,
     );
@@ -396,7 +396,7 @@ describe('greedy and slow clients', () => {
       'GET http://evil.example/api/v1/session/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n',
       /^HTTP\/1.1 4\d\d /,
     ],
-  ])('a request with %s is refused', async (_, words, answer) => {
+  ])('are refused a request with %s', async (_, words, answer) => {
     const { socket, reply } = await speak(words);
     socket.end();
     expect(await reply).toMatch(answer);
@@ -412,13 +412,13 @@ describe('greedy and slow clients', () => {
   });
 });
 
-test('nothing that was tried is in the log with a token or a secret', () => {
+test('never get a token or a secret into the log', () => {
   const log = stage.log();
   expect(log).toContain('request refused');
   for (const secret of [editor.token, tenant.token, SECRET]) expect(log).not.toContain(secret);
 });
 
-test('event streams end with a word when the console stops', async () => {
+test('get a last message on their event streams when the console stops', async () => {
   await using stream = await listen(stage.url, '/api/v1/projects/events/', editor.token);
   await waitFor(() => stream.events.length > 0, { for: 'the stream to begin' });
   await stage.stop();

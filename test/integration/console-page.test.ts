@@ -1,4 +1,4 @@
-/** The console's page in a real Chromium, on a real API server: what people and their tools find there. */
+/** The console's page in a real Chromium, on a real API server, for people and their tools. */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EDGE_MIGRATIONS, type Status } from '@edge-migration/contract/edge-migration/api.ts';
@@ -19,7 +19,7 @@ import {
 import { buildFleet, buildQuietFleet, buildSeries, type FleetMember } from '../console/fleet.ts';
 import { type ConsoleStage, startConsoleStage } from '../console/stage.ts';
 
-/** Where the pictures of the documentation go; they are made when this is set. */
+/** Folder for the documentation's pictures, which are made if this is set. */
 const SCREENSHOTS = process.env['SCREENSHOTS'];
 const QUIET = 60;
 const HOSTILE = `<img src=x onerror="document.title='owned'"><script>alert(1)</script>`;
@@ -44,7 +44,7 @@ interface Look {
   readonly dark?: boolean;
 }
 
-/** Opens a place of the page, as one who has signed in. */
+/** Opens a place of the page, signed in. */
 async function enter(
   hash: string,
   { width = 1280, height = 900, dark = false }: Look = {},
@@ -62,7 +62,7 @@ async function enter(
 const project = (id: number) => `#/projects/${id}?namespace=${stage.namespace}`;
 const heading = (page: Page, name: string) => page.getByRole('heading', { level: 1, name }).waitFor();
 
-describe.runIf(hasChromium)('the page', () => {
+describe.runIf(hasChromium)('the console page', () => {
   beforeAll(async () => {
     stage = await startConsoleStage();
     for (const member of [...fleet, ...buildQuietFleet(Date.now(), QUIET)]) await stage.put(member);
@@ -83,7 +83,7 @@ describe.runIf(hasChromium)('the page', () => {
     expect(problems).toEqual([]);
   });
 
-  test('asks for a token, refuses a wrong one in words, and keeps the right one in memory alone', async () => {
+  test('asks for a token, explains why a wrong one is refused, and keeps the right one only in memory', async () => {
     const page = await browser.open();
     open.push(page);
     await page.goto(stage.url);
@@ -101,7 +101,7 @@ describe.runIf(hasChromium)('the page', () => {
     await page.getByLabel('Bearer token').waitFor();
   });
 
-  test('lists projects a page at a time, searched, filtered and sorted by the server', async () => {
+  test('lists projects in pages that the server searches, filters and sorts', async () => {
     const page = await enter('#/?page_size=25');
     const rows = page.locator('tbody tr');
     await until('the first page', async () => (await rows.count()) === 25);
@@ -119,14 +119,14 @@ describe.runIf(hasChromium)('the page', () => {
     await heading(page, 'Acme web shop');
   });
 
-  test('shows a name that is markup as the text that it is', async () => {
+  test('shows a name that contains markup as text', async () => {
     const page = await enter(project(666));
     await heading(page, HOSTILE);
     expect(await page.locator('main img, main script').count()).toBe(0);
     expect(await page.title()).toBe(`${HOSTILE} · Edge migration`);
   });
 
-  test('follows a migration live, until it is deleted', async () => {
+  test('follows a migration live until it is deleted', async () => {
     const copying = memberOf(101).status!;
     const live = { ...memberOf(101), projectId: 201, projectName: 'Live', spec: { projectId: 201 } };
     await stage.put(live);
@@ -143,7 +143,7 @@ describe.runIf(hasChromium)('the page', () => {
     await page.getByText('was deleted, or you may not see it any more').waitFor();
   });
 
-  test('shows the plan before the button can be pressed, and starts the migration with the settings chosen', async () => {
+  test('shows the plan before the button is enabled, and starts the migration with the chosen settings', async () => {
     const page = await enter('#/');
     await page.getByRole('button', { name: 'Migrate a project' }).click();
     await page.getByLabel('Project id').fill('x1');
@@ -176,7 +176,7 @@ describe.runIf(hasChromium)('the page', () => {
     });
   });
 
-  test('can be used with the keyboard alone: search, open, suspend, and a question before what cannot be undone', async () => {
+  test('can be used with the keyboard alone: search, open, suspend, and confirm what cannot be undone', async () => {
     await stage.put({ ...memberOf(102), projectId: 401, projectName: 'Keyboard', spec: { projectId: 401 } });
     const page = await browser.open();
     open.push(page);
@@ -217,7 +217,7 @@ describe.runIf(hasChromium)('the page', () => {
     await until('the window to be closed', isShorter);
   });
 
-  test('a question is not answered without its tick, and extending needs none', async () => {
+  test('accepts a confirmation only with its box ticked, and extends without one', async () => {
     await stage.put({ ...memberOf(102), projectId: 402, projectName: null, spec: { projectId: 402 } });
     const page = await enter(project(402));
     await page.getByRole('button', { name: 'Finish now' }).click();
@@ -232,7 +232,7 @@ describe.runIf(hasChromium)('the page', () => {
     });
   });
 
-  test('extending a closed window says at once what it means', async () => {
+  test('says at once what extending a closed window means', async () => {
     const spec = { projectId: 404, replay: { windowSeconds: 19 * 86_400 - 3600 } };
     await stage.put({ ...memberOf(102), projectId: 404, projectName: null, spec });
     const page = await enter(project(404));
@@ -247,7 +247,7 @@ describe.runIf(hasChromium)('the page', () => {
     expect((await specOf(404))!.replay.windowSeconds).toBe(26 * 86_400 - 3600);
   });
 
-  test('a question is asked again when there is more to know by the time of its answer', async () => {
+  test('asks a question again when there is new information by the time of its answer', async () => {
     const { stillOnCore, ...replay } = memberOf(102).status!.replay!;
     const member = { ...memberOf(102), projectId: 403, projectName: null, spec: { projectId: 403 } };
     await stage.put({ ...member, status: { ...member.status, replay } });
@@ -269,7 +269,7 @@ describe.runIf(hasChromium)('the page', () => {
     expect((await specOf(403))!.replay.windowSeconds).toBeLessThan(28 * 86_400);
   });
 
-  test('the button asks first where Core is to win over what is in Edge', async () => {
+  test('asks first when Core is to overwrite what is on Edge', async () => {
     const spec = { projectId: 302, mode: 'Plan', copy: { onConflict: 'CoreWins' } };
     await stage.put({ ...memberOf(103), projectId: 302, spec });
     const page = await enter(project(302));
@@ -282,14 +282,14 @@ describe.runIf(hasChromium)('the page', () => {
     await until('the migration to be started', async () => (await specOf(302))?.mode === 'Migrate');
   });
 
-  test('one who may look alone is told so, and is offered nothing', async () => {
+  test('tells a read-only user so, and offers no actions', async () => {
     const page = await enter(project(102), {}, stage.tokens.viewer);
     await page.getByText('Not possible now').click();
     await page.getByText('You may not do this').first().waitFor();
     expect(await page.getByRole('button', { name: 'Suspend' }).count()).toBe(0);
   });
 
-  test('shows who is still on Core day by day, and a day that was not counted as such', async () => {
+  test('shows per day who is still on Core, and marks a day that was not counted', async () => {
     const page = await enter(project(102));
     await page.getByText('flagsmith-ios-sdk/3.6.1').first().waitFor();
     const days = page.getByRole('list', { name: 'Identity writes to Core per day' }).getByRole('listitem');
@@ -298,7 +298,7 @@ describe.runIf(hasChromium)('the page', () => {
     expect(await days.nth(8).textContent()).toMatch(/: not known yet$/);
   });
 
-  test('the report is downloaded as the caller', async () => {
+  test('downloads the report as the caller', async () => {
     const page = await enter(project(102));
     const [download] = await Promise.all([
       page.waitForEvent('download'),
@@ -333,7 +333,7 @@ describe.runIf(hasChromium)('the page', () => {
   ];
   const VIEWS = LOOKS.flatMap(([look, ...others]) => PLACES.map(([place, ...rest]) => ({ look, place, others, rest })));
 
-  test.for(VIEWS)('axe finds nothing, and all fits: $place, $look', async ({ place, others, rest }) => {
+  test.for(VIEWS)('has no axe violations and fits: $place, $look', async ({ place, others, rest }) => {
     const [suffix, look] = others;
     const [hash, shown, act] = rest;
     const page = await enter(hash(), look);
@@ -344,13 +344,13 @@ describe.runIf(hasChromium)('the page', () => {
     await capture(page, `console-${place}${suffix}`);
   });
 
-  test('axe is heard: it finds what is put there for it', async () => {
+  test('is really checked by axe, which finds a violation that the test adds', async () => {
     const page = await enter('#/');
     await page.evaluate("document.querySelector('h1').append(document.createElement('img'))");
     expect((await findViolations(page)).join()).toContain('image-alt');
   });
 
-  test('axe finds nothing where one signs in', async () => {
+  test('has no axe violations in the sign-in form', async () => {
     const page = await browser.open({ viewport: { width: 390, height: 844 }, colorScheme: 'dark' });
     open.push(page);
     await page.goto(stage.url);
@@ -360,7 +360,7 @@ describe.runIf(hasChromium)('the page', () => {
   });
 });
 
-/** Makes the pictures that docs/console.md shows. */
+/** Makes the pictures shown in docs/console.md. */
 async function capture(page: Page, name: string): Promise<void> {
   if (SCREENSHOTS === undefined) return;
   const shown = await readFile(new URL('../../docs/console.md', import.meta.url), 'utf8');

@@ -1,4 +1,4 @@
-/** The console's API, to a console with the rights that are shipped, on a real API server. */
+/** The API of a console with the shipped rights, on a real API server. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { type Account, call, listen, type Stage, startStage } from './console/stage.ts';
@@ -6,11 +6,11 @@ import { type Account, call, listen, type Stage, startStage } from './console/st
 let stage: Stage;
 /** May change EdgeMigrations in the first namespace. */
 let editor: Account;
-/** May look at those of the first. */
+/** May read those of the first. */
 let viewer: Account;
 /** Another tenant, who may change those of the other namespace. */
 let tenant: Account;
-/** May do nothing. */
+/** Has no rights. */
 let stranger: Account;
 let project = 100_000;
 
@@ -43,8 +43,8 @@ const seen = (caller: Account, projectId: number, is: (body: Record<string, unkn
     { for: `project ${projectId} in the console` },
   );
 
-describe('a dashboard in front of the console', () => {
-  test("starts a migration by Flagsmith's call without a body, and once only", async () => {
+describe('a dashboard that calls the console', () => {
+  test("starts a migration by Flagsmith's call without a body, and only once", async () => {
     const projectId = ++project;
     const first = await call(stage.url, path(projectId, 'migrate-to-edge/'), { token: editor.token, method: 'POST' });
     expect(first).toMatchObject({ status: 202, body: { result: 'created', project: { project_id: projectId } } });
@@ -53,11 +53,11 @@ describe('a dashboard in front of the console', () => {
     expect(again).toMatchObject({ status: 200, body: { result: 'unchanged', message: 'is started already' } });
     const migration = await stage.migration(projectId);
     expect(migration?.['spec']).toMatchObject({ projectId, mode: 'Migrate' });
-    // What the caller has done, Kubernetes has seen him do.
+    // Kubernetes records the caller's actions under the caller's name.
     expect(migration?.metadata['managedFields']).toMatchObject([{ manager: 'edge-migration-console' }]);
   });
 
-  test("reads Flagsmith's words for each state", async () => {
+  test("gets Flagsmith's word for each state", async () => {
     const projectId = ++project;
     const status = async () => (await get(viewer, path(projectId, 'migration-status/'))).body;
     expect(await status()).toMatchObject({ migration_status: 'MIGRATION_NOT_STARTED', edge_migration: null });
@@ -87,7 +87,7 @@ describe('a dashboard in front of the console', () => {
     });
   });
 
-  test('suspends, resumes, compares and tries again', async () => {
+  test('suspends, resumes, compares and retries', async () => {
     const projectId = ++project;
     await stage.create(projectId);
     await seen(editor, projectId);
@@ -103,11 +103,11 @@ describe('a dashboard in front of the console', () => {
     await stage.setStatus(projectId, { conditions: COPIED });
     expect(await post(editor, path(projectId, 'verify/'))).toMatchObject({ status: 202 });
     expect(await spec()).toMatchObject({ retry: expect.stringMatching(/^verify-/) });
-    // The operator has not taken the first one.
+    // The operator has not observed the first one.
     expect(await post(editor, path(projectId, 'retry/'))).toMatchObject({ status: 409 });
   });
 
-  test('extends the window, and closes it once that is confirmed', async () => {
+  test('extends the window, and closes it after a confirmation', async () => {
     const projectId = ++project;
     await stage.create(projectId, {
       spec: { replay: { windowSeconds: 864_000 } },
@@ -128,7 +128,7 @@ describe('a dashboard in front of the console', () => {
       },
     });
     expect((await window()).replay.windowSeconds).toBe(950_400);
-    // By then there is more to know, which the caller has not seen.
+    // By then there is new information, which the caller has not seen.
     const confirm = ['core_not_followed'];
     const stillOnCore = { state: 'Writing', message: 'as told', writesPerDay: 12 };
     await stage.setStatus(projectId, { replay: { stillOnCore } });
@@ -149,14 +149,14 @@ describe('a dashboard in front of the console', () => {
     expect((await window()).replay.windowSeconds).toBeLessThan(1000);
   });
 
-  test('is told what the API server thinks of a change that is not made', async () => {
+  test("gets the API server's message about a rejected change", async () => {
     const projectId = ++project;
     const dry = await post(editor, path(projectId, 'migrate-to-edge/?dry_run=true'));
     expect(dry).toMatchObject({ status: 202, body: { dry_run: true, result: 'created' } });
     expect(await stage.migration(projectId)).toBeUndefined();
   });
 
-  test('gets a report with what its caller may read', async () => {
+  test('gets a report limited to what its caller may read', async () => {
     const projectId = ++project;
     await stage.create(projectId, { status: { audit: { reportName: 'audit-of-it', milestone: 'Copied' } } });
     await seen(viewer, projectId, ({ status }) => (status as { audit?: unknown }).audit !== undefined);
@@ -169,8 +169,8 @@ describe('a dashboard in front of the console', () => {
   });
 });
 
-describe('the list', () => {
-  test('has pages, words and orders, for what its caller may list', async () => {
+describe("the console's list", () => {
+  test('has pages, search and sorting, limited to what its caller may list', async () => {
     const ids = [++project, ++project, ++project];
     const word = `fleet${ids[0]}`;
     for (const [index, id] of ids.entries()) {
@@ -192,7 +192,7 @@ describe('the list', () => {
   });
 });
 
-describe('rights', () => {
+describe('the rights in the console', () => {
   test('of Kubernetes decide what each may see and do', async () => {
     const projectId = ++project;
     await stage.create(projectId);
@@ -209,14 +209,14 @@ describe('rights', () => {
       expect(await post(caller, path(projectId, 'suspend/'))).toMatchObject({ status: 404 });
       expect(await get(caller, path(projectId, 'migration-status/'))).toMatchObject({ status: 403 });
     }
-    // No word of it tells whether the project exists.
+    // Nothing in it reveals whether the project exists.
     const unknown = await get(stranger, path(++project));
     const known = await get(stranger, path(projectId));
     expect(known.body.detail.replace(`${projectId}`, '')).toBe(unknown.body.detail.replace(`${project}`, ''));
     expect((await stage.migration(projectId))?.['spec']).toMatchObject({ suspend: false });
   });
 
-  test('are those of the namespace that a migration would be created in', async () => {
+  test('are those in the namespace in which a migration would be created', async () => {
     const projectId = ++project;
     expect(await post(viewer, path(projectId, 'migrate-to-edge/'))).toMatchObject({ status: 403 });
     expect(await post(tenant, path(projectId, 'migrate-to-edge/'))).toMatchObject({ status: 403 });
@@ -234,7 +234,7 @@ describe('rights', () => {
     await waitFor(async () => (await get(leaver, path(projectId))).status === 404, { for: 'the right to end' });
   });
 
-  test('are told to the page', async () => {
+  test('are reported to the page', async () => {
     const { body } = await get(viewer, '/api/v1/session/');
     expect(body).toMatchObject({
       user: viewer.user,
@@ -246,8 +246,8 @@ describe('rights', () => {
   });
 });
 
-describe('live progress', () => {
-  test('tells each change of one project, and that it is gone', async () => {
+describe("the console's live progress", () => {
+  test('sends each change of one project, and its deletion', async () => {
     const projectId = ++project;
     await stage.create(projectId);
     await seen(viewer, projectId);
@@ -270,7 +270,7 @@ describe('live progress', () => {
     expect(last()?.data).toEqual({ project_id: projectId, namespace: stage.namespace, name: `project-${projectId}` });
   });
 
-  test('of all projects is for each what he may watch', async () => {
+  test('of all projects sends each caller only what they may watch', async () => {
     await using mine = await listen(stage.url, '/api/v1/projects/events/', viewer.token);
     await using theirs = await listen(stage.url, '/api/v1/projects/events/', tenant.token);
     await waitFor(() => mine.events.length > 0 && theirs.events.length > 0, { for: 'both to begin' });
@@ -284,7 +284,7 @@ describe('live progress', () => {
     expect(has(mine.events, other) || has(theirs.events, ours)).toBe(false);
   });
 
-  test('leaves a history for charts', async () => {
+  test('keeps a history for charts', async () => {
     const projectId = ++project;
     await stage.create(projectId, {
       status: {

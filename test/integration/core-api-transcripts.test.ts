@@ -5,7 +5,7 @@ import { KNOWN_DIFFERENCES } from '../transcripts/known-differences.ts';
 import { type Replayed, startRecordedCore } from '../transcripts/recorded-core.ts';
 import { readTranscripts, type Transcript } from '../transcripts/transcripts.ts';
 
-/** What our own Core API did differently, of all requests. */
+/** The differences of our own Core API, over all requests. */
 let differences: readonly { transcript: Transcript; ours: Replayed; difference: Difference }[];
 let replayed: number;
 let database: TestDatabase;
@@ -24,8 +24,8 @@ beforeAll(async () => {
 });
 afterAll(() => database?.drop());
 
-describe('Our own Core API, on the rows and with the requests of a real one', () => {
-  it('answers and changes the same, apart from the known differences', () => {
+describe('Our own Core API, given the rows and requests of a real one,', () => {
+  it('gives the same answers and makes the same changes, apart from the known differences', () => {
     const unknown = differences.filter(
       ({ difference, transcript, ours }) =>
         !KNOWN_DIFFERENCES.some((known) => known.covers(difference, transcript, ours)),

@@ -31,7 +31,7 @@ const manifest = (spec: Record<string, unknown>, name = 'project-42') => ({
   spec,
 });
 
-/** The message of the refusal, or undefined when the API server takes it. */
+/** The message of the rejection, or undefined when the API server accepts it. */
 async function refusal(spec: Record<string, unknown>, name?: string): Promise<string | undefined> {
   try {
     await client.create(EDGE_MIGRATIONS, manifest(spec, name), { dryRun: true });
@@ -42,8 +42,8 @@ async function refusal(spec: Record<string, unknown>, name?: string): Promise<st
   }
 }
 
-describe('a manifest', () => {
-  test('with a project id alone gets all defaults', async () => {
+describe('a manifest of an EdgeMigration', () => {
+  test('with only a project id gets all defaults', async () => {
     const created = await client.create(EDGE_MIGRATIONS, manifest({ projectId: 42 }), { dryRun: true });
     expect(created['spec']).toEqual({
       projectId: 42,
@@ -75,7 +75,7 @@ describe('a manifest', () => {
     ['mode Plan', { projectId: 42, mode: 'Plan' }],
     ['regions to compare', { projectId: 42, verify: { regions: ['us-east-2', 'us-gov-west-1'] } }],
     ['a retry token', { projectId: 42, retry: 'after-incident_17.b' }],
-  ])('with %s is taken', async (_, spec) => {
+  ])('with %s is accepted', async (_, spec) => {
     expect(await refusal(spec, `project-${spec['projectId']}`)).toBeUndefined();
   });
 
@@ -111,18 +111,18 @@ describe('a manifest', () => {
     ['a region that is none', { projectId: 42, verify: { regions: ['Ohio'] } }, /spec\.verify\.regions/],
     ['a region twice', { projectId: 42, verify: { regions: ['us-east-2', 'us-east-2'] } }, /Duplicate value/],
     ['an unknown verification', { projectId: 42, verify: { afterCopy: 'Sometimes' } }, /supported values/],
-  ])('with %s is refused with what must hold', async (_, spec, message) => {
+  ])('with %s is rejected with the rule that it breaks', async (_, spec, message) => {
     expect(await refusal(spec)).toMatch(message);
   });
 
-  test('under another name than its project is refused, and told its name', async () => {
+  test("with a name other than its project's is rejected, and told the right name", async () => {
     expect(await refusal({ projectId: 42 }, 'project-43')).toMatch(/name must be project-<projectId>/);
     expect(await refusal({ projectId: 42 }, 'my-migration')).toMatch(/name must be project-<projectId>/);
   });
 });
 
 describe('a stored EdgeMigration', () => {
-  test('keeps its project, may go from Plan to Migrate and not back, and has a status of its own', async () => {
+  test('keeps its project, may change from Plan to Migrate but not back, and has a status subresource', async () => {
     await client.create(EDGE_MIGRATIONS, manifest({ projectId: 77, mode: 'Plan' }, 'project-77'));
     const reference = { namespace, name: 'project-77' };
     const edit = (spec: Record<string, unknown>) => client.patch(EDGE_MIGRATIONS, reference, { spec });

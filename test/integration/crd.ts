@@ -13,12 +13,12 @@ const CRDS: Resource = {
 
 const MANIFEST = new URL('../../crds/edgemigrations.edge.flagsmith.com.yaml', import.meta.url);
 
-/** The EdgeMigration's definition as shipped. */
+/** The shipped CRD of EdgeMigration. */
 export async function readCrd(): Promise<KubernetesObject> {
   return parse(await readFile(MANIFEST, 'utf8')) as KubernetesObject;
 }
 
-/** Installs the definition and waits until it is served; several callers at once are fine. */
+/** Installs the CRD and waits until it is served; concurrent callers are fine. */
 export async function installCrd(client: KubernetesClient): Promise<void> {
   const crd = await readCrd();
   await client.apply(CRDS, crd, { fieldManager: 'test', force: true });

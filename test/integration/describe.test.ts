@@ -8,7 +8,7 @@ import { NAMESPACE } from '../e2e/operator-world.ts';
 const MINUTE = 60_000;
 const setup = useWorld();
 
-/** The pod cannot start: its image is not there. */
+/** The pod cannot start, because its image does not exist. */
 async function breakPod(projectId: number): Promise<void> {
   const { client } = setup.world;
   const labelSelector = `edge.flagsmith.com/project-id=${projectId}`;
@@ -19,7 +19,7 @@ async function breakPod(projectId: number): Promise<void> {
   await client.patch(PODS, reference, { status: { containerStatuses: [container] } }, { subresource: 'status' });
 }
 
-test('kubectl describe tells the story of a migration, and kubectl get where it is', {
+test('kubectl describe tells the history of a migration, and kubectl get its current state', {
   timeout: 8 * MINUTE,
 }, async () => {
   const { world, pods, kubeconfig } = setup;
@@ -69,7 +69,7 @@ test('kubectl describe tells the story of a migration, and kubectl get where it 
   const told = story
     .filter(([type]) => type === 'Normal' || type === 'Warning')
     .map(([type, reason]) => `${type} ${reason}`);
-  // The copy may be settled before anyone has looked.
+  // The copy may have settled before the first check.
   expect(told.filter((line) => line !== 'Normal Settling')).toEqual([
     'Normal Accepted',
     'Normal Planning',
@@ -79,7 +79,7 @@ test('kubectl describe tells the story of a migration, and kubectl get where it 
     'Normal Requested',
     'Normal Recovered',
     'Normal NothingToRetry',
-    // That it copies again is no other event, but a higher count of the one before.
+    // A repeated copy is not a new event, but increases the count of the earlier one.
     'Normal NotRequested',
     'Normal Complete',
     'Normal CaptureDisabled',

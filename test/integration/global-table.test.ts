@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { type GlobalTableOptions, startGlobalTable } from '../cluster/global-table/global-table.ts';
 import { createTables, type DynamodbAccess } from '../edge/tables.ts';
 
-/** What the product makes of Edge's tables there. */
+/** The product's view of Edge's tables there. */
 async function describeTables(access: DynamodbAccess) {
   const tables = await createTables(access);
   const edge = openEdge(tables.settings, { credentials: access.credentials });
@@ -22,7 +22,7 @@ async function describeGlobalTables(options: GlobalTableOptions) {
   return await describeTables(global.region('us-east-2'));
 }
 
-test('tables of a single region are described as such', async () => {
+test('a single-region table is described as such', async () => {
   const { identities, overrideRows } = await describeTables(await dynamodb());
   expect(identities.replication).toEqual({ kind: 'SingleRegion' });
   expect(overrideRows?.replication).toEqual({ kind: 'SingleRegion' });
@@ -50,7 +50,7 @@ test('a global table with strong consistency is described with its witness', asy
   });
 });
 
-test('a global table of the legacy version is found, which DescribeTable does not tell', async () => {
+test('a global table of the legacy version is detected although DescribeTable does not show it', async () => {
   const { identities } = await describeGlobalTables({ regions: ['us-east-2', 'us-west-2'], version: '2017.11.29' });
   expect(identities.region).toBe('us-east-2');
   expect(identities.replication).toEqual({

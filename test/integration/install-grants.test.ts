@@ -1,4 +1,4 @@
-/** The statements of docs/install.md for the database user, where Flagsmith's tables belong to a role of any name. */
+/** The statements of docs/install.md for the database user, when Flagsmith's tables belong to an arbitrary role. */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { READ_TABLES } from '@edge-migration/identity/core/release.ts';

@@ -35,14 +35,14 @@ beforeAll(async () => {
 });
 afterAll(() => project[Symbol.asyncDispose]());
 
-/** Runs a worker alone, as a user does, and returns what it prints last. */
+/** Runs a worker alone, as a user does, and returns its last output. */
 const run = (worker: 'copy' | 'verify', ...args: string[]): Promise<Summary> => {
   const { dynamodbEndpoint, identitiesTable } = project.tables.settings;
   const stores = { databaseUrl: project.databaseUrl, dynamodbEndpoint, identitiesTable };
   return runWorker(worker, project.seeded.projectId, stores, args);
 };
 
-test('identities of any size are planned, copied and compared in 160 MB of heap, and a second run writes nothing', async () => {
+test('identities of any size are planned, copied and compared within 160 MB of heap, and a second run writes nothing', async () => {
   const peaks: Record<string, number> = {};
   const note = (what: string, { rssMb, ...summary }: Summary) => {
     peaks[what] = rssMb;

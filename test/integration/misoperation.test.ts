@@ -7,8 +7,8 @@ import { useWorld } from '../e2e/operator-setup.ts';
 import { NAMESPACE } from '../e2e/operator-world.ts';
 
 /*
- * Every field of the spec is set to what it should not be while a migration runs, and taken back. Either the API server
- * refuses it and says what must hold, or it has its effect; in the end the migration comes to its end without help.
+ * Every field of the spec is set to a wrong value while a migration runs, and reverted. Either the API server
+ * rejects it and names the rule, or it takes effect; in the end the migration completes without help.
  */
 
 const MINUTE = 60_000;
@@ -21,7 +21,7 @@ beforeAll(() => {
 afterAll(() => operator?.stop());
 
 type Fields = Record<string, unknown>;
-/** What runs the pods here compares nothing. */
+/** The pod runner here makes no comparisons. */
 const UNVERIFIED = { verify: { afterCopy: 'Never', atDeadline: 'Never' } };
 
 const reference = (projectId: number) => ({ namespace: NAMESPACE, name: `project-${projectId}` });
@@ -29,7 +29,7 @@ const edit = (projectId: number, spec: Fields) =>
   setup.world.client.patch(EDGE_MIGRATIONS, reference(projectId), { spec });
 const read = async (projectId: number) => (await setup.world.migration(projectId)) ?? expect.unreachable('it is gone');
 
-/** A migration whose pods are under way and stay so. */
+/** A migration whose pods run and do not end. */
 async function startMigration(spec: Fields = {}): Promise<number> {
   const [projectId = 0] = await setup.world.addProjects(1);
   await setup.world.create(projectId, { ...UNVERIFIED, ...spec });
@@ -47,7 +47,7 @@ async function findJob(projectId: number): Promise<Job | undefined> {
   return items.at(-1) as Job | undefined;
 }
 
-/** What pods follow live. */
+/** Settings that pods follow live. */
 async function readSettings(projectId: number): Promise<Fields> {
   const labelSelector = `edge.flagsmith.com/project-id=${projectId}`;
   const { items } = await setup.world.client.list(CONFIG_MAPS, { namespace: NAMESPACE, labelSelector });
@@ -59,7 +59,7 @@ const parallelism = async (projectId: number) => (await findJob(projectId))?.spe
 const isSuspended = async (projectId: number) => (await findJob(projectId))?.spec.suspend;
 const setting = (name: string) => async (projectId: number) => (await readSettings(projectId))[name];
 const retry = async (projectId: number) => (await read(projectId)).status.observedRetry;
-/** For what has its effect only later: that the operator has taken note of it. */
+/** For changes with a later effect: waits until the operator has observed them. */
 const specOf =
   (...path: string[]) =>
   async (projectId: number) => {
@@ -69,12 +69,12 @@ const specOf =
   };
 
 interface Case {
-  /** In `kubectl edit`. */
+  /** The change in `kubectl edit`. */
   set: Fields;
-  /** What is then to be seen, and where. */
+  /** The expected effect. */
   effect: (projectId: number) => Promise<unknown>;
   value: unknown;
-  /** Seen again after {@link back}; left out where there is no way back. */
+  /** The effect of {@link back}; left out if there is no way back. */
   before?: unknown;
   /** `null` removes a field, which restores its default. */
   back: Fields;
@@ -155,7 +155,7 @@ const ACCEPTED: Record<string, Case> = {
   },
 };
 
-describe('what is allowed has its effect, can be taken back, and the migration ends well', {
+describe('an allowed change of the spec in a migration takes effect, can be reverted, and the migration ends well', {
   timeout: 4 * MINUTE,
 }, () => {
   const projects = new Map<string, number>();
@@ -174,7 +174,7 @@ describe('what is allowed has its effect, can be taken back, and the migration e
     if (before !== undefined) await waitFor(shows(before), { for: 'the default again', timeoutMs: MINUTE });
   });
 
-  test('and all of them come to their end once their pods do', async () => {
+  test('all of these migrations complete once their pods do', async () => {
     setup.pods.hold(false);
     await setup.world.condition([...projects.values()], 'Succeeded', 'True');
     for (const projectId of projects.values()) {
@@ -184,7 +184,7 @@ describe('what is allowed has its effect, can be taken back, and the migration e
   });
 });
 
-describe('what is not allowed is refused with what must hold, and changes nothing', { timeout: 4 * MINUTE }, () => {
+describe('a forbidden change is rejected with the broken rule, and has no effect', { timeout: 4 * MINUTE }, () => {
   let projectId: number;
   let before: unknown;
 
@@ -236,21 +236,21 @@ describe('what is not allowed is refused with what must hold, and changes nothin
     await expect(edit(projectId, spec)).rejects.toThrow(message);
   });
 
-  test('a field that is misspelt, by kubectl', async () => {
+  test('a misspelt field, with kubectl', async () => {
     const text = `{"apiVersion":"edge.flagsmith.com/v1alpha1","kind":"EdgeMigration","metadata":{"name":"project-${projectId}","namespace":"${NAMESPACE}"},"spec":{"projectId":${projectId},"copy":{"paralelism":8}}}`;
     const apply = setup.world.controlPlane.kubectl(['apply', '-f', '-'], { input: text });
     await expect(apply).rejects.toThrow(/unknown field "spec\.copy\.paralelism"/);
   });
 
-  test('and the migration comes to its end as if nothing had been tried', async () => {
+  test('the migration completes as if nothing had been tried', async () => {
     expect((await setup.world.client.get(EDGE_MIGRATIONS, reference(projectId)))?.['spec']).toEqual(before);
     setup.pods.hold(false);
     await setup.world.condition([projectId], 'Succeeded', 'True');
   });
 });
 
-describe('what only Core can tell is told by the operator', { timeout: 4 * MINUTE }, () => {
-  test('a project that does not exist, until it is deleted again, leaves nothing', async () => {
+describe('the operator reports what only Core can know', { timeout: 4 * MINUTE }, () => {
+  test('a project that does not exist leaves nothing once its EdgeMigration is deleted', async () => {
     const nobody = 1_999_999_999;
     await setup.world.create(nobody, UNVERIFIED);
     await setup.world.condition([nobody], 'Accepted', 'False');
@@ -259,7 +259,7 @@ describe('what only Core can tell is told by the operator', { timeout: 4 * MINUT
     expect((await setup.world.describe(nobody)).objects).toEqual([]);
   });
 
-  test('a plan that is made a migration in its midst is copied, and nothing of the plan goes on', async () => {
+  test('a plan that is changed to a migration while it runs is copied, and nothing of the plan continues', async () => {
     setup.pods.hold(true);
     const projectId = await startMigration({ mode: 'Plan' });
     expect(await setup.world.jobs(projectId)).toEqual([expect.stringMatching(/-plan-1$/)]);

@@ -1,5 +1,5 @@
 /**
- * Requests that change Core without saying so: it answers with an error and keeps what it has committed, or its worker
+ * Requests that change Core without reporting it: it answers with an error and keeps what it committed, or its worker
  * dies before it answers (docs/flagsmith.md, "No transaction spans a request").
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -24,7 +24,7 @@ afterAll(async () => {
 });
 beforeEach(() => core.reset());
 
-/** `PUT traits/bulk/ [...]` as a request of the environment's SDKs, or of an admin below `environments/`. */
+/** `PUT traits/bulk/ [...]` as a request by the environment's SDKs, or by an admin below `environments/`. */
 function requestOf(line: string, more: Readonly<Record<string, string>> = {}): Request {
   const [, method = '', path = '', body] = /^(\S+) (\S+)(?: (.*))?$/.exec(line) ?? [];
   const headers = { 'x-environment-key': CLIENT_KEY, 'content-type': 'application/json', ...ADMIN, ...more };
@@ -36,7 +36,7 @@ const LONG_VALUE = 'x'.repeat(2001);
 const bulkItem = (identifier: string, key: string, value: string) =>
   `{"identity": {"identifier": "${identifier}"}, "trait_key": "${key}", "trait_value": ${value}}`;
 
-/** What is sent, how Core answers, and what it has kept all the same. */
+/** The request, Core's answer, and what it has kept nevertheless. */
 const KEPT: readonly (readonly [line: string, status: number, kept: string])[] = [
   ...['2147483648', '"a\\u0000"', '"\\ud800"'].map(
     (value) =>
@@ -93,7 +93,7 @@ describe('what Core keeps of a request that it answers with an error', () => {
     expect(seen.events.map(({ outcome }) => outcome)).toContain('known');
   });
 
-  it('is in an event where traits are not to be stored', async () => {
+  it('is in an event when traits are not to be stored', async () => {
     await core.query('UPDATE organisations_organisation SET persist_trait_data = false');
     const seen = await stage.observe(() => requestOf('POST identities/new/traits/a {"trait_value": 1}'));
     expect(seen).toMatchObject({ status: 500, missed: [], changes: [{ kind: 'appeared' }] });
@@ -115,13 +115,13 @@ const WRITES: readonly string[] = [
   'POST environments/client-key/delete-traits/ {"key": "plan"}',
   'POST environments/client-key/identities/<ann>/featurestates/ {"feature": 1, "enabled": true}',
 ];
-/** The sidecar asks for what these remove before; that question has no commit after which the worker could die. */
+/** The sidecar looks up in advance what these remove; that look-up has no commit after which the worker could die. */
 const REMOVALS: readonly string[] = [
   'PATCH environments/client-key/identities/<ann>/ {"identifier": "new"}',
   'DELETE environments/client-key/identities/<ann>/',
 ];
 
-describe('what an API worker that is killed had committed', () => {
+describe('the committed writes of a killed API worker', () => {
   let workers: Workers;
   let killing: Stage;
 
@@ -137,7 +137,7 @@ describe('what an API worker that is killed had committed', () => {
     await waitFor(workers.ready, { for: 'a worker' });
   });
 
-  /** The request with the id that it speaks of, sent with the fault. */
+  /** The request with the id that it names, sent with the fault. */
   async function writeOf(line: string, fault: string): Promise<Request> {
     const id = await core.addIdentity('ann', { plan: 'gold' });
     return requestOf(line.replace('<ann>', String(id)), { 'x-fixture-fault': fault });

@@ -17,7 +17,7 @@ import { createFolder, removeFolder } from '../cluster/reaper.ts';
 import { createDatabase } from '../cluster/shared.ts';
 import { seedProject } from '../core/seed.ts';
 
-/** Flagsmith's own description of what is in Edge's tables, with which its Edge API is built. */
+/** Flagsmith's own description of Edge's tables, with which its Edge API is built. */
 const PACKAGES = ['flagsmith-common[flagsmith-schemas]==3.16.0', 'pydantic==2.14.3'];
 
 const environment: Artifact = {
@@ -36,7 +36,7 @@ const environment: Artifact = {
   },
 };
 
-/** Reads `{"identity": …, "rows": […]}` per line and prints what the schema says against each: nothing when it is fine. */
+/** Reads `{"identity": …, "rows": […]}` per line and prints the schema's objections to each: nothing if it is valid. */
 const CHECK = `
 import json, sys
 from decimal import Decimal
@@ -62,7 +62,7 @@ for line in sys.stdin:
         print(json.dumps(str(error)))
 `;
 
-/** Everything of these projects that can be migrated, as the copy would write it. */
+/** All storable identities of these projects, as the copy would write them. */
 async function encodeProjects(url: string, projects: readonly number[]) {
   const core = openCore({ databaseUrl: url }, { maxConnections: 1 });
   const documents: { environmentId: number; document: EncodedDocument }[] = [];
@@ -88,7 +88,7 @@ async function encodeProjects(url: string, projects: readonly number[]) {
   return { documents, skipped };
 }
 
-/** One line of Python's verdict per document; '' is acceptance. */
+/** One line of Python's verdict per document; '' means accepted. */
 async function validate({ documents }: Awaited<ReturnType<typeof encodeProjects>>): Promise<string[]> {
   const python = spawn(join(environment.path, 'bin', 'python'), ['-c', CHECK], { stdio: ['pipe', 'pipe', 'pipe'] });
   const exit = once(python, 'exit');
@@ -141,7 +141,7 @@ describe.skipIf(missing !== undefined)("Flagsmith's published schema of Edge's d
     expect((await validate(encoded)).filter((verdict) => verdict !== '')).toEqual([]);
   });
 
-  test('refuses what we leave out: a trait without value and a legacy type', async () => {
+  test('rejects what we omit: a trait without value and a legacy type', async () => {
     const item = (trait_value: object, type: string) => ({
       composite_key: { S: 'k_i' },
       environment_api_key: { S: 'k' },

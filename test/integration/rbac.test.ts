@@ -17,7 +17,7 @@ const REVIEWS: Resource = {
   kind: 'SubjectAccessReview',
   namespaced: false,
 };
-/** What runs the pods here compares nothing. */
+/** The pod runner here makes no comparisons. */
 const UNVERIFIED = { verify: { afterCopy: 'Never', atDeadline: 'Never' } };
 const setup = useWorld();
 
@@ -38,7 +38,7 @@ const kubectl = (args: readonly string[], input?: object) =>
 const applyAll = (items: readonly object[]) =>
   kubectl(['apply', '--server-side', '-f', '-'], { apiVersion: 'v1', kind: 'List', items });
 
-/** Whether the authorizer lets somebody do this; `resource` as in `jobs.batch` or `edgemigrations.edge.flagsmith.com/status`. */
+/** Whether the authorizer allows this; `resource` as in `jobs.batch` or `edgemigrations.edge.flagsmith.com/status`. */
 async function mayDo(user: string, verb: string, resource: string, namespace: string | undefined): Promise<boolean> {
   const [full = '', subresource] = resource.split('/');
   const [plural, ...group] = full.split('.');
@@ -75,12 +75,12 @@ describe('the rights of a service account', () => {
     ['operator', 'list', 'events', NAMESPACE, true],
     ['operator', 'watch', 'events', NAMESPACE, false],
     ['operator', 'list', 'events', TENANT, false],
-    // The spec is the user's, and so is whether the object lives.
+    // The spec belongs to the user, as does the object's existence.
     ['operator', 'patch', MIGRATIONS, TENANT, false],
     ['operator', 'update', MIGRATIONS, NAMESPACE, false],
     ['operator', 'delete', MIGRATIONS, NAMESPACE, false],
     ['operator', 'update', `${MIGRATIONS}/status`, TENANT, false],
-    // Credentials: what is mounted need not be read, and nothing of other namespaces concerns us.
+    // Credentials: mounted ones need not be read, and those of other namespaces are of no use.
     ['operator', 'get', 'secrets', NAMESPACE, false],
     ['operator', 'list', 'secrets', NAMESPACE, false],
     ['operator', 'create', 'secrets', TENANT, false],
@@ -97,7 +97,7 @@ describe('the rights of a service account', () => {
     ['worker', 'delete', 'configmaps', NAMESPACE, false],
     ['worker', 'get', 'configmaps', TENANT, false],
     ['worker', 'get', 'secrets', NAMESPACE, false],
-    // What their pods run is in the operator's Deployment.
+    // The Deployment of the operator decides what their pods run.
     ...['operator', 'worker'].flatMap((name) =>
       ['deployments.apps', 'replicasets.apps', 'pods'].flatMap((resource) =>
         ['create', 'update', 'patch'].map((verb): [string, string, string, string, boolean] => [
@@ -162,7 +162,7 @@ describe('what a service account may write, by name', () => {
   type Name = keyof typeof OBJECTS;
   type Verb = 'apply' | 'create' | 'delete';
 
-  /** What the API server says to it; nothing is kept. */
+  /** The API server's answer to a dry run. */
   async function write(name: string, verb: Verb, what: Name): Promise<string> {
     const as = ['--as', account(name), '--as-group', 'system:serviceaccounts', '--as-group', 'system:authenticated'];
     const object = { apiVersion: OBJECTS[what].kind === 'Job' ? 'batch/v1' : 'v1', ...OBJECTS[what] };
@@ -237,7 +237,7 @@ describe('the rights of people, by Kubernetes’ own roles', () => {
   });
 });
 
-describe('a migration under the operator’s rights alone', { timeout: 5 * MINUTE }, () => {
+describe('a migration with only the operator’s rights', { timeout: 5 * MINUTE }, () => {
   function setSuspend(projectId: number, suspend: boolean) {
     const patch = JSON.stringify({ spec: { suspend } });
     return kubectl(['patch', 'em', `project-${projectId}`, '-n', NAMESPACE, '--type=merge', '-p', patch]);
@@ -245,7 +245,7 @@ describe('a migration under the operator’s rights alone', { timeout: 5 * MINUT
   const liftQuota = () => kubectl(['delete', 'quota', 'strict', '-n', NAMESPACE, '--ignore-not-found']);
   const isOver = (projectId: number, namespace: string) => () => isRetired(setup.world, projectId, namespace);
 
-  test('comes to its end, is refused nothing, and needs every right there is', async () => {
+  test('completes without being refused anything, and uses every right', async () => {
     const { world, proxy, kubeconfig } = setup;
     await using _operator = runOperatorHere(world, { kubeconfig });
     const [own = 0, tenants = 0] = await world.addProjects(2);
@@ -256,7 +256,7 @@ describe('a migration under the operator’s rights alone', { timeout: 5 * MINUT
     await world.condition([own], 'Accepted', 'True');
     const isCopying = async () => (await world.jobs(own)).length === 1;
     await waitFor(isCopying, { for: 'the Job', timeoutMs: 2 * MINUTE });
-    // The quota refuses its pods, so the operator looks up why.
+    // The quota rejects its pods, so the operator looks up the reason.
     const hasAsked = async () => proxy.calls.some(({ verb, resource }) => verb === 'list' && resource === 'events');
     await waitFor(hasAsked, { for: 'a look at the events of the Job', timeoutMs: MINUTE });
     await liftQuota();
@@ -269,7 +269,7 @@ describe('a migration under the operator’s rights alone', { timeout: 5 * MINUT
     const left = (await world.describe(tenants, TENANT)).objects.length;
     expect(left).toBeGreaterThan(0);
     await world.delete(tenants, TENANT);
-    // Owner references do not cross namespaces: it is the operator that clears up.
+    // Owner references do not cross namespaces: the operator cleans up.
     const isGone = async () => (await world.describe(tenants, TENANT)).objects.length === 0;
     await waitFor(isGone, { for: 'everything of it to be gone', timeoutMs: 2 * MINUTE });
     const messages = await kubectl(['get', 'em', '-A', '-o', 'jsonpath={.items[*].status.conditions[*].reason}']);
@@ -277,7 +277,7 @@ describe('a migration under the operator’s rights alone', { timeout: 5 * MINUT
     expect(unused(await readManifests('operator/deploy/rbac.yaml'), proxy.calls)).toEqual(UNUSED_HERE);
   });
 
-  test('in the namespaces of a list, with Roles instead of a ClusterRole, touches those of no other', async () => {
+  test('in a list of namespaces, with Roles instead of a ClusterRole, touches no other namespace', async () => {
     const { world, kubeconfig } = setup;
     await kubectl(['delete', 'clusterrolebinding', 'edge-migration-operator']);
     const roles = JSON.stringify(await readManifests('operator/deploy/rbac-namespace.yaml'));
@@ -301,10 +301,10 @@ describe('a migration under the operator’s rights alone', { timeout: 5 * MINUT
   });
 });
 
-/** Rights that this story does without: a Job is looked up again when ranges have failed. */
+/** Rights that this story does not use: a Job is looked up again when ranges have failed. */
 const UNUSED_HERE = ['get jobs'];
 
-/** What the operator's roles allow and nobody asked for: `delete jobs`. */
+/** Rights of the operator's roles that were never used: `delete jobs`. */
 function unused(manifests: readonly Manifest[], calls: readonly KubernetesCall[]): string[] {
   const rules = manifests
     .filter(({ kind, metadata }) => /^(Cluster)?Role$/.test(kind) && metadata.name === 'edge-migration-operator')
@@ -312,7 +312,7 @@ function unused(manifests: readonly Manifest[], calls: readonly KubernetesCall[]
   const granted = rules.flatMap(({ resources, verbs }) =>
     resources.flatMap((each) => verbs.map((verb) => `${verb} ${each}`)),
   );
-  // Server-side apply asks for `patch`, and for `create` where the object is new.
+  // Server-side apply requires `patch`, and `create` for a new object.
   const asked = calls.flatMap(({ verb, resource }) =>
     verb === 'apply'
       ? [`patch ${resource}`, ...(resource.includes('/') ? [] : [`create ${resource}`])]

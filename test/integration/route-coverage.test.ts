@@ -40,15 +40,15 @@ const anyRequest = fc.oneof(...sdkRequests, ...adminRequests);
 const settings = fc.option(fc.constantFrom(...SETTINGS), { freq: 14, nil: undefined });
 
 describe('every change of Core', () => {
-  it('is in an event, whatever the request was and however it ended', { timeout: 300_000 }, async () => {
+  it('is in an event, for any request and any outcome', { timeout: 300_000 }, async () => {
     const seen = new Set<string>();
     await fc.assert(
       fc.asyncProperty(anyRequest, settings, async (makeRequest, setting) => {
         if (setting !== undefined) await stage.client.query(setting);
         const { request, status, events, changes, missed, gaps } = await stage.observe(makeRequest);
-        // Of a trait whose key could not be looked up, Edge's copy cannot be told from an Edge client's own.
+        // For a trait whose key could not be looked up, Edge's copy is indistinguishable from an Edge client's own.
         const isNamed = events.every(({ touched }) => touched.traits !== 'all');
-        // Where nothing changed there may be none: Core refuses such a caller.
+        // Without a change there may be none: Core refuses such a caller.
         expect(gaps).toBeLessThanOrEqual(isNamed ? 0 : 1);
         if (!isNamed && changes.length > 0) expect(gaps).toBe(1);
         if (missed.length > 0)
@@ -57,12 +57,12 @@ describe('every change of Core', () => {
       }),
       { numRuns: 600, endOnFailure: true },
     );
-    // The run is worth something only if it went through the routes.
+    // The run is only meaningful if it exercised the routes.
     expect(seen.size).toBeGreaterThan(15);
     expect(stage.spool.gaps.list().filter(({ reason }) => reason === 'captureFailed')).toEqual([]);
   });
 
-  it('is in an event that is handled again later, when a background task makes it', { timeout: 60_000 }, async () => {
+  it('is in an event that is handled again later when a background task makes it', { timeout: 60_000 }, async () => {
     const headers = { authorization: 'Token admin-token' };
     const [environment] = (
       await stage.client.query(
@@ -104,7 +104,7 @@ describe('every change of Core', () => {
     expect(events.filter(({ outcome }) => outcome !== 'background')).toEqual([]);
   });
 
-  it('is in an event that is handled after it, when the client went away before', { timeout: 60_000 }, async () => {
+  it('is in an event that is handled after it when the client disconnected earlier', { timeout: 60_000 }, async () => {
     const LOCK = 4711;
     const [environment] = (await stage.rows()).environments;
     await stage.client.query('SELECT pg_advisory_lock($1)', [LOCK]);
@@ -122,7 +122,7 @@ describe('every change of Core', () => {
     });
     request.on('error', () => undefined);
     request.end('{"identifier": "gone-before"}');
-    // The intent is on disk before the API has all of the request.
+    // The intent is on disk before the API has the whole request.
     await waitFor(() => stage.spool.facts().open === 1, { for: 'the intent' });
     request.destroy();
     const before = await stage.rows();
@@ -142,7 +142,7 @@ describe('every change of Core', () => {
     const after = await stage.rows();
     const events = event ? [event] : [];
     const spread = await readSpreadRows(stage.client);
-    // What background tasks of the test before still do is of others.
+    // Background tasks of the previous test change other data.
     const changes = changesOf(before, after).filter(({ identity }) => identity.identifier === 'gone-before');
     expect(changes).toHaveLength(1);
     expect(changes.flatMap((change) => uncovered(change, events, spread))).toEqual([]);

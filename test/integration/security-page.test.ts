@@ -1,10 +1,10 @@
-/** The threat model names the tests that show it: they must be there, under these names. */
+/** The threat model cites the tests that prove it: they must exist under these names. */
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
-/** Files and, behind a colon, names of tests in them. */
+/** Files and, after a colon, names of tests in them. */
 function citations(page: string): { path: string; names: string[] }[] {
   const pattern = /`([\w./-]+_?test\.(?:ts|yaml))`((?::? ?,? ?"[^"]+")*)/g;
   return [...page.matchAll(pattern)].map(([, path = '', names = '']) => ({
@@ -13,7 +13,7 @@ function citations(page: string): { path: string; names: string[] }[] {
   }));
 }
 
-it('cites tests that exist', () => {
+it('the security page cites tests that exist', () => {
   const cited = citations(read('docs/security.md'));
   expect(cited.length).toBeGreaterThan(20);
   const missing = cited.flatMap(({ path, names }) => {

@@ -1,4 +1,4 @@
-/** The capture sidecar as a process on a disk whose calls hang, which no signal and no time limit ends. */
+/** The capture sidecar as a process on a disk whose calls hang, which no signal or time limit can end. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -18,7 +18,7 @@ import { createTraffic } from './sidecar/traffic.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-/** A request waits a quarter of a second for its intent; a busy machine takes its own time. */
+/** A request waits a quarter of a second for its intent; a busy machine takes longer. */
 const PROMPT_MS = 3000;
 
 describe.skipIf(!hasCompiler())('a spool on a disk that hangs (needs a C compiler)', () => {
@@ -46,7 +46,7 @@ describe.skipIf(!hasCompiler())('a spool on a disk that hangs (needs a C compile
 
   const start = (settings: Record<string, string> = {}): Promise<SidecarProcess> =>
     startSidecar({
-      // By name: looking it up takes one of the threads that file calls take.
+      // By name: the look-up takes one of the threads that file calls use.
       natsUrl: `nats://localhost:${nats.port}`,
       upstreamPort: (api.address() as AddressInfo).port,
       settings: { SPOOL_DIRECTORY: disk.path, SPOOL_SYNC: 'interval', ...settings },
@@ -63,7 +63,7 @@ describe.skipIf(!hasCompiler())('a spool on a disk that hangs (needs a C compile
       { for: 'the gap to be reported' },
     );
 
-  it('keeps no request waiting, reports the time as a gap, and loses nothing that memory has', async () => {
+  it('keeps no request waiting, reports the time as a gap, and loses nothing that is in memory', async () => {
     await using sidecar = await start();
     using traffic = createTraffic(sidecar.port);
     await traffic.burst('before', 50);
@@ -83,7 +83,7 @@ describe.skipIf(!hasCompiler())('a spool on a disk that hangs (needs a C compile
     });
   });
 
-  it('leaves threads for looking names up: the sidecar finds NATS again meanwhile', async () => {
+  it('leaves threads for DNS lookups: the sidecar finds NATS again meanwhile', async () => {
     await using sidecar = await start();
     using traffic = createTraffic(sidecar.port);
     await traffic.burst('before', 50);
@@ -109,7 +109,7 @@ describe.skipIf(!hasCompiler())('a spool on a disk that hangs (needs a C compile
     await waitFor(async () => (await lastReport(nats.url))?.allSentUntil !== null, { for: 'the spool to be open' });
   });
 
-  it('does not keep the sidecar from ending when its pod ends', async () => {
+  it('does not keep the sidecar from exiting when its pod stops', async () => {
     await using sidecar = await start({ SHUTDOWN_SECONDS: '2' });
     using traffic = createTraffic(sidecar.port);
     disk.hang();

@@ -1,4 +1,4 @@
-/** The capture sidecar as it is deployed: its flags, and the settings of the C library's allocator. */
+/** The capture sidecar as deployed: its flags, and the settings of the C library's allocator. */
 import { connect } from 'node:net';
 
 import { makeStreams } from '@edge-migration/replay-sidecar/capture/publisher/testing.ts';
@@ -23,7 +23,7 @@ afterAll(async () => {
   await nats?.stop();
 });
 
-/** Identity writes with thousands of traits each, `times` one after the other on each of 40 connections. */
+/** Identity writes with thousands of traits each, `times` in sequence on each of 40 connections. */
 async function burst(port: number, times: number): Promise<void> {
   const traits = Array.from({ length: 13_000 }, (_, n) => ({ trait_key: `key-${n}`, trait_value: 'x'.repeat(20) }));
   const body = JSON.stringify({ identifier: 'large', traits });
@@ -49,7 +49,7 @@ async function burst(port: number, times: number): Promise<void> {
   await Promise.all(Array.from({ length: 40 }, client));
 }
 
-/** Reads of so many identities, two of each, over 20 connections; their names take the most that a request line can hold. */
+/** Reads of this many identities, two of each, over 20 connections; their names fill the longest request line. */
 async function readLongNames(port: number, count: number): Promise<void> {
   const request = (n: number) =>
     `GET /api/v1/identities/?identifier=%F0%9F%98%80${n}${'%01'.repeat(1_300)} HTTP/1.1\r\nHost: x\r\nX-Environment-Key: kJmZcVhXnP4pZzLtYw3aRq\r\n\r\n`;
@@ -68,8 +68,8 @@ async function readLongNames(port: number, count: number): Promise<void> {
   await Promise.all(Array.from({ length: 20 }, client));
 }
 
-describe.skipIf(process.platform !== 'linux')('memory of the sidecar (read from /proc: needs Linux)', () => {
-  it('goes back to the system after a burst of large bodies', async () => {
+describe.skipIf(process.platform !== 'linux')("the sidecar's memory (read from /proc: needs Linux)", () => {
+  it('is returned to the system after a burst of large bodies', async () => {
     await using sidecar = await startSidecar(api.port, nats);
     const resident = () => residentMegabytes(sidecar.service.pid);
     await burst(sidecar.port, 3);

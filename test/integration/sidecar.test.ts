@@ -22,7 +22,7 @@ import { holdLock } from '../core/api/testing/lock.ts';
 import { lastReport, type SidecarProcess, startSidecar } from './sidecar/process.ts';
 import { createTraffic, type Traffic, type Write } from './sidecar/traffic.ts';
 
-// Servers start, are killed and start again: nothing here waits for a time, but a busy machine takes its own.
+// Servers start, are killed and restart: no test depends on a fixed time, but a busy machine is slow.
 vi.setConfig({ testTimeout: 240_000 });
 
 let core: Fixture;
@@ -42,7 +42,7 @@ afterEach(() => nats?.stop());
 const start = (settings: Record<string, string> = {}) =>
   startSidecar({ natsUrl: nats.url, upstreamPort: core.api.port, settings });
 
-/** The sidecar's own word that the stream has everything. */
+/** The sidecar's own report that the stream has everything. */
 async function allSent(sidecar: SidecarProcess): Promise<void> {
   await waitFor(
     async () =>
@@ -53,7 +53,7 @@ async function allSent(sidecar: SidecarProcess): Promise<void> {
   );
 }
 
-/** The gaps that the sidecar reports from now on. */
+/** Gaps reported by the sidecar from now on. */
 async function reportedGaps(): Promise<CoverageGap[]> {
   const now = Date.now();
   return await waitFor(
@@ -65,7 +65,7 @@ async function reportedGaps(): Promise<CoverageGap[]> {
   );
 }
 
-/** Those of the sidecar's making: that this machine kept the disk busy for too long is reported, and rightly. */
+/** Gaps caused by the sidecar: those for a disk that this machine kept busy for too long are legitimate. */
 function avoidable(gaps: readonly CoverageGap[] | undefined): CoverageGap[] | undefined {
   return gaps?.filter(({ reason }) => reason !== 'spoolFailing');
 }
@@ -106,7 +106,7 @@ describe('the sidecar', () => {
     expect(decideCoverage({ pods, reports, now: Date.now(), freshMs: 10_000 })).toMatchObject({ covered: true });
   });
 
-  it('leaves no test events in the stream behind the last ones, though no applier takes them', async () => {
+  it('keeps only the last test events in the stream, even if no applier consumes them', async () => {
     await using sidecar = await start();
     const first = await waitFor(async () => (await lastReport(nats.url))?.probe, { for: 'a first proof' });
     await waitFor(async () => ((await lastReport(nats.url))?.probe?.sequence ?? 0) > first.sequence + 5, {
@@ -118,7 +118,7 @@ describe('the sidecar', () => {
     expect(await sidecar.health('/livez')).toBe(200);
   });
 
-  it('publishes nothing for reads of an identity whose stored traits show that it was there', async () => {
+  it('publishes nothing for reads of an identity whose stored traits show that it existed', async () => {
     await core.addIdentity('ann', { plan: 'gold' });
     await using sidecar = await start();
     using traffic = createTraffic(sidecar.port);
@@ -131,7 +131,7 @@ describe('the sidecar', () => {
     expect(namesOf(await eventsIn(nats.url))).toEqual(['bob']);
   });
 
-  it('serves a body beyond its limit, and reports the gap of that environment', async () => {
+  it('serves a body beyond its limit, and reports a gap for that environment', async () => {
     await using sidecar = await start({ MAX_BODY_BYTES: '1000' });
     using traffic = createTraffic(sidecar.port);
     const large = await traffic.write('l'.repeat(1500));
@@ -144,7 +144,7 @@ describe('the sidecar', () => {
     expect(await eventsIn(nats.url)).toEqual([]);
   });
 
-  it('lets a server key neither onto its disk nor into NATS', async () => {
+  it('writes a server key neither to its disk nor to NATS', async () => {
     await using sidecar = await start();
     using traffic = createTraffic(sidecar.port);
     const { status } = await traffic.write('ann', { 'X-Environment-Key': SERVER_KEY });
@@ -156,7 +156,7 @@ describe('the sidecar', () => {
     expect(kept.join('\n')).not.toContain(SERVER_KEY);
   });
 
-  it('ends a request under way, sends everything and says goodbye on SIGTERM', async () => {
+  it('finishes a request under way, sends everything and says goodbye on SIGTERM', async () => {
     await using sidecar = await start();
     using traffic = createTraffic(sidecar.port);
     await traffic.burst('before', 20);
@@ -186,7 +186,7 @@ describe('the sidecar', () => {
     expect(await lastReport(nats.url)).toMatchObject({ goodbye: true, spoolDepth: 0 });
   });
 
-  it('stops in its time without a goodbye when NATS is away, and its successor sends what is left', async () => {
+  it('stops in time without a goodbye when NATS is down, and its successor sends the rest', async () => {
     await using sidecar = await start({ SHUTDOWN_SECONDS: '1' });
     using traffic = createTraffic(sidecar.port);
     await nats.kill('SIGKILL');
@@ -201,8 +201,8 @@ describe('the sidecar', () => {
   });
 });
 
-describe('no API error and no write lost', () => {
-  it('while NATS is down under a burst of writes', async () => {
+describe('the sidecar causes no API error and loses no write', () => {
+  it('while NATS is down during a burst of writes', async () => {
     await using sidecar = await start();
     using traffic = createTraffic(sidecar.port);
     await traffic.burst('up', 100);
@@ -217,7 +217,7 @@ describe('no API error and no write lost', () => {
     expect(avoidable(await reportedGaps())).toEqual([]);
   });
 
-  it('when the sidecar is killed in the middle of it: whatever Core committed has its event', async () => {
+  it('when it is killed during a burst: everything that Core committed has its event', async () => {
     await using sidecar = await start();
     using traffic = createTraffic(sidecar.port);
     for (const round of [1, 2, 3]) {
@@ -235,8 +235,8 @@ describe('no API error and no write lost', () => {
     expect(avoidable(await reportedGaps())).toEqual([]);
   });
 
-  it('when the spool is full: what is missing lies in a reported gap', async () => {
-    // Room for some of the writes on disk; what memory holds beyond is lost with the process.
+  it('when the spool is full: everything missing lies in a reported gap', async () => {
+    // Room for some of the writes on disk; the rest is in memory and lost with the process.
     await using sidecar = await start({ SPOOL_MAX_BYTES: '60000' });
     using traffic = createTraffic(sidecar.port);
     await traffic.burst('up', 20);
@@ -273,7 +273,7 @@ describe('no API error and no write lost', () => {
     expect(avoidable(await reportedGaps())).toEqual([]);
   });
 
-  it('when neither NATS nor the disk is there at the start', async () => {
+  it('when neither NATS nor the disk is available at the start', async () => {
     const folder = createFolder('no-spool');
     const notADirectory = `${folder}/file`;
     writeFileSync(notADirectory, '');

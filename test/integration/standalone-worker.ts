@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { COMPILED_CODE } from '../cluster/cache.ts';
 import { readWorkerRuntime } from '../deployed.ts';
 
-/** The Edge tables and Core's database as a worker finds them. */
+/** A worker's Edge tables and Core database. */
 export interface WorkerStores {
   readonly databaseUrl: string;
   readonly dynamodbEndpoint: string;
@@ -11,21 +11,21 @@ export interface WorkerStores {
   readonly environmentsV2Table?: string;
 }
 
-/** What a worker prints last. */
+/** A worker's last output. */
 export interface Summary {
-  /** The most memory that it ever had, MiB. */
+  /** Peak memory in MiB. */
   readonly rssMb: number;
   readonly [count: string]: unknown;
 }
 
 export interface Run {
-  /** The exit code, or the signal that ended it. */
+  /** The exit code, or the signal that killed it. */
   readonly exit: number | NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs a worker without Kubernetes to its end, in a process of its own as a user does. */
+/** Runs a worker without Kubernetes to its end, in a separate process as a user does. */
 export async function startWorker(
   worker: 'copy' | 'verify',
   projectId: number,
@@ -66,7 +66,7 @@ export async function startWorker(
 /**
  * The same for a worker that must succeed.
  *
- * @throws Error with the end of what it said
+ * @throws Error with the end of its output
  */
 export async function runWorker(...run: Parameters<typeof startWorker>): Promise<Summary> {
   const { exit, stdout, stderr } = await startWorker(...run);

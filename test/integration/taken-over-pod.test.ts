@@ -1,4 +1,4 @@
-/** What an API pod that was taken over can do at worst (docs/security.md): it has the sidecars' rights, and no others. */
+/** The worst effects of an API pod that was taken over (docs/security.md): it has only the sidecars' rights. */
 import { randomUUID } from 'node:crypto';
 import { derivedSubject, EVENT_SUBJECT } from '@edge-migration/contract/streams/events.ts';
 import { derivedHeaders } from '@edge-migration/replay-sidecar/applier/consume/delivery.ts';
@@ -26,7 +26,7 @@ afterAll(async () => {
   await on[Symbol.asyncDispose]();
 });
 
-/** Migrating project 1, and project 2, which nobody migrates; each with a document from Core and one of Edge's own. */
+/** Project 1, which migrates, and project 2, which does not; each with a document from Core and one created on Edge. */
 async function prepare(): Promise<void> {
   for (const id of [1, 2]) {
     await on.project(id);
@@ -38,7 +38,7 @@ async function prepare(): Promise<void> {
     });
     await on.putInEdge(`key-${id}`, 'ada', { plan: 'gold', own: 'kept' }, id * 100);
     await on.putInEdge(`key-${id}`, 'born', { own: 'kept' });
-    // Of an identity that Core does not have.
+    // Document of an identity that Core does not have.
     if (id === 2) await on.putInEdge('key-2', 'gone', { own: 'kept' }, 299);
   }
   // A key that no environment of this Core has ever had.
@@ -52,7 +52,7 @@ const keyOf = (item: Item) => item['composite_key']?.S ?? '';
 
 const ALL = { traits: 'all', overrides: 'all', moved: true };
 
-/** Every kind of event, about every environment by every name, with whatever it may touch. */
+/** Every kind of event, about every environment by every name, with everything that it may touch. */
 function forgeries(): object[] {
   const references = [
     ...['key-1', 'key-2', 'foreign'].flatMap((apiKey) => [
@@ -88,22 +88,22 @@ test('an API pod that was taken over can at worst make documents agree with Core
 }, async () => {
   await prepare();
   const before = await documents();
-  // As an applier would mark them, too.
+  // With an applier's marks, too.
   const marks: (MsgHdrs | undefined)[] = [undefined, derivedHeaders({ from: 'edge', round: 0, after: null })];
   const forged = marks.flatMap((mark) => forgeries().map((event) => [mark, event] as const));
-  // Handled once: long ago.
+  // Long ago, so that it is handled once.
   const observedTime = new Date(Date.now() - 3_600_000).toISOString();
   for (const [mark, event] of forged) {
     await stream.publish(EVENT_SUBJECT, JSON.stringify({ ...event, observedTime }), mark && { headers: mark });
   }
   await on.drained(120_000);
   expect(await documents()).toEqual(before);
-  // What nobody may say, and of what nobody can say whose it is, is kept aside and told.
+  // Forbidden events, and those whose project cannot be determined, are set aside and reported.
   const places = Object.keys(await on.parked()).map((subject) => subject.split('.').slice(0, 4).join('.'));
   expect([...new Set(places)]).toEqual(['identity.parked.0.poison']);
 });
 
-test('by naming a trait it can take that one from an identity of a migrating project where only Edge has it, and from no other', async () => {
+test('a compromised pod that names a trait can remove it only from identities of a migrating project, and only on Edge', async () => {
   const touched = { traits: ['own'], overrides: [] };
   await on.publish(written(1, 'ada', { touched }), written(1, 'born', { touched }), written(2, 'ada', { touched }));
   await on.drained();
@@ -113,13 +113,13 @@ test('by naming a trait it can take that one from an identity of a migrating pro
 });
 
 test.each([derivedSubject(1), 'identity.parked.1.suspended', 'replay.applier', '$JS.API.STREAM.PURGE.IDENTITY_WRITES'])(
-  'it cannot publish to %s, where only others speak',
+  'a compromised pod cannot publish to %s, where only others publish',
   async (subject) => {
     await expect(stream.publish(subject, '{}')).rejects.toThrow(/permissions violation/i);
   },
 );
 
-test.each(['all', 'sub'])('it cannot empty the stream by Nats-Rollup: %s', async (rollup) => {
+test.each(['all', 'sub'])('a compromised pod cannot empty the stream by Nats-Rollup: %s', async (rollup) => {
   const fields = headers();
   fields.set('Nats-Rollup', rollup);
   await expect(stream.publish(EVENT_SUBJECT, '{}', { headers: fields })).rejects.toThrow(/rollup/);

@@ -9,7 +9,7 @@ import { type Change, changesOf, readRows, readSpreadRows, type SpreadRows, unco
 let database: TestDatabase;
 let client: Client;
 let transcripts: ReadonlyMap<string, Transcript>;
-/** By transcript; those that changed no document are left out. */
+/** Changes by transcript, without those that changed no document. */
 let recorded: ReadonlyMap<string, Recorded>;
 
 beforeAll(async () => {
@@ -31,12 +31,12 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** What a request changed of the documents that Edge should have. */
+/** A request's changes to the documents that Edge should have. */
 interface Recorded {
   readonly changes: readonly Change[];
-  /** What tasks changed after the answer. */
+  /** Changes by tasks after the answer. */
   readonly later: readonly Change[];
-  /** Rows as they are when all is done. */
+  /** The rows when everything is done. */
   readonly after: SpreadRows;
 }
 
@@ -67,7 +67,7 @@ async function record(transcript: Transcript): Promise<Recorded> {
   }
 }
 
-/** Of what was recorded, what no event covers. */
+/** The recorded changes that no event covers. */
 function missedBy({ events }: Captured, { changes, later, after }: Recorded): string[] {
   const background = events.filter(({ outcome }) => outcome === 'background');
   return [
@@ -76,13 +76,13 @@ function missedBy({ events }: Captured, { changes, later, after }: Recorded): st
   ];
 }
 
-/** Whether a gap was opened that may be about the request. */
+/** Whether a gap was opened that may concern the request. */
 const hasGap = ({ gaps }: Captured): boolean => gaps.length > 0;
 
 /**
- * Core fails with 500 here before it changes anything, and at the look-up too: no answer ever tells which trait was meant.
- * Two answers of 5xx are no proof that nothing was written. No transaction spans a request, so that a write may fail after
- * its commit (a trait of NaN is stored and cannot be shown), and a look-up may fail for a moment's trouble of the database,
+ * Core fails with 500 here before it changes anything, and at the look-up too: no answer ever shows the trait meant.
+ * Two 5xx answers do not prove that nothing was written. No transaction spans a request, so a write may fail after
+ * its commit (a trait of NaN is stored and cannot be shown), and a look-up may fail for a brief database problem,
  * or because the environment had another key then.
  */
 const UNTOLD = [
@@ -90,8 +90,8 @@ const UNTOLD = [
   'admin.deleteTrait/all-matching-through-other-environment',
 ];
 
-describe('of what a real Core API was seen to do', () => {
-  it('every change, of its tasks too, is in an event or a gap, and where nothing changed there is no gap', async () => {
+describe('the changes recorded from a real Core API', () => {
+  it('are all in an event or a gap, including those of tasks, and without a change there is no gap', async () => {
     await using run = createCaptureRun();
     const wrong: object[] = [];
     const withGap: string[] = [];
@@ -115,7 +115,7 @@ describe('of what a real Core API was seen to do', () => {
       'the answer told nothing',
       { kind: 'responded', status: 502, fields: [], body: Buffer.alloc(0), truncated: false },
     ],
-  ])('every change is in an event or a gap, when %s', async (_, outcome) => {
+  ])('are all in an event or a gap, when %s', async (_, outcome) => {
     await using run = createCaptureRun();
     const wrong: object[] = [];
     for (const [id, one] of recorded) {

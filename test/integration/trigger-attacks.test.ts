@@ -1,4 +1,4 @@
-/** What strangers, thieves of a request, and holders of a key can do to the trigger. */
+/** Attacks on the trigger by strangers, thieves of a request, and holders of a key. */
 import { once } from 'node:events';
 import { copyFileSync } from 'node:fs';
 import { request as requestHttps } from 'node:https';
@@ -29,7 +29,7 @@ async function remove(projectId: number) {
   await waitFor(isGone, { for: 'the EdgeMigration to be gone' });
 }
 
-/** Writes to a socket as it is told; what comes back, and whether it was closed. */
+/** Writes raw text to a socket; returns the response, and whether it was closed. */
 async function speak(url: string, words: string): Promise<{ socket: Socket; reply: Promise<string> }> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
@@ -50,7 +50,7 @@ describe('a recorded request', () => {
     expect(await stage.migration(projectId)).toBeUndefined();
   });
 
-  test('is refused for good when it was refused before, though the project is there now', async () => {
+  test('is refused for good when it was refused before, though the project exists now', async () => {
     const projectId = (await stage.addProject()) + 1;
     const headers = await signCall(stage.url, bodyOf(projectId));
     expect((await post(stage.url, headers, bodyOf(projectId))).status).toBe(400);
@@ -62,7 +62,7 @@ describe('a recorded request', () => {
   test.each([
     ['ago', -310],
     ['ahead', 310],
-  ])('of more than five minutes %s is refused', async (_, seconds) => {
+  ])('is refused when it is more than five minutes %s', async (_, seconds) => {
     const projectId = await stage.addProject();
     const headers = await signCall(stage.url, bodyOf(projectId), { at: Date.now() + seconds * 1000 });
     const { status, body } = await post(stage.url, headers, bodyOf(projectId));
@@ -93,15 +93,15 @@ describe('a recorded request', () => {
   });
 });
 
-describe('a body of ten megabytes', () => {
+describe('a trigger body of ten megabytes', () => {
   const large = Buffer.alloc(10 * MEGABYTE, ' ');
 
-  test('is refused by its length, also with a valid signature', async () => {
+  test('is refused by its length, even with a valid signature', async () => {
     const headers = await signCall(stage.url, large);
     expect(await post(stage.url, headers, large)).toMatchObject({ status: 413, body: { __type: 'RequestRefused' } });
   });
 
-  test('is refused when it comes in pieces of unknown number', async () => {
+  test('is refused when it comes in chunks of unknown number', async () => {
     const headers = await signCall(stage.url, large);
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     const { socket, reply } = await speak(
@@ -117,10 +117,10 @@ describe('a body of ten megabytes', () => {
     await reply.catch(() => {}); // destroyed
   });
 
-  test('without a signature is not read at all', async () => {
+  test('is not read at all without a signature', async () => {
     const head = `POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: AWSEvents.PutEvents\r\ncontent-type: application/x-amz-json-1.1\r\n`;
     const { socket, reply } = await speak(stage.url, `${head}content-length: ${large.length}\r\n\r\n`);
-    // Answered before a byte of it was sent.
+    // Answered before any of it was sent.
     const [first] = (await once(socket, 'data')) as [Buffer];
     expect(first.toString()).toContain('MissingAuthenticationTokenException');
     socket.destroy();
@@ -128,7 +128,7 @@ describe('a body of ten megabytes', () => {
   });
 });
 
-describe('odd requests', () => {
+describe('odd requests to the trigger', () => {
   test.each<[string, string, RegExp]>([
     [
       'two authorizations',
@@ -158,13 +158,13 @@ describe('odd requests', () => {
     ],
     ['another method', 'GET / HTTP/1.1\r\nhost: x\r\n\r\n', /^HTTP\/1.1 405 /],
     ['a path of prototypes', 'POST __proto__ HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n', /^HTTP\/1.1 40[04] /],
-  ])('with %s is refused', async (_, words, answer) => {
+  ])('are refused with %s', async (_, words, answer) => {
     const { socket, reply } = await speak(stage.url, words);
     socket.end();
     expect(await reply).toMatch(answer);
   });
 
-  test('in any number cost the log one line every ten seconds', async () => {
+  test('add at most one log line every ten seconds', async () => {
     const count = () => stage.log().split('the request is not signed').length - 1;
     const before = count();
     const headers = { host: 'x', 'x-amz-target': 'AWSEvents.PutEvents', 'content-type': 'application/x-amz-json-1.1' };
@@ -184,7 +184,7 @@ test('clients that send a head or a body slowly are cut off, and others are serv
 });
 
 describe('where Core or Kubernetes does not answer', () => {
-  test('the request fails in a way that SDKs and EventBridge try again, and nothing is remembered', async () => {
+  test('the trigger fails so that SDKs and EventBridge retry, and remembers nothing', async () => {
     const url = await stage.start({ EDGE_MIGRATION_DATABASE_URL: 'postgres://reader:word@127.0.0.1:9/flagsmith' });
     const projectId = await stage.addProject();
     const headers = await signCall(url, bodyOf(projectId));
@@ -210,7 +210,7 @@ describe('where Core or Kubernetes does not answer', () => {
   });
 });
 
-test('a key that was taken out of the Secret is worth nothing from then on, and a new one counts at once', async () => {
+test('a key removed from the Secret is rejected from then on, and a new one is accepted at once', async () => {
   const folder = join(stage.folder, 'other-keys');
   const key = { accessKeyId: 'NEXT', secretAccessKey: 'next' };
   writeSecret(folder, { [key.accessKeyId]: key.secretAccessKey });
@@ -225,12 +225,12 @@ test('a key that was taken out of the Secret is worth nothing from then on, and 
   expect(await call(key)).toBe(400);
 });
 
-test('is served by TLS, with a certificate that was renewed a minute ago at most', async () => {
+test('the trigger serves TLS with a certificate that was renewed a minute ago at most', async () => {
   const [certificate, privateKey] = ['tls.crt', 'tls.key'].map((name) => join(stage.folder, name)) as [string, string];
   const fixtures = new URL('../../runtime/nats/fixtures/tls/', import.meta.url).pathname;
   copyFileSync(`${fixtures}server.pem`, certificate);
   copyFileSync(`${fixtures}server-key.pem`, privateKey);
-  // A minute is a moment.
+  // A minute is shortened to a moment.
   const sleep: Clock['sleep'] = (milliseconds, signal) =>
     systemClock.sleep(milliseconds === 60_000 ? 20 : milliseconds, signal);
   const clock = { ...systemClock, sleep };

@@ -1,4 +1,4 @@
-/** Flagsmith's own call, and EventBridge's, to a trigger with the rights that are shipped. */
+/** Calls by Flagsmith and by EventBridge to a trigger with the shipped rights. */
 import { join } from 'node:path';
 import { EDGE_MIGRATIONS } from '@edge-migration/contract/edge-migration/api.ts';
 import type { KubernetesObject, Resource } from '@edge-migration/kubernetes/client.ts';
@@ -28,7 +28,7 @@ const send = (entries: readonly Entry[], key = KEY): Promise<Reply> =>
 const press = (projectId: number) => send([pressButton(projectId, EVENT_BUS)]);
 const specOf = (migration: KubernetesObject | undefined) => migration?.['spec'] as Record<string, unknown> | undefined;
 
-/** As the operator would have found it. */
+/** As the operator would have set it. */
 async function setStatus(projectId: number, type: string, status: string, reason: string) {
   const condition = { type, status, reason, message: reason, lastTransitionTime: '2026-01-01T00:00:00Z' };
   const reference = { namespace: stage.namespace, name: `project-${projectId}` };
@@ -60,9 +60,9 @@ describe.runIf(canRunBoto3)("Flagsmith's button", () => {
     expect(migration?.metadata.labels).toEqual({ team: 'flags' });
   });
 
-  test('is found by boto3 under AWS_ENDPOINT_URL_EVENTBRIDGE; AWS_ENDPOINT_URL_EVENTS is none of its settings', async () => {
+  test('is routed by boto3 with AWS_ENDPOINT_URL_EVENTBRIDGE; AWS_ENDPOINT_URL_EVENTS is not one of its settings', async () => {
     const { AWS_ENDPOINT_URL_EVENTBRIDGE: url, ...others } = environmentOf(stage.url);
-    // A request to AWS goes by way of the proxy, which is not there; one to the trigger does not.
+    // A request to AWS uses the proxy, which does not exist; one to the trigger does not use it.
     const wrong = { ...others, AWS_ENDPOINT_URL_EVENTS: url, HTTPS_PROXY: 'http://127.0.0.1:9' };
     const projectId = await stage.addProject();
     const call = { entries: [pressButton(projectId, EVENT_BUS)] };
@@ -82,21 +82,21 @@ describe.runIf(canRunBoto3)("Flagsmith's button", () => {
     expect(await stage.migration(projectId)).toEqual(before);
   });
 
-  test('pressed twice at the same moment makes one migration', async () => {
+  test('pressed twice at the same moment creates one migration', async () => {
     const projectId = await stage.addProject();
     const replies = await Promise.all([press(projectId), press(projectId)]);
     expect(replies.map(({ answer }) => answer?.FailedEntryCount)).toEqual([0, 0]);
     expect((await stage.migration(projectId))?.metadata.generation).toBe(1);
   });
 
-  test('makes a migration of a plan, with the settings of the plan', async () => {
+  test('turns a plan into a migration with the settings of the plan', async () => {
     const projectId = await stage.addProject();
     await create(projectId, { mode: 'Plan', copy: { parallelism: 3 } });
     await press(projectId);
     expect(specOf(await stage.migration(projectId))).toMatchObject({ mode: 'Migrate', copy: { parallelism: 3 } });
   });
 
-  test('tries again what has failed, also after a retry that was asked for by hand', async () => {
+  test('retries a failed migration, even after a retry that was requested manually', async () => {
     const projectId = await stage.addProject();
     await create(projectId, { retry: 'by-hand' });
     await setStatus(projectId, 'Copied', 'False', 'RangesFailed');
@@ -110,7 +110,7 @@ describe.runIf(canRunBoto3)("Flagsmith's button", () => {
     expect(specOf(await stage.migration(projectId))?.['retry']).toMatch(/^trigger-[0-9a-f]{16}$/);
   });
 
-  test('leaves what has succeeded, and the log says so', async () => {
+  test('leaves a successful migration alone, and the log says so', async () => {
     const projectId = await stage.addProject();
     await create(projectId);
     await setStatus(projectId, 'Succeeded', 'True', 'WindowClosed');
@@ -121,7 +121,7 @@ describe.runIf(canRunBoto3)("Flagsmith's button", () => {
   });
 });
 
-describe.runIf(canRunBoto3)('what is wrong is answered clearly, and creates nothing', () => {
+describe.runIf(canRunBoto3)('the trigger answers a wrong call with a clear error and creates nothing', () => {
   test.each<[string, (projectId: number) => Promise<Reply>, string, RegExp]>([
     [
       'another secret',
@@ -156,7 +156,7 @@ describe.runIf(canRunBoto3)('what is wrong is answered clearly, and creates noth
     expect(await stage.migration(projectId)).toBeUndefined();
   });
 
-  test('a project that Core does not have, or that was deleted there', async () => {
+  test('for a project that Core does not have, or that was deleted there', async () => {
     const deleted = await stage.addProject({ deleted_at: '2026-01-01T00:00:00Z' });
     for (const [projectId, reason] of [
       [2_147_483_647, 'is not in Core'],
@@ -167,7 +167,7 @@ describe.runIf(canRunBoto3)('what is wrong is answered clearly, and creates noth
     }
   });
 
-  test('one of several entries, while the others are taken', async () => {
+  test('for one of several entries, while the others are accepted', async () => {
     const [first, second] = [await stage.addProject(), await stage.addProject()];
     const entries = [pressButton(first, EVENT_BUS), pressButton(first, 'other'), pressButton(second, EVENT_BUS)];
     const { answer } = await send(entries);
@@ -188,7 +188,7 @@ describe("EventBridge's own envelope", () => {
   const deliver = (body: string, headers: Record<string, string> = { 'x-api-key': API_KEY }) =>
     post(`${stage.url}/events`, { 'content-type': 'application/json', ...headers }, body);
 
-  test('is taken by API key or Basic authorization', async () => {
+  test('is accepted with an API key or Basic authorization', async () => {
     const projectId = await stage.addProject();
     expect(await deliver(envelope(projectId))).toMatchObject({
       status: 200,
@@ -199,7 +199,7 @@ describe("EventBridge's own envelope", () => {
     expect(again).toMatchObject({ status: 200, body: { result: 'leave' } });
   });
 
-  test('asks once for another try, however often it is delivered', async () => {
+  test('requests one retry, however often it is delivered', async () => {
     const projectId = await stage.addProject();
     await create(projectId);
     await setStatus(projectId, 'Copied', 'False', 'RangesFailed');
@@ -209,12 +209,12 @@ describe("EventBridge's own envelope", () => {
     expect(specOf(await stage.migration(projectId))?.['retry']).toBe(retry);
   });
 
-  test('is refused for good, with what is wrong, so that EventBridge does not try again', async () => {
+  test('is refused for good, with the reason, so that EventBridge does not retry', async () => {
     expect(await deliver(envelope(2_147_483_646))).toMatchObject({ status: 400, body: { __type: 'InvalidArgument' } });
     expect(await deliver('{}')).toMatchObject({ status: 400, body: { __type: 'ValidationException' } });
   });
 
-  test('is refused without or with another key, and counts as soon as the Secret has it', async () => {
+  test('is refused without or with another key, and accepted as soon as the Secret has the key', async () => {
     const projectId = await stage.addProject();
     expect((await deliver(envelope(projectId), {})).status).toBe(401);
     expect((await deliver(envelope(projectId), { 'x-api-key': 'renewed' })).status).toBe(401);
@@ -260,7 +260,7 @@ describe("the trigger's rights", () => {
   });
 });
 
-test('no key, password or token is ever logged', () => {
+test('the trigger never logs a key, password or token', () => {
   const log = stage.log();
   expect(log).toContain('listening');
   for (const secret of [

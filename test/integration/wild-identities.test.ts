@@ -1,4 +1,4 @@
-/** Whole life of a migration over identities as wild as Core's columns allow, with the real workers and a real applier. */
+/** A complete migration of identities as wild as Core's columns allow, with the real workers and a real applier. */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
@@ -17,7 +17,7 @@ const IDENTITIES = Number(process.env['WILD_IDENTITIES'] ?? 150);
 const IS_LONG = process.env['WILD_IDENTITIES'] !== undefined;
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const MOST_RSS_MB = 250;
-/** As the chart starts its appliers, with room for what is not heap. */
+/** As in the chart's appliers, with room for memory outside the heap. */
 const APPLIER_FLAGS = '--max-semi-space-size=8 --max-old-space-size=256';
 const EDGE_BORN = 5;
 const MINUTES = 60_000;
@@ -60,7 +60,7 @@ describe.each(TRIED)('where identifiers are compared by %s', (_, collation) => {
     await on[Symbol.asyncDispose]();
   });
 
-  /** Strangers' ones under keys of ours, and those that were born on Edge, some named as Core's but for their case. */
+  /** Foreign documents under our keys, and documents created on Edge, some with Core's names in another case. */
   async function putForeignDocuments(): Promise<void> {
     for (const identifier of population.strangers) {
       await on.putInEdge(STRANGER_KEY, identifier.slice('c_'.length), { own: 'kept' }, 50);
@@ -72,14 +72,14 @@ describe.each(TRIED)('where identifiers are compared by %s', (_, collation) => {
     foreign = new Map((await scan()).map((item) => [item['composite_key']!.S!, item]));
   }
 
-  /** Runs a worker for both projects at the same time, so that they meet at the keys that they share. */
+  /** Runs a worker for both projects at the same time, so that they collide at their shared keys. */
   async function run(what: string, worker: 'copy' | 'verify', ...args: string[]): Promise<Sums> {
     const summaries = await Promise.all(PROJECTS.map((id) => runWorker(worker, id, stores, args)));
     peaks[what] = Math.max(...summaries.map(({ rssMb }) => rssMb));
     return sum(summaries);
   }
 
-  /** What Edge's own clients add to some documents. */
+  /** Additions by Edge's own clients to some documents. */
   async function writeOnEdge(): Promise<Set<string>> {
     const { credentials } = await dynamodb();
     const edge = openEdge(on.tables.settings, { credentials });
@@ -118,7 +118,7 @@ describe.each(TRIED)('where identifiers are compared by %s', (_, collation) => {
     expect(verified).toMatchObject({ missing: 0, differing: 0, extra: 0, identities: population.identities });
   });
 
-  test('writes of the window reach Edge, also when row-level security hides rows for a while', {
+  test('writes of the window reach Edge, even when row-level security hides rows for a while', {
     timeout: 30 * MINUTES,
   }, async () => {
     const before = await scan();
@@ -142,12 +142,12 @@ describe.each(TRIED)('where identifiers are compared by %s', (_, collation) => {
     await on.drained(20 * MINUTES);
     peaks['applier'] = await peakOf(applier.pid);
     await applier.stop();
-    // Listed, until Core heals them.
+    // Listed until Core corrects them.
     expect(Object.keys(await on.parked()).filter((subject) => !subject.includes('.unstorable.'))).toEqual([]);
 
     const replayed = await scan();
     const { freed, ...rest } = await judge({ databaseUrl: on.databaseUrl, items: replayed, foreign, replayedOver });
-    // Where the identity that had a shared key is deleted, the other one is listed until it is compared.
+    // If the identity with a shared key is deleted, the other one is listed until it is compared.
     expect({ ...rest, freed: [] }).toEqual(AS_IT_MUST_BE);
     const left = replayed.filter((item) => written.has(item['composite_key']!.S!));
     expect(left.length).toBeGreaterThan(0);
@@ -158,7 +158,7 @@ describe.each(TRIED)('where identifiers are compared by %s', (_, collation) => {
     expect(repaired).toEqual(AS_IT_MUST_BE);
   });
 
-  test('a second copy and a second repair write nothing, and no worker needs more memory than its limit', {
+  test('a second copy and a second repair write nothing, and no worker exceeds its memory limit', {
     timeout: 30 * MINUTES,
   }, async () => {
     const before = await scan();
@@ -174,7 +174,7 @@ describe.each(TRIED)('where identifiers are compared by %s', (_, collation) => {
     expect(applier).toBeLessThan(2 * MOST_RSS_MB);
   });
 
-  /** In an order of their own, each twice, as after a lost acknowledgement. */
+  /** In a separate order, each twice, as after a lost acknowledgement. */
   async function publishTwice(events: readonly WriteEvent[]): Promise<void> {
     const again = events.map((event) => ({ ...event, id: `${event.id}-again` }));
     const all = [...events, ...again].toSorted((one, other) => (one.id.slice(9) < other.id.slice(9) ? -1 : 1));
@@ -199,7 +199,7 @@ function sum(summaries: readonly Summary[]): Sums {
   return { ...total(summaries), skippedByReason: total(reasons) };
 }
 
-/** The most memory that the process has had, MiB. */
+/** The process's peak memory in MiB. */
 async function peakOf(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) / 1024);

@@ -18,20 +18,20 @@ export interface ValuesOptions {
   readonly storageClass: string;
   readonly endpoint: string;
   readonly tables: TestTables['settings'];
-  /** Another one replaces the pods. */
+  /** Another value replaces the pods. */
   readonly revision: string;
   readonly options: TargetOptions;
-  /** How Flagsmith hands projects over, and the tables that Flagsmith writes; off when it is not given. */
+  /** How Flagsmith hands projects over, and the tables that Flagsmith writes; off by default. */
   readonly handover?: { readonly mode: HandoverMode; readonly timeoutSeconds: number } & ServingTestTables['settings'];
 }
 
-/** Values of the chart for a small cluster: less CPU is asked for, everything else is as shipped. */
+/** Chart values for a small cluster: lower CPU requests, everything else as shipped. */
 export function describeValues(given: ValuesOptions): object {
   const { product, nats, storageClass, endpoint, tables, revision, options, handover } = given;
   const requests = { cpu: '25m', memory: '128Mi' };
   const { pageMaxAgeSeconds } = options;
   const environment = Object.entries({
-    // No write is held up for longer here.
+    // No write is delayed longer here.
     ...(pageMaxAgeSeconds === undefined ? {} : { EDGE_MIGRATION_LATE_WRITE_SECONDS: String(pageMaxAgeSeconds) }),
     ...options.operatorEnvironment,
   });

@@ -8,13 +8,13 @@ import { run } from './commands.ts';
 /** A cluster to install into. */
 export interface RealCluster extends AsyncDisposable {
   readonly kubeconfig: string;
-  /** Makes images of the local engine known to its nodes. */
+  /** Loads images of the local engine into its nodes. */
   load(images: readonly string[]): Promise<void>;
 }
 
 const CONTEXT_OF_KIND = /^kind-(.+)$/;
 
-/** The cluster of KUBECONFIG if that is set, else a kind cluster, which is deleted at the end unless KIND_KEEP says no. */
+/** The cluster of KUBECONFIG if that is set, else a kind cluster, deleted at the end unless KIND_KEEP prevents it. */
 export async function openCluster(configuration: TestConfiguration): Promise<RealCluster> {
   const { KUBECONFIG: given } = configuration;
   return given === undefined ? createKind(configuration) : takeCluster(given);

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 
-/** A command line tool failed; the message has what it wrote to standard error. */
+/** A command line tool failed; the message contains its standard error. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
@@ -9,7 +9,7 @@ export class CommandError extends Error {
 export interface CommandOptions {
   input?: string | undefined;
   env?: Readonly<Record<string, string | undefined>>;
-  /** What it says is shown as it comes, on standard error, instead of being returned. */
+  /** Its output is shown as it arrives, on standard error, instead of being returned. */
   show?: boolean;
 }
 

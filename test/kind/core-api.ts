@@ -26,14 +26,14 @@ export interface CoreApiOptions {
   readonly images: RealImages;
   readonly databaseUrl: string;
   readonly natsUrl: string;
-  /** Another one replaces the pods. */
+  /** Another value replaces the pods. */
   readonly revision: string;
 }
 
 const LABELS = { 'app.kubernetes.io/name': 'flagsmith', 'app.kubernetes.io/component': 'api' };
 
 /**
- * The fixture Core API in a Deployment of the shape that Flagsmith's chart makes of the values that are shipped, with the
+ * The fixture Core API in a Deployment like that of Flagsmith's chart with the shipped values, with the
  * sidecar as a native sidecar. Only NATS's address differs.
  */
 export async function describeCoreApi(options: CoreApiOptions): Promise<object[]> {

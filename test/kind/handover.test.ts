@@ -19,13 +19,13 @@ beforeAll(async () => {
 
 afterAll(() => installation?.stop());
 
-/** What is known of a container that ended. */
+/** The known state of a container that ended. */
 interface HandoverPod {
   spec: { securityContext: object; containers: { securityContext: object }[] };
   status: { phase: string; containerStatuses: { imageID: string; state: { terminated?: { exitCode: number } } }[] };
 }
 
-describe('a hand-over that is only to verify', { timeout: 6 * MINUTE }, () => {
+describe('a hand-over in verify-only mode', { timeout: 6 * MINUTE }, () => {
   test('changes nothing, and EdgeReady=False names what is missing and what this release can write', async () => {
     const { serving, tables } = installation;
     const projectId = await steps.addProject(2001);
@@ -47,7 +47,7 @@ describe('a hand-over that is only to verify', { timeout: 6 * MINUTE }, () => {
     expect(await steps.findMark(projectId)).toBeUndefined();
   });
 
-  test('waits for what is still missing, and marks the project once that is there', async () => {
+  test('waits for what is still missing, and marks the project once that exists', async () => {
     const environment = { id: 2001, apiKey: 'key-2001', projectId: 2001 };
     await installation.serving.putDocument(environment);
     await installation.serving.putMeta(installation.tables.settings.environmentsV2Table, environment);
@@ -64,7 +64,7 @@ describe('a hand-over that is only to verify', { timeout: 6 * MINUTE }, () => {
     expect((await steps.findMark(2001))?.['migration_end_time']?.S).toBeDefined();
   });
 
-  test('ran in a pod of the image and as the user of the API, in a namespace that enforces the restricted standard', async () => {
+  test('ran in a pod with the image and the user of the API, in a namespace that enforces the restricted standard', async () => {
     const { namespace } = CORE_API;
     const label = 'jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}';
     expect(await installation.kubectl(['get', 'namespace', namespace, '-o', label])).toBe('restricted');

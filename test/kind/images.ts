@@ -7,15 +7,15 @@ import { createFolder, removeFolder } from '../cluster/reaper.ts';
 import type { TestConfiguration } from '../configuration.ts';
 import { CommandError, run } from './commands.ts';
 
-/** What runs on the cluster. */
+/** The images that run on the cluster. */
 export interface Images {
   readonly product: string;
-  /** The product's image with the fixture Core API, the load and the DynamoDB proxy in it. */
+  /** The product's image, with the fixture Core API, the load and the DynamoDB proxy. */
   readonly fixture: string;
   readonly postgres: string;
   readonly nats: string;
   readonly dynamodb: string;
-  /** For Flagsmith's own image. */
+  /** Stand-in for Flagsmith's own image. */
   readonly standIn: string;
 }
 
@@ -63,7 +63,7 @@ function buildStandIn({ PYTHON_IMAGE: python, DEBIAN_IMAGE: debian }: TestConfig
   );
 }
 
-/** Tagged by its content: nodes never take an older one for it. */
+/** Tagged by its content, so that nodes never confuse it with an older one. */
 async function build(name: string, context: string, args: Readonly<Record<string, string>> = {}): Promise<string> {
   const draft = `${name}:e2e`;
   const values = Object.entries(args).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]);
@@ -74,7 +74,7 @@ async function build(name: string, context: string, args: Readonly<Record<string
   return tagged;
 }
 
-/** An image that `npm ci` works in: the base if it has npm, else with this machine's npm and authorities added. */
+/** An image in which `npm ci` works: the base if it has npm, else with this machine's npm and authorities added. */
 async function provideBuilder(base: string): Promise<string> {
   const hasNpm = await run('docker', ['run', '--rm', '--entrypoint', 'npm', base, '--version']).then(
     () => true,

@@ -21,7 +21,7 @@ import { startPortForward } from './port-forward.ts';
 import { DYNAMODB_PROXY, describeNamespace, describeStores, STORE_NAMES, STORES } from './services.ts';
 import { provideStorage } from './storage.ts';
 
-/** Images as the cluster knows them. */
+/** Names of the images in the cluster. */
 export interface RealImages {
   readonly product: string;
   readonly fixture: string;
@@ -30,7 +30,7 @@ export interface RealImages {
   readonly dynamodb: string;
 }
 
-/** What only this kind of installation is asked for. */
+/** Options of this kind of installation only. */
 export interface RealOptions extends TargetOptions {
   readonly handover?: ValuesOptions['handover'];
 }
@@ -40,7 +40,7 @@ const RELEASE = 'edge-migration';
 const TIMEOUT = '300s';
 const MINUTES = 60_000;
 
-/** What commands on the cluster have in common. */
+/** Shared options of commands on the cluster. */
 interface Access {
   readonly kubeconfig: string;
   readonly kubectlPath: string;
@@ -50,13 +50,13 @@ interface Access {
 }
 
 /**
- * Installs chart, stores and Core API into a cluster that the tests have to themselves, or changes what an earlier test
- * file installed into what these options ask for, with an empty database and empty tables.
+ * Installs chart, stores and Core API into a cluster that is reserved for the tests, or changes an earlier test
+ * file's installation to match these options, with an empty database and empty tables.
  */
 export async function install(kubeconfig: string, options: RealOptions): Promise<Target> {
   await using started = new AsyncDisposableStack();
   const images = readImages();
-  // Of their own: they are opened for as long as the installation is used, and closed last.
+  // A separate stack: they are open for as long as the installation is used, and closed last.
   const forwards = started.use(new AsyncDisposableStack());
   const access = await openAccess(kubeconfig, forwards);
   const { kubectl } = access;
@@ -144,9 +144,9 @@ async function openAccess(kubeconfig: string, opened: AsyncDisposableStack): Pro
   };
 }
 
-/** Removes what the test file before left: its EdgeMigrations, its Core API, its namespaces. */
+/** Removes the previous test file's remains: its EdgeMigrations, its Core API, its namespaces. */
 async function clear({ kubectl, helm }: Access): Promise<void> {
-  // A run that was interrupted in the middle of an upgrade would refuse every later one.
+  // A run interrupted in the middle of an upgrade would block every later one.
   const pending = await helm(['list', '-n', NAMESPACE, '--pending', '--short']);
   if (pending.trim() !== '') await helm(['uninstall', RELEASE, '-n', NAMESPACE, '--wait']);
   const definition = await kubectl(['get', 'crd', 'edgemigrations.edge.flagsmith.com', '--ignore-not-found']);
@@ -166,9 +166,9 @@ async function rollOut({ kubectl }: Access, namespace: string, workload: string)
 
 interface Stores {
   readonly tables: TestTables;
-  /** As the tests reach it. */
+  /** For the tests. */
   readonly databaseUrl: string;
-  /** As pods reach it, by its owner. */
+  /** For pods, as its owner. */
   readonly ownerUrl: string;
   readonly readerUrl: string;
 }
@@ -205,7 +205,7 @@ async function applyCoreApi({ access, images, stores, revision }: Installed): Pr
   ]);
 }
 
-/** Installs the chart or upgrades it; returns what changes its settings. */
+/** Installs the chart or upgrades it; returns a function that changes its settings. */
 async function deployChart(installed: Installed): Promise<(settings: StoreSettings) => Promise<void>> {
   const { access, images, stores, options, revision } = installed;
   let { identitiesTable } = stores.tables.settings;

@@ -3,7 +3,7 @@ import { run } from './commands.ts';
 
 /**
  * Ends a container's process by SIGKILL, from its node: kind's nodes are containers of the local engine, and have
- * containerd's client. Of a pod whose node cannot be entered, the pod is deleted without grace instead.
+ * containerd's client. If the node cannot be entered, the pod is deleted without grace instead.
  */
 export async function killContainer(
   kubectl: Target['kubectl'],

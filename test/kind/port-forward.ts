@@ -20,8 +20,8 @@ export interface PortForwardOptions {
 const PAUSE_MS = 500;
 
 /**
- * A port of this machine that leads into the cluster, for any cluster that kubectl reaches. kubectl gives up when the
- * pod or the API server goes; then it is started again, on the same port.
+ * A port of this machine that leads into the cluster, for any cluster that kubectl reaches. kubectl exits when the
+ * pod or the API server goes away; then it is restarted on the same port.
  */
 export async function startPortForward(options: PortForwardOptions): Promise<PortForward> {
   const { kubectl, kubeconfig, namespace, target, port: inside } = options;
@@ -49,7 +49,7 @@ export async function startPortForward(options: PortForwardOptions): Promise<Por
 
   const supervision = keepUp();
   try {
-    // A probe through kubectl's tunnel shows that something listens behind it, too.
+    // A probe through kubectl's tunnel also shows that a server listens behind it.
     await waitUntilReady({ ...current, exit: undefined }, () => probeTcp('127.0.0.1', port), { timeoutMs: 120_000 });
   } catch (error) {
     await stop();

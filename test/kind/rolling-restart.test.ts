@@ -73,7 +73,7 @@ async function restart(namespace: string, workload: string): Promise<void> {
   await installation.kubectl(['rollout', 'status', workload, '-n', namespace, '--timeout=180s']);
 }
 
-/** Writes of the load that are committed. */
+/** Committed writes of the load. */
 async function countTraits(): Promise<number> {
   const client = new Client(installation.databaseUrl);
   await client.connect();
@@ -88,7 +88,7 @@ async function countTraits(): Promise<number> {
   }
 }
 
-/** @throws Error naming what differs */
+/** @throws Error with the differences */
 async function agree(): Promise<true> {
   const { databaseUrl, tables } = installation;
   const { missing, different } = await compareStores(databaseUrl, seeded.projectId, tables, {
@@ -101,7 +101,7 @@ async function agree(): Promise<true> {
 }
 
 describe('a rolling restart of everything during a migration', { timeout: 12 * MINUTES }, () => {
-  test(`under ${RATE} writes a second loses no write, neither in Core nor in Edge`, async () => {
+  test(`at ${RATE} writes a second loses no write, neither in Core nor on Edge`, async () => {
     await startLoad();
     await installation.apply(seeded.projectId, {
       copy: { parallelism: 2, pageSize: 200, maxWriteUnitsPerSecond: 600 },

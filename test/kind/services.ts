@@ -5,7 +5,7 @@ import type { RealImages } from './installation.ts';
 export const STORES = 'edge-stores';
 export const DYNAMODB_PROXY = { port: 8000, control: 8090 };
 
-/** Every pod of the tests fits the standard that the namespaces enforce. */
+/** Every pod of the tests complies with the standard that the namespaces enforce. */
 export const RESTRICTED = {
   allowPrivilegeEscalation: false,
   capabilities: { drop: ['ALL'] },
@@ -26,11 +26,11 @@ interface Server {
   readonly env?: Readonly<Record<string, string>>;
   readonly ports: Readonly<Record<string, number>>;
   readonly user: number;
-  /** Where its data are, gone with the pod. */
+  /** The path of its data, which goes with the pod. */
   readonly data?: string;
 }
 
-/** Postgres, DynamoDB Local, and the proxy that stands before DynamoDB when a test wants faults. */
+/** Postgres, DynamoDB Local, and the proxy in front of DynamoDB for tests with faults. */
 export function describeStores(images: RealImages): object[] {
   const settings = ['fsync=off', 'full_page_writes=off', 'max_connections=200', 'timezone=UTC'];
   const servers: Server[] = [

@@ -11,14 +11,14 @@ import { RESTRICTED, STORES } from './services.ts';
 
 const SERVICE = 'flagsmith-api';
 const USER = 1000;
-// Its pods start beside everything else that runs on the node, and ask for each part of the state.
+// Its pods start while everything else runs on the node, and request each part of the state.
 const TIMEOUT_SECONDS = 20;
 const CREDENTIALS = { secret: 'flagsmith-aws', folder: '/etc/aws', file: 'credentials' };
 
 /**
  * The product from the chart, with the stand-in's image for a Core API whose pods are as restricted as their namespace
- * asks for. Its pod keeps the state, and those of Jobs reach it by a Service. The volume with AWS's credentials is one
- * that a hand-over fails without.
+ * requires. Its pod keeps the state, and the Jobs' pods reach it by a Service. The volume with AWS's credentials is
+ * required by hand-overs.
  */
 export async function installWithStandIn(kubeconfig: string, mode: HandoverMode): Promise<HandoverTarget> {
   const { STAND_IN_IMAGE: image } = readTestConfiguration();

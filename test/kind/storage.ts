@@ -12,7 +12,7 @@ interface StorageClass {
 }
 
 /**
- * Name of a storage class whose volumes a process that is not root can write; empty for the cluster's default, if that
+ * Name of a storage class whose volumes a non-root process can write; empty for the cluster's default, if that
  * is one. Otherwise a single volume is made on the first node, which must be a container of the local engine.
  */
 export async function provideStorage(kubectl: Target['kubectl']): Promise<string> {

@@ -1,6 +1,6 @@
 /**
- * `npm run test:changed`: runs the tests that stand on what has changed since this branch left `main`, committed or not.
- * What a test starts as a process, or reads as a file, counts as much as what it imports. Other arguments go to Vitest.
+ * `npm run test:changed`: runs the tests that depend on changes since this branch left `main`, committed or not.
+ * Files that a test starts as a process or reads count as much as its imports. Other arguments go to Vitest.
  */
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -9,10 +9,10 @@ import { prepare } from '../cluster/prepare.ts';
 import { ROOT, readImportGraph } from './import-graph.ts';
 import { readTestKinds } from './test-kinds.ts';
 
-/** They decide about every test. */
+/** They affect every test. */
 const EVERYTHING = /^(package(-lock)?\.json|vitest\.config\.ts|test\/setup\/[^/]+\.ts|tsconfig\.json)$/;
 
-/** Test files that import or name one of the changed files, or a folder that one is in; paths from the root. */
+/** Test files that import or name one of the changed files, or a folder that contains one; paths from the root. */
 export function selectTests(changed: readonly string[], graph = readImportGraph()): string[] {
   if (changed.some((file) => EVERYTHING.test(file) && !file.endsWith('.test.ts'))) return [...graph.tests];
   const isIn = (mentioned: ReadonlySet<string>) => (file: string) =>
@@ -26,7 +26,7 @@ function withFolders(file: string): string[] {
   return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
 }
 
-/** @throws Error when git fails, with what it said */
+/** @throws Error with git's output when it fails */
 function git(...args: string[]): string {
   const { status, stdout, stderr } = spawnSync('git', args, { cwd: ROOT, encoding: 'utf8' });
   if (status !== 0) throw new Error(`git ${args.join(' ')}: ${stderr.trim()}`);

@@ -16,7 +16,7 @@ test('a run in which all tests pass repeats no file', () => {
   expect(describeResults(all)).toEqual(['3 passed, 0 failed']);
 });
 
-test('a file of which one test failed is repeated, and counts as the second run found it, by name', () => {
+test('a file with one failed test is repeated, and each test counts with the result of the second run', () => {
   const first = results(file('a.test.ts', 'passed', 'failed'), file('b.test.ts', 'passed'));
   expect(selectFilesToRepeat(first)).toEqual([join(ROOT, 'a.test.ts')]);
   expect(describeResults(first, results(file('a.test.ts', 'passed', 'passed')))).toEqual([
@@ -25,7 +25,7 @@ test('a file of which one test failed is repeated, and counts as the second run 
   ]);
 });
 
-test('a test that fails twice is a failure, and nothing is called flaky', () => {
+test('a test that fails twice is a failure, and is not called flaky', () => {
   const first = results(file('a.test.ts', 'passed', 'failed'), file('b.test.ts', 'passed'));
   expect(describeResults(first, results(file('a.test.ts', 'passed', 'failed')))).toEqual(['2 passed, 1 failed']);
 });
@@ -42,7 +42,7 @@ test('a file that runs in two projects is repeated in both', () => {
   expect(describeResults(first, second).at(-1)).toBe('2 passed, 0 failed');
 });
 
-test('many failures are not repeated: they have a cause that a person has to find', () => {
+test('many failures are not repeated, because they have a cause that a person has to find', () => {
   const inOneFile = results(file('a.test.ts', ...Array<string>(7).fill('failed')));
   const inManyFiles = results(...['a', 'b', 'c', 'd'].map((name) => file(`${name}.test.ts`, 'failed')));
   expect(selectFilesToRepeat(inOneFile)).toEqual([]);

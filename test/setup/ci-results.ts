@@ -1,5 +1,5 @@
 /**
- * What `.ci/run` makes of Vitest's JSON results: `files <results>` prints the test files to run once more, one per line;
+ * How `.ci/run` evaluates Vitest's JSON results: `files <results>` prints the test files to repeat, one per line;
  * `count <results> [<results of the second run>]` prints the line with which CI ends.
  */
 import { existsSync, readFileSync } from 'node:fs';
@@ -20,21 +20,21 @@ export type Results = z.infer<typeof resultsSchema>;
 type TestFile = Results['testResults'][number];
 
 /**
- * More than one cause has failed, or one that is no matter of timing: that is for a person to look at. Far below `bail` of
- * vitest.config.ts, so that no file has been left out of a run that is continued.
+ * More than one cause has failed, or one unrelated to timing: a person has to check that. Far below `bail` of
+ * vitest.config.ts, so that a continued run has not left any file out.
  */
 const MOST_FILES = 3;
 const MOST_TESTS = 6;
 
 const isFailed = ({ status }: { readonly status: string }) => status === 'failed';
-/** A file that cannot be loaded has no tests to fail; it counts as one. */
+/** A file that cannot be loaded has no tests to fail; it counts as one failure. */
 const countFailures = ({ status, assertionResults }: TestFile): number =>
   assertionResults.filter(isFailed).length || (status === 'failed' ? 1 : 0);
 const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
 
 /**
- * Files to run once more, by themselves, because few tests of theirs have failed; none when all have passed, or when what
- * failed is more than chance.
+ * Files to repeat, by themselves, because few of their tests have failed; none when all have passed, or when too many
+ * failed for chance.
  */
 export function selectFilesToRepeat({ testResults }: Results): string[] {
   const failed = testResults.filter((file) => countFailures(file) > 0);
@@ -45,7 +45,7 @@ export function selectFilesToRepeat({ testResults }: Results): string[] {
 
 /**
  * The results of both runs in one line, preceded by a line for each test that failed in the first run only. Files of the
- * second run count as it found them.
+ * second run count with its results.
  */
 export function describeResults(first: Results, second: Results = { testResults: [] }): string[] {
   const repeated = new Set(second.testResults.map(({ name }) => name));

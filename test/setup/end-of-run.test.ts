@@ -14,7 +14,7 @@ const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/packa
 beforeEach(() => rmSync(logsOf(folder), { recursive: true, force: true }));
 afterAll(() => rmSync(logsOf(folder), { recursive: true, force: true }));
 
-/** Runs a fixture with Vitest; what it says. */
+/** Runs a fixture with Vitest; returns its output. */
 function run(fixture: string, environment: Readonly<Record<string, string>>): Promise<string> {
   return new Promise((resolve) => {
     const env = { PATH: process.env['PATH'], NO_COLOR: '1', ...environment };
@@ -25,7 +25,7 @@ function run(fixture: string, environment: Readonly<Record<string, string>>): Pr
 
 const findLogs = (fixture: string) => globSync('**/*.log', { cwd: logsOf(join(folder, fixture)) });
 
-test('a failing file leaves the logs of its services in a folder of its own, and the run says where', async () => {
+test('a failing file keeps the logs of its services in a folder of its own, and the run prints the path', async () => {
   const output = await run('failing', {});
   expect(output).toContain('Logs: .cache/test-logs/test/setup/fixtures/end-of-run/failing.fixture.ts');
   const [log = ''] = findLogs('failing.fixture.ts');
@@ -37,7 +37,7 @@ test('a passing file leaves no logs', async () => {
   expect(findLogs('passing.fixture.ts')).toEqual([]);
 });
 
-test('a failing property says its seed and counterexample, and SEED gives the same ones again', async () => {
+test('a failing property prints its seed and counterexample, and SEED reproduces them', async () => {
   const found = /seed: (-?\d+), path: "[\d:]+".*\nCounterexample: \[(\d+)\]/;
   const first = await run('failing', { SEED: '20261129' });
   const again = await run('failing', { SEED: '20261129' });

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { compareExports } from '../../scripts/exports.ts';
 
-it('a workspace lists what others import, first the product’s, and what nobody imports is needless', async () => {
+it('compareExports lists what others import, first the product’s imports, and calls the rest needless', async () => {
   const root = mkdtempSync(join(tmpdir(), 'exports-'));
   onTestFinished(() => rmSync(root, { recursive: true }));
   const exported = { './a.ts': './a.ts', './gone.ts': './gone.ts' };

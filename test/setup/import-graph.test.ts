@@ -10,7 +10,7 @@ test('each test file is of exactly one kind', () => {
   expect([...inProcess, ...withServices].sort()).toEqual(graph.tests);
 });
 
-test('a test that starts a process, or asks for a service that the run shares, is not among the quick ones', () => {
+test('a test that starts a process, or uses a service that the run shares, is not a quick test', () => {
   const { inProcess, withServices } = readTestKinds();
   expect(withServices).toContain('test/e2e/copy.test.ts');
   expect(withServices).toContain('identity/converge.test.ts');
@@ -18,7 +18,7 @@ test('a test that starts a process, or asks for a service that the run shares, i
   expect(inProcess).toContain('runtime/backoff.test.ts');
 });
 
-test('a changed module selects the tests that import it, by however many steps', () => {
+test('a changed module selects the tests that import it, over any number of steps', () => {
   const selected = selectTests(['runtime/backoff.ts'], graph);
   expect(selected).toContain('runtime/backoff.test.ts');
   expect(selected.length).toBeGreaterThan(1);
@@ -39,7 +39,7 @@ test.each([
   expect(selectTests([file], graph)).toContain(test);
 });
 
-test('a changed test file selects itself, and of the others at most those that take in its whole folder', () => {
+test('a changed test file selects itself, and otherwise only tests that read its whole folder', () => {
   const file = graph.tests.find((each) => each.startsWith('replay-sidecar/')) ?? '';
   const selected = selectTests([file], graph);
   expect(selected).toContain(file);

@@ -1,6 +1,6 @@
 /**
- * Which of the project's files a file stands on: what it imports, and, for `npm run test:changed`, what it names, as
- * tests name programs that they start and manifests that they read.
+ * The project's files that a file depends on: its imports, and, for `npm run test:changed`, the files that it names, as
+ * tests name the programs that they start and the manifests that they read.
  */
 import { globSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -9,7 +9,7 @@ import { dirname, join, resolve } from 'node:path';
 export const ROOT = resolve(import.meta.dirname, '../..');
 
 const WORKSPACE = '@edge-migration/';
-/** `import type` is gone before anything runs. */
+/** `import type` is erased before anything runs. */
 const IMPORT =
   /^(?:import|export)\s(?!type\b)[^'";]*?from\s*'([^']+)'|^import\s*'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/gm;
 const COMMENT_LINE = /^\s*(?:\/\/|\/?\*).*$/gm;
@@ -21,13 +21,13 @@ const PROGRAM = /[\w@.-]+(?:\/[\w@.-]+)+\.ts\b/g;
 export interface ImportGraph {
   /** The test files, as paths from the root, sorted. */
   readonly tests: readonly string[];
-  /** Everything that runs when the file is loaded, the file itself included: paths from the root, and Node's `node:…`. */
+  /** Everything that runs when the file is loaded, the file included: paths from the root, and Node's `node:…`. */
   imports(file: string): ReadonlySet<string>;
-  /** Everything that the file imports or names, files and folders, and what those files import or name. */
+  /** Everything that the file imports or names, files and folders, transitively. */
   mentions(file: string): ReadonlySet<string>;
 }
 
-/** Reads the project's files once, as they are now. */
+/** Reads the project's current files once. */
 export function readImportGraph(root: string = ROOT): ImportGraph {
   const folders = '{bin,console,contract,identity,kubernetes,operator,replay-sidecar,runtime,cli,charts,test}';
   const isOurs = (path: string) => !path.includes('node_modules/') && !path.startsWith('test/kind/');
@@ -54,7 +54,7 @@ function readImports(root: string, file: string): string[] {
     .filter((path) => path.startsWith('node:') || kindOf(root, path) === 'file');
 }
 
-/** The path of a module of this project, or the name of one of Node's; nothing for a package's. */
+/** The path of a module of this project, or the name of one of Node's; undefined for a package's. */
 function resolveModule(file: string, name: string): string | undefined {
   if (name.startsWith('.')) return join(dirname(file), name);
   if (name.startsWith(WORKSPACE)) return name.slice(WORKSPACE.length);
@@ -71,7 +71,7 @@ function readMentions(root: string, file: string): string[] {
   return paths.map((path) => path.replace(/\/$/, '')).filter((path) => isTelling(root, file, path));
 }
 
-/** A file, or a folder that is not one of those that everything is in. */
+/** A file, or a folder other than those that contain everything. */
 function isTelling(root: string, file: string, path: string): boolean {
   const kind = path.startsWith('.') ? undefined : kindOf(root, path);
   return kind === 'file' || (kind === 'folder' && !`${dirname(file)}/`.startsWith(`${path}/`) && path.includes('/'));

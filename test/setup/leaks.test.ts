@@ -9,7 +9,7 @@ vi.setConfig({ testTimeout: 90_000 });
 const folder = join(import.meta.dirname, 'fixtures/leaks');
 const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
 
-/** Runs one fixture with Vitest; its exit code and everything that it says. */
+/** Runs one fixture with Vitest; returns its exit code and output. */
 function run(fixture: string): Promise<{ code: number | undefined; output: string }> {
   return new Promise((resolve) => {
     const env = { PATH: process.env['PATH'], NO_COLOR: '1' };
@@ -19,7 +19,7 @@ function run(fixture: string): Promise<{ code: number | undefined; output: strin
   });
 }
 
-test('a file that leaves a server, a timer, a process and a rejection behind fails and is told which', async () => {
+test('a file that leaves a server, a timer, a process and a rejection behind fails with a list of them', async () => {
   const { code, output } = await run('leaky');
   expect(code).toBe(1);
   for (const leak of ['listening TCP server', 'pending timer', 'running child process', 'nobody handles this']) {

@@ -1,15 +1,15 @@
 /**
- * Fails a test file that leaves something running: a socket, a server, a timer, a child process, or a rejection that
- * nobody handled. Counted against what was there before the file, so Vitest's own are not its fault.
+ * Fails a test file that leaves something open: a socket, a server, a timer, a child process, or an unhandled
+ * rejection. Compared with the state before the file, so Vitest's own are not counted.
  */
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { afterAll } from 'vitest';
 
-/** Handles close a little after `close()` returned. */
+/** Handles close a little after `close()` has returned. */
 const SETTLE_MS = 3000;
 const POLL_MS = 20;
 
-/** Resource types of `process.getActiveResourcesInfo()` and what a reader calls them. */
+/** Resource types of `process.getActiveResourcesInfo()` and their readable names. */
 const LEAKS: Readonly<Record<string, string>> = {
   TCPSocketWrap: 'open TCP connection (a client, pool or response that was not closed)',
   TCPServerWrap: 'listening TCP server',
@@ -25,7 +25,7 @@ const LEAKS: Readonly<Record<string, string>> = {
   MessagePort: 'worker thread or message port',
 };
 
-// They are made when first touched; not by the test's fault.
+// They are created on first use, which is not the test's fault.
 void process.stdin;
 void process.stdout;
 void process.stderr;
@@ -63,7 +63,7 @@ function countResources(): Map<string, number> {
   return counts;
 }
 
-/** Its own timer has fired when the next count is taken. */
+/** Its own timer has fired before the next count. */
 function unobtrusiveSleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run test:loaded`: all tests three times, while four processes beside them compute without end: nothing may fail
- * because the machine is busy. `-- --runs 1` runs them once; names of files, and what follows another `--`, go to Vitest.
+ * `npm run test:loaded`: all tests three times, while four processes beside them compute endlessly: nothing may fail
+ * because the machine is busy. `-- --runs 1` runs them once; file names, and options after another `--`, go to Vitest.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,13 +10,13 @@ import { parseArgs } from 'node:util';
 import { ROOT } from './import-graph.ts';
 
 const HOGS = 4;
-/** It ends by itself within a second when its parent is killed. */
+/** It exits by itself within a second when its parent is killed. */
 const HOG = `const parent = process.ppid;
 while (process.ppid === parent) for (const end = Date.now() + 1000; Date.now() < end; );`;
 
 const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
 
-/** Runs the tests until a run fails; whether all have passed. */
+/** Runs the tests until a run fails; returns whether all have passed. */
 async function runTests(runs: number, args: readonly string[], signal: AbortSignal): Promise<boolean> {
   for (let run = 1; run <= runs; run++) {
     const tests = spawn(process.execPath, [vitest, 'run', ...args], { cwd: ROOT, stdio: 'inherit' });

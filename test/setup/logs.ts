@@ -1,4 +1,4 @@
-/** Names the folder where `removeFolder` leaves the logs of this file's services and pods; the reporter tidies up. */
+/** Sets the folder where `removeFolder` keeps the logs of this file's services and pods; the reporter cleans up. */
 import { rmSync } from 'node:fs';
 import { expect } from 'vitest';
 import { logsOf } from './test-logs.ts';

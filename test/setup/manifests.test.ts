@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { ROOT } from './import-graph.ts';
 
-/** We replace parts of them, or reach into them: any release may change those, and tests beside that code say where. */
+/** We replace or use internals of these: any release may change them, and tests beside that code say where. */
 const WITH_INTERNALS = [
   '@aws-sdk/client-dynamodb',
   '@aws-sdk/core',
@@ -15,7 +15,7 @@ const WITH_INTERNALS = [
 
 const read = (path: string) => JSON.parse(readFileSync(join(ROOT, path), 'utf8'));
 const folders: string[] = ['.', ...read('package.json').workspaces];
-/** Each dependency of each workspace, with the version that it asks for. */
+/** Each dependency of each workspace, with the required version. */
 const dependencies = folders.flatMap((folder) => {
   const { dependencies = {}, devDependencies = {} } = read(`${folder}/package.json`);
   return Object.entries<string>({ ...dependencies, ...devDependencies });
@@ -26,7 +26,7 @@ it.each(WITH_INTERNALS)('%s is pinned to one release', (name) => {
   expect([...new Set(versionsOf(name))]).toEqual([expect.stringMatching(/^\d+\.\d+\.\d+$/)]);
 });
 
-it.each([...new Set(dependencies.map(([name]) => name))])('all workspaces that need %s ask for the same', (name) => {
+it.each([...new Set(dependencies.map(([name]) => name))])('all workspaces require the same version of %s', (name) => {
   expect(new Set(versionsOf(name)).size).toBe(1);
 });
 

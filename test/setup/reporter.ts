@@ -5,10 +5,10 @@ import { ROOT } from './import-graph.ts';
 import { logsOf, SHARED_LOGS } from './test-logs.ts';
 
 const SLOWEST = 20;
-/** There after a run in which something failed outside a test: such a run is not tried once more (.ci/run). */
+/** Exists after a run in which something failed outside a test: such a run is not repeated (.ci/run). */
 const UNHANDLED = join(ROOT, '.cache/unhandled-errors');
 
-/** Says at the end of a run what a failure needs: where the logs are, and the seed; on CI which tests took longest. */
+/** Prints at the end of a run what a failure needs: the path of the logs, and the seed; on CI the slowest tests. */
 export default class EndOfRun implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {
     for (const module of modules.filter((each) => each.ok())) {

@@ -1,6 +1,6 @@
 /**
- * One seed for all generated inputs of a run: `SEED` from the environment, or a fresh one that vitest.config.ts chose.
- * `SEED=… npx vitest run <file>` gives every property of that file the same inputs again, in the same order.
+ * One seed for all generated inputs of a run: `SEED` from the environment, or a fresh one chosen by vitest.config.ts.
+ * `SEED=… npx vitest run <file>` gives every property of that file the same inputs in the same order.
  */
 import fc from 'fast-check';
 

@@ -3,8 +3,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { ROOT } from './import-graph.ts';
 
 /**
- * Seconds that files take on two cores, where this machine has not run them yet: the first that fits. Roughly right is
- * enough, it only decides the order.
+ * Seconds that files take on two cores, until this machine has run them: the first match. Rough values are
+ * enough, because they only decide the order.
  */
 const ESTIMATES: readonly (readonly [path: RegExp, seconds: number])[] = [
   [/^test\/e2e\/(faults|soak)/, 250],
@@ -15,7 +15,7 @@ const ESTIMATES: readonly (readonly [path: RegExp, seconds: number])[] = [
   [/^test\/|^operator\/(copy|verify|kubernetes)\//, 5],
 ];
 
-/** Runs the longest files first, so that no worker is left with one of minutes while the others have nothing to do. */
+/** Runs the longest files first, so that no worker is left with a long one while the others are idle. */
 export default class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const seconds = new Map(files.map((file) => [file, this.#durationOf(file)]));

@@ -1,10 +1,10 @@
 import { join, relative } from 'node:path';
 import { ROOT } from './import-graph.ts';
 
-/** Here lie the logs of the last run's failed tests; those that passed leave nothing. */
+/** The logs of the last run's failed tests; passing tests leave nothing. */
 const FOLDER = join(ROOT, '.cache/test-logs');
 
-/** The logs of the services that all files of the last run shared. */
+/** The logs of the services shared by all files of the last run. */
 export const SHARED_LOGS = join(FOLDER, 'shared-services');
 
 /** Folder of the logs of a test file, given by its absolute path. */

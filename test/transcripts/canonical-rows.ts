@@ -2,12 +2,12 @@ import type { RowChanges } from './transcripts.ts';
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** What the database and the clock gave, by its value: which row it is, or that it is new. */
+/** A value set by the database or the clock, by its meaning: which row it is, or that it is new. */
 export type Names = ReadonlyMap<string, string>;
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** Of rows without an id that is given in order, and of those that Core inserts in no particular one. */
+/** For rows without a sequential id, and those that Core inserts in no particular order. */
 const ORDER: Readonly<Record<string, readonly string[]>> = {
   feature_versioning_environmentfeatureversion: ['environment_id', 'feature_id'],
   multivariate_multivariatefeaturestatevalue: ['feature_state_id', 'multivariate_feature_option_id'],
@@ -48,10 +48,10 @@ const ANONYMOUS = /^[0-9a-f]{32}$/;
 const PARSER_ERROR = /^((JSON|Multipart form) parse error) - /;
 const TIME = /^\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)$/;
 
-/** The rows that every transcript began with are older, whatever was scheduled is newer. */
+/** The initial rows of every transcript are older, anything scheduled is newer. */
 const RECORDING = { begin: '2026-11-28T20:01:20', end: '2026-11-28T20:59' };
 
-/** A value without what differs from one run to the next. */
+/** A value without the parts that differ between runs. */
 export function canonical(value: Json, names: Names): Json {
   if (Array.isArray(value)) return value.map((item) => canonical(item, names));
   if (typeof value === 'object' && value !== null) {
@@ -65,7 +65,7 @@ export function canonical(value: Json, names: Names): Json {
   return value > RECORDING.begin && value < RECORDING.end ? 'now' : new Date(value).toISOString();
 }
 
-/** Every row that changed, by when, table and name, with what is new of it as text. */
+/** Every row that changed, by time, table and name, with its new content as text. */
 export function canonicalRows({
   changes,
   background,

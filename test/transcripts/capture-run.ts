@@ -13,7 +13,7 @@ import { Usage } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
 import { pino } from 'pino';
 import { bytesOf, type Transcript } from './transcripts.ts';
 
-/** What the capture makes of one request. */
+/** The capture's result for one request. */
 export interface Captured {
   readonly events: readonly WriteEvent[];
   readonly gaps: readonly CoverageGap[];
@@ -21,14 +21,14 @@ export interface Captured {
 
 /** A capture with its spool, one transcript after another. */
 export interface CaptureRun extends AsyncDisposable {
-  /** @param outcome the recorded answer when left out */
+  /** @param outcome the recorded answer by default */
   capture(transcript: Transcript, outcome?: CaptureOutcome): Promise<Captured>;
 }
 
 const fieldsOf = (headers: readonly (readonly [string, string])[]): Field[] =>
   headers.map(([name, value]) => ({ name, lower: name.toLowerCase(), value: value.replace(/^[ \t]+|[ \t]+$/g, '') }));
 
-/** Starts with an empty spool for every transcript, so that no gap is joined with another one's. */
+/** Starts with an empty spool for every transcript, so that its gaps are not joined with another one's. */
 export function createCaptureRun(): CaptureRun {
   const folder = temporaryFolder();
   let run = 0;
@@ -48,7 +48,7 @@ export function createCaptureRun(): CaptureRun {
       const sent = bytesOf(transcript.request.body) ?? Buffer.alloc(0);
       await begun?.intent(begun.needsBody ? sent : undefined, 'whole');
       begun?.finish(outcome);
-      // Events are handed over once their intent has begun.
+      // Events are returned once their intent has begun.
       await new Promise((resolve) => setImmediate(resolve));
       const events = (await drain(spool)).map(eventOf);
       return { events, gaps: spool.gaps.list() };
@@ -70,7 +70,7 @@ function answerOf({ request, response }: Transcript): CaptureOutcome {
   return { kind: 'responded', status, fields: fieldsOf(headers), body: bytes ?? Buffer.alloc(0), truncated };
 }
 
-/** The recorded answers; whatever else is asked gets none. */
+/** The recorded answers; any other request gets none. */
 function lookupsOf({ lookups }: Transcript): CallUpstream {
   return async ({ target }): Promise<UpstreamResponse> => {
     const found = lookups.find((lookup) => lookup.target === target && lookup.body?.truncated === undefined);

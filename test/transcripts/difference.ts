@@ -2,17 +2,17 @@ import { canonical, canonicalRows, type Json, namesOf } from './canonical-rows.t
 import type { Replayed } from './recorded-core.ts';
 import type { Transcript } from './transcripts.ts';
 
-/** Where our own Core API does not do what the real one did. */
+/** A difference in behaviour between our own Core API and the real one. */
 export interface Difference {
   readonly part: 'status' | 'header' | 'answer' | 'rows';
   /** Name of the header, path of the field, or table and row. */
   readonly where: string;
-  /** Undefined where there is nothing. */
+  /** Undefined if absent. */
   readonly theirs: unknown;
   readonly ours: unknown;
 }
 
-/** The headers that say something of the request; the others are the server's own. */
+/** The headers that concern the request; the others are the server's own. */
 const HEADERS = ['allow', 'location', 'x-flagsmith-document-updated-at'];
 
 export function differencesOf(transcript: Transcript, ours: Replayed): Difference[] {
@@ -37,10 +37,10 @@ function headerDifferences({ response }: Transcript, ours: Replayed): Difference
   });
 }
 
-/** Django's own views name their methods in another order. */
+/** Django's own views list their methods in another order. */
 const inOrder = (value: string | undefined) => value?.split(', ').sort().join(', ');
 
-/** Pages and what was cut off are not compared. */
+/** Pages and truncated data are not compared. */
 function answerDifferences({ request, response, ...transcript }: Transcript, ours: Replayed): Difference[] {
   const { body } = response;
   if (body === null || !('text' in body) || body.truncated !== undefined) return [];

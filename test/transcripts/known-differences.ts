@@ -2,14 +2,14 @@ import type { Difference } from './difference.ts';
 import type { Replayed } from './recorded-core.ts';
 import type { Transcript } from './transcripts.ts';
 
-/** A kind of difference between our own Core API and the real one that does not matter. */
+/** A kind of harmless difference between our own Core API and the real one. */
 export interface KnownDifference {
   /** Why it does not matter. */
   readonly why: string;
   covers(difference: Difference, transcript: Transcript, ours: Replayed): boolean;
 }
 
-/** Every difference that there is has to be of one of these kinds, and every kind has to be met with. */
+/** Every difference has to be of one of these kinds, and every kind has to occur. */
 export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   absent('segments and their overrides have no table here, and no identity has one', [
     /^\/api\/v1\/projects\/\d+\/segments\//,

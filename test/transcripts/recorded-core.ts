@@ -16,10 +16,10 @@ import { Client } from 'pg';
 import { changesBetween, rowsOf } from './row-changes.ts';
 import { bytesOf, loadState, type RowChanges, replayUntil, type Transcript } from './transcripts.ts';
 
-/** When the requests are sent: after all recorded ones, and before what was scheduled. */
+/** The time of the requests: after all recorded ones, and before anything scheduled. */
 const NOW = '2026-11-28T20:45:00+00:00';
 
-/** Who has the credentials of the recordings. */
+/** The users with the credentials of the recordings. */
 const USERS: ReadonlyMap<string, User> = new Map([
   ['{{admin}}', { role: 'admin', organisations: [11n], password: 'made-up-pass-1x' }],
   ['{{master}}', { role: 'admin', organisations: [11n] }],
@@ -27,22 +27,22 @@ const USERS: ReadonlyMap<string, User> = new Map([
   ['{{owner2}}', { role: 'admin', organisations: [12n], password: 'made-up-pass-1x' }],
 ]);
 
-/** What our own Core API did with a recorded request. */
+/** Our own Core API's reaction to a recorded request. */
 export interface Replayed {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
   readonly changes: RowChanges;
-  /** What its tasks changed after the answer. */
+  /** Changes by its tasks after the answer. */
   readonly background: RowChanges;
 }
 
-/** Our own Core API on the recorded rows, which are as they were after each request. */
+/** Our own Core API on the recorded rows, which are restored after each request. */
 export interface RecordedCore extends AsyncDisposable {
   replay(transcript: Transcript, all: ReadonlyMap<string, Transcript>): Promise<Replayed>;
 }
 
-/** @param databaseUrl an empty database of Core's schema */
+/** @param databaseUrl an empty database with Core's schema */
 export async function startRecordedCore(databaseUrl: string): Promise<RecordedCore> {
   const client = new Client({ connectionString: databaseUrl, types: typeParsers });
   await client.connect();
@@ -76,7 +76,7 @@ export async function startRecordedCore(databaseUrl: string): Promise<RecordedCo
 
 async function prepare(client: Client): Promise<void> {
   await loadState(client);
-  // The clock of the recording hides that of Postgres.
+  // The recording's clock hides that of Postgres.
   await client.query(`
     CREATE SCHEMA recorded;
     CREATE FUNCTION recorded.now() RETURNS timestamptz LANGUAGE sql STABLE AS $$ SELECT timestamptz '${NOW}' $$;
@@ -85,13 +85,13 @@ async function prepare(client: Client): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT quote_ident(sequencename) AS name FROM pg_sequences WHERE schemaname = 'public' ORDER BY name`,
   );
-  // No two rows ever have one id, whichever their tables are: the ids in an answer tell what they are of.
+  // No two rows share an id, even in different tables: the ids in an answer identify what they refer to.
   for (const [index, { name }] of rows.entries()) {
     await client.query(`SELECT setval('public.${name}', ${(index + 1) * 1_000_000})`);
   }
 }
 
-/** Commits are savepoints of the transaction that is rolled back in the end; what is checked at commit is checked. */
+/** Commits are savepoints of the transaction that is finally rolled back; checks at commit are still made. */
 function nestedSession(client: Client): Session {
   const query = queryWith(client);
   const atomic: Session['atomic'] = async (work) => {
@@ -111,7 +111,7 @@ function nestedSession(client: Client): Session {
   return { read: alone, write: alone, atomic };
 }
 
-/** Views may ask for several things at once, which one connection cannot nest in savepoints. */
+/** Views may run several queries at once, which one connection cannot nest in savepoints. */
 function oneByOne<F extends (...given: never[]) => Promise<unknown>>(run: F): F {
   let last: Promise<unknown> = Promise.resolve();
   return ((...given) => {
@@ -121,7 +121,7 @@ function oneByOne<F extends (...given: never[]) => Promise<unknown>>(run: F): F 
   }) as F;
 }
 
-/** Without the slots, faults and clock of a worker; tasks wait until they are told to run. */
+/** Without the slots, faults and clock of a worker; tasks wait until they are run explicitly. */
 async function startApi(session: Session) {
   let tasks: ((session: Session) => Promise<void>)[] = [];
   const route = createRouter({ environmentCacheSeconds: 0, users: USERS, now: Date.now, onError: () => {} });
@@ -133,7 +133,7 @@ async function startApi(session: Session) {
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
-    /** Nobody learns how a task ends. @returns whether there was any */
+    /** A task's result is not reported. @returns whether there was any */
     async runTasks(): Promise<boolean> {
       const due = tasks;
       tasks = [];

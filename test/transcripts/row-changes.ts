@@ -20,7 +20,7 @@ const TABLES = [
   'multivariate_multivariatefeaturestatevalue',
 ];
 
-/** All rows of the tables that are recorded. */
+/** All rows of the recorded tables. */
 export async function rowsOf(client: Client): Promise<Tables> {
   const tables = TABLES.map((name) => `SELECT '${name}' AS name, to_jsonb(one) AS row FROM ${name} AS one`);
   const { rows } = await client.query<{ name: string; row: Row }>(tables.join(' UNION ALL '));
@@ -29,7 +29,7 @@ export async function rowsOf(client: Client): Promise<Tables> {
   return found;
 }
 
-/** What differs, in the form of the recordings. */
+/** The differences, in the format of the recordings. */
 export function changesBetween(before: Tables, after: Tables): RowChanges {
   const changes: Record<string, RowChanges[string]> = {};
   for (const [name, rows] of after) {

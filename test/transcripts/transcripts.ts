@@ -7,7 +7,7 @@ const text = z.object({ text: z.string(), truncated: z.int().optional() });
 const body = z.union([text, z.object({ base64: z.string(), truncated: z.int().optional() })]).nullable();
 const row = z.record(z.string(), z.unknown());
 
-/** By table: whole rows that came, primary keys that went, and columns that changed as `[before, after]`. */
+/** By table: added rows, primary keys of removed ones, and changed columns as `[before, after]`. */
 const rowChanges = z.record(
   z.string(),
   z.object({
@@ -18,13 +18,13 @@ const rowChanges = z.record(
 );
 
 const transcript = z.object({
-  /** `<group>/<name>`, where the group is the route, by and large. */
+  /** `<group>/<name>`, where the group is roughly the route. */
   id: z.string(),
-  /** Statements that were run on the state before. */
+  /** Statements that were run on the previous state. */
   setup: z.array(z.string()),
-  /** Transcripts that came before on the same state, oldest first. */
+  /** Earlier transcripts on the same state, oldest first. */
   after: z.array(z.string()),
-  /** What the API answered just before, with the same credentials. */
+  /** The API's answers just before, with the same credentials. */
   lookups: z.array(
     z.object({ method: z.string(), target: z.string(), status: z.int(), body, truncated: z.unknown().optional() }),
   ),
@@ -42,7 +42,7 @@ const transcript = z.object({
     truncated: z.unknown().optional(),
   }),
   changes: rowChanges,
-  /** What tasks changed after the answer. */
+  /** Changes by tasks after the answer. */
   background: z.object({ tasks: z.array(z.string()), changes: rowChanges }).optional(),
 });
 
@@ -61,18 +61,18 @@ export async function readTranscripts(): Promise<Transcript[]> {
   return lines.map((line) => transcript.parse(JSON.parse(line)));
 }
 
-/** Puts the state that every transcript began with into an empty database of Core's schema. */
+/** Loads the initial state of every transcript into an empty database with Core's schema. */
 export async function loadState(client: Client): Promise<void> {
   await client.query(await readFile(here('state.sql'), 'utf8'));
 }
 
-/** The bytes of a recorded body; undefined when there was none. */
+/** The bytes of a recorded body; undefined if there was none. */
 export function bytesOf(recorded: Body): Buffer | undefined {
   if (recorded === null) return undefined;
   return 'text' in recorded ? Buffer.from(recorded.text) : Buffer.from(recorded.base64, 'base64');
 }
 
-/** Makes the rows as they were just before the request; to be called in a transaction that is rolled back. */
+/** Restores the rows to just before the request; to be called in a transaction that is rolled back. */
 export async function replayUntil(
   client: Client,
   one: Transcript,
@@ -88,7 +88,7 @@ export async function replayUntil(
   }
 }
 
-/** Changes rows as the API, or its tasks, did. */
+/** Applies the row changes of the API or its tasks. */
 export async function applyChanges(client: Client, changes: RowChanges): Promise<void> {
   for (const [table, { inserted = [], deleted = [], updated = {} }] of Object.entries(changes)) {
     const key = inserted.some((one) => !('id' in one)) || table.endsWith('environmentfeatureversion') ? 'uuid' : 'id';

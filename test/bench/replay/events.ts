@@ -5,10 +5,10 @@ import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 
-/** Publishes without an answer at the same time. */
+/** Number of concurrent publishes without an answer. */
 const UNDER_WAY = 1000;
 
-/** A write about one identity of a project, as the sidecar sees most of them. */
+/** A write about one identity of a project, in the form most common at the sidecar. */
 export function written(project: number, identifier: string): WriteEvent {
   return {
     version: 1,
@@ -23,7 +23,7 @@ export function written(project: number, identifier: string): WriteEvent {
   };
 }
 
-/** Resolves when the stream has them all. */
+/** Resolves when all of them are in the stream. */
 export async function publishAll(
   connection: NatsConnection,
   count: number,
@@ -36,7 +36,7 @@ export async function publishAll(
   }
 }
 
-/** So many a second, in portions of 50 ms. */
+/** This many a second, in portions of 50 ms. */
 export async function publishSteadily(
   connection: NatsConnection,
   { rate, seconds, make }: { rate: number; seconds: number; make(): WriteEvent },

@@ -2,7 +2,7 @@ import { probeHttp } from '../../cluster/probe.ts';
 
 type Buckets = readonly { readonly below: number; readonly count: number }[];
 
-/** Events by lag, cumulative, ascending; seconds. */
+/** Events by lag in seconds, cumulative, ascending. */
 export async function lagBuckets(url: string, project: number): Promise<Buckets> {
   const { body } = await probeHttp(`${url}/metrics`);
   const pattern = new RegExp(
@@ -15,7 +15,7 @@ export async function lagBuckets(url: string, project: number): Promise<Buckets>
   }));
 }
 
-/** Milliseconds; as exact as the buckets are narrow. */
+/** Milliseconds, as precise as the width of the buckets. */
 export function percentile(before: Buckets, after: Buckets, share: number): number {
   const counts = after.map(({ below, count }, index) => ({ below, count: count - (before[index]?.count ?? 0) }));
   const wanted = (counts.at(-1)?.count ?? 0) * share;

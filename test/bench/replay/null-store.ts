@@ -1,7 +1,7 @@
 /**
- * A DynamoDB that answers at once, as a process of its own, so that a benchmark measures the applier alone. It has the
- * documents of environment `key-1` as the bench's Core made them at first, and none of any other; it says that every
- * write was done, and keeps nothing. Prints its URL.
+ * A DynamoDB that answers at once, in its own process, so that a benchmark measures the applier alone. It has the
+ * documents of environment `key-1` as the bench's Core first made them, and none of any other; it confirms every
+ * write and keeps nothing. Prints its URL.
  */
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { compositeKey, encodeIdentity } from '@edge-migration/identity/edge/document/document.ts';

@@ -31,14 +31,14 @@ export const FRESH = 3;
 export interface Stage extends AsyncDisposable {
   readonly connection: NatsConnection;
   readonly databaseUrl: string;
-  /** Whether everything in the stream is done with. */
+  /** Whether everything in the stream is done. */
   isDrained(): Promise<boolean>;
   startApplier(edge: { endpoint: string; identitiesTable: string }): Promise<Applier>;
 }
 
 export interface Applier extends AsyncDisposable {
   readonly process: ManagedProcess;
-  /** Address of its metrics server. */
+  /** Address of the applier's metrics server. */
   readonly metrics: string;
 }
 
@@ -130,7 +130,7 @@ async function startApplier(
     cwd: ROOT,
     env: {
       PATH: process.env['PATH'],
-      // In the image the files are compiled already; here by the first start.
+      // The image has the files precompiled; here the first start does it.
       NODE_COMPILE_CACHE: join(folder, 'compiled'),
       AWS_ACCESS_KEY_ID: 'local',
       AWS_SECRET_ACCESS_KEY: 'local',

@@ -1,6 +1,6 @@
 /**
- * What Node itself needs to pass a request on: `node:http` in front, undici behind, and nothing of what a transparent
- * proxy owes. Arguments: the port, the API's port.
+ * Node's own cost of forwarding a request: `node:http` in front, undici behind, and nothing else that a transparent
+ * proxy has to do. Arguments: the port, the API's port.
  */
 import { createServer } from 'node:http';
 import { Pool } from 'undici';

@@ -1,6 +1,6 @@
 /**
- * What the client library needs to publish an event with its acknowledgement: prints microseconds of CPU time each.
- * Arguments: NATS's URL, how many.
+ * The client library's cost of publishing an event with its acknowledgement: prints microseconds of CPU time each.
+ * Arguments: NATS's URL, the number of events.
  */
 import { jetstream } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Many clients that are slow on purpose. */
+/** Many deliberately slow clients. */
 export interface Crowd {
   readonly name: string;
   /** @returns the statuses of ordinary requests that were sent meanwhile; `none` for those without an answer */
@@ -54,7 +54,7 @@ function crowd(name: string, size: number, bytes: Buffer | undefined): Crowd {
 const probe = (port: number) =>
   askStatus(port, (socket) => socket.write('GET /api/v1/flags/ HTTP/1.1\r\nHost: x\r\n\r\n'));
 
-/** Sends one request over a connection of its own; the status of its answer, or `none`. */
+/** Sends one request over its own connection; returns the status of the answer, or `none`. */
 export function askStatus(port: number, send: (socket: Socket) => void): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');

@@ -1,8 +1,8 @@
 /**
- * Sends requests over connections that are kept and prints what it saw as one JSON object. Argument: a {@link Load}.
+ * Sends requests over keep-alive connections and prints its results as one JSON object. Argument: a {@link Load}.
  *
- * Closed: each connection sends as soon as it has its answer. Paced: as many a second as asked for, on whatever
- * connection is free; a request that has to wait for one counts from when it was due.
+ * Closed: each connection sends as soon as it has its answer. Paced: at the given rate, on any free
+ * connection; the time of a request that has to wait for one counts from when it was due.
  */
 import { connect, type Socket } from 'node:net';
 
@@ -11,7 +11,7 @@ export interface Load {
   readonly kind: 'read' | 'write';
   readonly connections: number;
   readonly requests: number;
-  /** Requests a second; as fast as they are answered when left out. */
+  /** Requests a second; as fast as possible when left out. */
   readonly rate?: number;
 }
 

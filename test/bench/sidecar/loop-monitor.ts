@@ -1,6 +1,6 @@
 /**
- * Imported by a process that is measured: on SIGUSR2 it writes how much CPU time its main thread spent at most between
- * two rounds of the event loop, in milliseconds, since the last time it was asked.
+ * Preloaded into a measured process: on SIGUSR2 it writes the most CPU time that its main thread spent between
+ * two rounds of the event loop, in milliseconds, since the last such signal.
  */
 import { writeFileSync } from 'node:fs';
 

@@ -1,4 +1,4 @@
-/** An API that does nothing: any request is answered at once with the same small JSON. Argument: the port. */
+/** An API that does nothing: it answers any request at once with the same small JSON. Argument: the port. */
 import { createServer } from 'node:net';
 
 const BODY = '{"identifier":"x","traits":[],"flags":[]}';

@@ -12,14 +12,14 @@ import { waitFor } from '../../cluster/wait.ts';
 import { ROOT } from '../../deployed.ts';
 import type { Load, Seen } from './load.ts';
 
-/** Something in front of the API, or the API itself. */
+/** A target in front of the API, or the API itself. */
 export interface Target extends AsyncDisposable {
   readonly port: number;
   readonly service: Service;
 }
 
 export interface SidecarTarget extends Target {
-  /** Waits until every event is in the stream, so that the cost of publishing is in what was spent. */
+  /** Waits until every event is in the stream, so that the cost of publishing is included. */
   drained(): Promise<void>;
 }
 
@@ -29,12 +29,12 @@ export function startNullApi(): Promise<Target> {
   return startScript('null-api', []);
 }
 
-/** What Node itself needs to pass a request on. */
+/** Node's own cost of forwarding a request. */
 export function startBareProxy(upstreamPort: number): Promise<Target> {
   return startScript('bare-proxy', [String(upstreamPort)]);
 }
 
-/** A script of this folder that listens on the port that is its first argument. */
+/** A script of this folder that listens on the port given as its first argument. */
 async function startScript(name: string, more: readonly string[]): Promise<Target> {
   const port = await freePort();
   const folder = createFolder(`bench-${name}`);
@@ -50,7 +50,7 @@ async function startScript(name: string, more: readonly string[]): Promise<Targe
 }
 
 /**
- * The sidecar as it is deployed, flags included. In the image its files are compiled already; here a first start
+ * The sidecar as deployed, flags included. In the image its files are precompiled; here a first start
  * fills the cache that the measured one reads.
  */
 export async function startSidecar(
@@ -149,12 +149,12 @@ export async function startNginx(upstreamPort: number): Promise<Target | undefin
   return { port, service, [Symbol.asyncDispose]: () => service.stop() };
 }
 
-/** Runs the load in a process of its own. */
+/** Runs the load in its own process. */
 export async function load(spec: Load): Promise<Seen> {
   return JSON.parse(await outputOf('load', [JSON.stringify(spec)]));
 }
 
-/** Microseconds of CPU time that the client library needs for an event, in a process of its own. */
+/** Microseconds of CPU time that the client library needs per event, in its own process. */
 export async function publishMicros(nats: Nats, count: number): Promise<number> {
   return Number(await outputOf('bare-publisher', [nats.url, String(count)]));
 }

@@ -11,11 +11,11 @@ export interface Request {
   readonly operation: string;
   readonly text: string;
   readonly body: Body;
-  /** Its client has hung up. What has not begun by then need not be done. */
+  /** Aborted when the client hangs up. Work that has not begun by then can be skipped. */
   isAbandoned(): boolean;
 }
 
-/** Where clients of one region send their requests. */
+/** The address to which clients of one region send their requests. */
 export class Endpoint {
   readonly #server: Server;
   #dark = false;
@@ -24,7 +24,7 @@ export class Endpoint {
     this.#server = server;
   }
 
-  /** What `handle` throws is a failure and breaks the connection: no client shall take it for an answer of DynamoDB. */
+  /** An exception from `handle` breaks the connection, so that no client mistakes it for DynamoDB's answer. */
   static async start(
     handle: (request: Request) => Promise<Answer>,
     onFailure: (error: unknown) => void,
@@ -48,7 +48,7 @@ export class Endpoint {
       if (endpoint.#dark) incoming.socket.resetAndDestroy();
       else {
         respond().catch((error: unknown) => {
-          // A client that gives up while it still sends is no failure.
+          // A client that gives up while still sending is not a failure.
           if (incoming.complete) onFailure(error);
           incoming.socket.destroy();
         });
@@ -63,7 +63,7 @@ export class Endpoint {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Connections break, those of requests under way too, whose writes may still be made. */
+  /** Breaks connections, including those of requests under way, whose writes may still be made. */
   goDark(): void {
     this.#dark = true;
     this.#server.closeAllConnections();

@@ -49,15 +49,15 @@ afterAll(() => global.stop());
 const everywhere = () => Promise.all([europe.scan(), america.scan(), asia.scan()]);
 const threeTimes = <T>(value: T) => [value, value, value];
 
-describe('replication', () => {
-  test('a write is seen at once in its own region and only after the delay in the others', async () => {
+describe('replication between regions', () => {
+  test('shows a write in its own region at once and in the others only after the delay', async () => {
     await europe.put('a', 'written');
     expect(await everywhere()).toEqual([{ a: 'written' }, {}, {}]);
     await global.settle();
     expect(await everywhere()).toEqual(threeTimes({ a: 'written' }));
   });
 
-  test('a shorter delay holds for what is already on its way', async () => {
+  test('applies a shortened delay to writes already under way', async () => {
     await europe.put('a', 'written');
     expect(global.pending).toBe(2);
     global.setDelay(AT_ONCE);
@@ -65,14 +65,14 @@ describe('replication', () => {
     expect(await everywhere()).toEqual(threeTimes({ a: 'written' }));
   });
 
-  test('it happens by itself after a delay between two bounds', async () => {
+  test('happens automatically after a delay between two bounds', async () => {
     global.setDelay({ minMs: 1, maxMs: 50 });
     await Promise.all(['a', 'b', 'c', 'd'].map((id) => europe.put(id, 'written')));
     await waitFor(() => global.pending === 0, { for: 'replication' });
     expect(await everywhere()).toEqual(threeTimes({ a: 'written', b: 'written', c: 'written', d: 'written' }));
   });
 
-  test('it goes on while clients write without a pause', async () => {
+  test('continues while clients write without a pause', async () => {
     global.setDelay(AT_ONCE);
     const write = async (client: RegionClient, name: string) => {
       for (let index = 0; index < 30; index++) await client.put(`${name}${index}`, 'written');
@@ -81,7 +81,7 @@ describe('replication', () => {
     expect(Object.keys(await america.scan()).length).toBeGreaterThan(30);
   });
 
-  test('the items of a request with more than 1 MB all arrive', async () => {
+  test('delivers all items of a request larger than 1 MB', async () => {
     const value = 'x'.repeat(100_000);
     const items = Array.from({ length: 25 }, (_, index) => ({ id: { S: `${index}` }, value: { S: value } }));
     const requests = items.map((Item) => ({ PutRequest: { Item } }));
@@ -90,7 +90,7 @@ describe('replication', () => {
     for (const { id } of items) expect((await asia.get(id.S))?.length).toBe(value.length);
   });
 
-  test('the statements of a batch that succeed are replicated, those that fail are not', async () => {
+  test('includes the successful statements of a batch, but not the failed ones', async () => {
     await europe.put('old', 'before');
     await global.settle();
     const { Responses } = await europe.sdk.send(
@@ -112,7 +112,7 @@ describe('replication', () => {
     expect(await everywhere()).toEqual(threeTimes({ new: 'x', old: 'before' }));
   });
 
-  test('a stream that was not read for so long that its iterator has expired goes on where it was', async () => {
+  test('resumes where it was on a stream whose iterator has expired', async () => {
     await europe.put('a', 'before');
     shiftMs += 900_000;
     await europe.put('b', 'afterwards');
@@ -121,7 +121,7 @@ describe('replication', () => {
     expect(global.pending).toBe(0);
   });
 
-  test('a write that changes nothing is not replicated and does not count as a later one', async () => {
+  test('skips a write that changes nothing, which does not count as a later one either', async () => {
     await europe.put('a', 'first');
     await global.settle();
     await america.put('a', 'second');
@@ -130,7 +130,7 @@ describe('replication', () => {
     expect(await everywhere()).toEqual(threeTimes({ a: 'second' }));
   });
 
-  test("Edge's tables have their indexes in each region", async () => {
+  test("gives Edge's tables their indexes in each region", async () => {
     const tables = await createTables(global.region('eu-west-2'));
     using client = new RegionClient(global.region('us-east-2'), tables.settings.identitiesTable);
     const { Table } = await client.sdk.send(new DescribeTableCommand({ TableName: client.table }));
@@ -139,7 +139,7 @@ describe('replication', () => {
     await expect(client.scan()).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
   });
 
-  test('a table that is deleted takes its pending writes with it', async () => {
+  test('drops the pending writes of a deleted table', async () => {
     await europe.put('a', 'written');
     await europe.sdk.send(new DeleteTableCommand({ TableName: europe.table }));
     await expect(america.scan()).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
@@ -151,8 +151,8 @@ describe('replication', () => {
   });
 });
 
-describe('when two regions write one item', () => {
-  test('the later write wins as a whole item: attributes that only the earlier one set are gone', async () => {
+describe('when two regions write the same item', () => {
+  test('the later write wins as a whole item: attributes that only the earlier one set are lost', async () => {
     await europe.put('a', 'base');
     await global.settle();
     const update = (client: RegionClient, name: string) =>
@@ -171,7 +171,7 @@ describe('when two regions write one item', () => {
     expect(await everywhere()).toEqual(threeTimes({ a: 'base' }));
   });
 
-  test('a conditional write that succeeded vanishes when a later one replaces it', async () => {
+  test('a successful conditional write is lost when a later one replaces it', async () => {
     await europe.put('a', 'from Europe', { insert: true });
     await america.put('a', 'from America', { insert: true });
     expect(await europe.get('a')).toBe('from Europe');
@@ -179,7 +179,7 @@ describe('when two regions write one item', () => {
     expect(await everywhere()).toEqual(threeTimes({ a: 'from America' }));
   });
 
-  test('an item that was deleted comes back when another region wrote it later', async () => {
+  test('a deleted item comes back when another region wrote it later', async () => {
     await europe.put('a', 'base');
     await global.settle();
     await europe.delete('a');
@@ -188,7 +188,7 @@ describe('when two regions write one item', () => {
     expect(await everywhere()).toEqual(threeTimes({ a: 'from America' }));
   });
 
-  test('a later delete removes what another region wrote before it, however late that arrives', async () => {
+  test('a later delete removes an earlier write from another region, however late that arrives', async () => {
     await europe.put('a', 'base');
     await global.settle();
     global.region('us-east-2').isolate();
@@ -200,14 +200,14 @@ describe('when two regions write one item', () => {
     expect(await everywhere()).toEqual(threeTimes({}));
   });
 
-  test('a delete of an item that is not there is no write', async () => {
+  test('a delete of an absent item does not count as a write', async () => {
     await america.put('a', 'from America');
     await europe.delete('a');
     await global.settle();
     expect(await everywhere()).toEqual(threeTimes({ a: 'from America' }));
   });
 
-  test('the history tells which write was lost to which, and how far apart they were', async () => {
+  test('the history shows which write was lost to which, and how far apart they were', async () => {
     const before = global.history.length;
     await europe.put('a', 'from Europe');
     await america.put('a', 'from America');
@@ -221,8 +221,8 @@ describe('when two regions write one item', () => {
   });
 });
 
-describe('transactions', () => {
-  test('are atomic in their region only: elsewhere one of the items can win and the other lose', async () => {
+describe('transactions on a global table', () => {
+  test('are atomic only in their own region: elsewhere one item can win and the other lose', async () => {
     const put = (id: string) => ({
       Put: { TableName: europe.table, Item: { id: { S: id }, value: { S: 'together' } } },
     });
@@ -232,7 +232,7 @@ describe('transactions', () => {
     expect(await everywhere()).toEqual(threeTimes({ a: 'together', b: 'alone' }));
   });
 
-  test('that are cancelled replicate nothing', async () => {
+  test('replicate nothing when they are cancelled', async () => {
     await america.put('b', 'alone');
     await global.settle();
     const table = europe.table;
@@ -250,8 +250,8 @@ describe('transactions', () => {
   });
 });
 
-describe('a region', () => {
-  test('that is isolated goes on with its clients; afterwards everything arrives in both directions', async () => {
+describe('a region of a global table', () => {
+  test('keeps serving its clients while isolated; afterwards everything replicates in both directions', async () => {
     global.region('eu-west-2').isolate();
     await europe.put('a', 'from Europe');
     await america.put('b', 'from America');
@@ -263,7 +263,7 @@ describe('a region', () => {
     expect(await everywhere()).toEqual(threeTimes({ a: 'from Europe', b: 'from America' }));
   });
 
-  test('that is dark answers no client, but still receives the writes of the others', async () => {
+  test('serves no client while it is dark, but still receives the writes of the others', async () => {
     const region = global.region('us-east-2');
     region.goDark();
     await expect(america.get('a')).rejects.toMatchObject({ code: 'ECONNRESET' });
@@ -273,7 +273,7 @@ describe('a region', () => {
     expect(await america.get('a')).toBe('meanwhile');
   });
 
-  test('has ways of their own for some clients, which can be dark or refuse writes while others notice nothing', async () => {
+  test('has separate endpoints for some clients, which can go dark or refuse writes without affecting the others', async () => {
     const region = global.region('us-east-2');
     const way = await region.openWay();
     using client = new RegionClient({ ...region, endpoint: way.endpoint }, europe.table);
@@ -310,7 +310,7 @@ describe('a region', () => {
     expect(Table).not.toHaveProperty('MultiRegionConsistency');
   });
 
-  test('refuses what it does not understand instead of passing it by', async () => {
+  test('rejects requests that it does not understand instead of forwarding them', async () => {
     const command = new UpdateTimeToLiveCommand({
       TableName: europe.table,
       TimeToLiveSpecification: { AttributeName: 'ttl', Enabled: true },
@@ -319,7 +319,7 @@ describe('a region', () => {
   });
 });
 
-test('after any history every region has the last write of each item, and the other writes are accounted for', async () => {
+test('every region converges on the last write of each item after any history, and no other write is unaccounted for', async () => {
   const region = fc.constantFrom(0, 1, 2);
   const id = fc.constantFrom('a', 'b');
   const step = fc.oneof(
@@ -333,7 +333,7 @@ test('after any history every region has the last write of each item, and the ot
       const clients = [europe, america, asia] as const;
       for (const key of ['a', 'b']) await europe.put(key, 'start');
       await global.settle();
-      // Of each item: what a client wrote last, in real time, with success.
+      // For each item, the last successful write of a client in real time.
       const expected: Record<string, string> = { a: 'start', b: 'start' };
       const from = global.history.length;
       for (const [index, { kind, region: at, id: key }] of steps.entries()) {
@@ -367,7 +367,7 @@ function isConditionFailed(error: Error): false {
   return false;
 }
 
-test('a write whose client hangs up before its turn is not made', async () => {
+test('a write whose client hangs up before its turn is not performed', async () => {
   const others = Array.from({ length: 40 }, (_, index) => europe.put(`other ${index}`, 'made'));
   const Item = { id: { S: 'late' }, value: { S: 'never made' } };
   const hangingUp = new AbortController();

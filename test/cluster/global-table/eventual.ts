@@ -6,12 +6,12 @@ import { classify, describe, describeGlobally, type Replicated, refuseUnknown } 
 import { type Answer, RegionalDatabase } from './wire.ts';
 
 export interface ModeSettings extends ReplicationSettings {
-  /** Of a DynamoDB Local that was started with `regional`. */
+  /** Endpoint of a DynamoDB Local started with `regional`. */
   readonly endpoint: string;
   readonly replicated: Replicated;
 }
 
-/** What the consistency decides about. */
+/** The behaviour that depends on the consistency. */
 export interface Mode {
   handle(region: string, request: Request): Promise<Answer>;
   setDelay(delay: Delay): void;
@@ -25,10 +25,10 @@ export interface Mode {
 
 export type HistoryEntry = Pick<Write, 'region' | 'item' | 'stamp' | 'over'>;
 
-/** The streams that replication reads, which AWS's tables of this kind have too. */
+/** The streams that replication reads, which AWS's tables of this kind also have. */
 const STREAM = { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' };
 
-/** Multi-region eventual consistency: a database for each region, and replication between them. */
+/** Multi-region eventual consistency: one database per region, with replication between them. */
 export class EventualMode implements Mode {
   readonly #replicas: ReadonlyMap<string, Replica>;
   readonly #replication: Replication;
@@ -37,7 +37,7 @@ export class EventualMode implements Mode {
 
   constructor({ endpoint, replicated, clock, random, onFailure }: ModeSettings) {
     let last = 0;
-    // Microseconds apart at least, so that no two writes are of the same time.
+    // At least microseconds apart, so that no two writes have the same time.
     const nextStamp = () => {
       last = Math.max(last + 0.001, clock.now());
       return last;

@@ -1,6 +1,6 @@
 /**
- * A DynamoDB global table for tests: an endpoint for each region, with a DynamoDB Local behind them. README.md says what
- * it does as AWS does, and what it does not.
+ * A DynamoDB global table for tests: one endpoint per region, with a DynamoDB Local behind them. README.md lists
+ * what it does as AWS does, and what it does not.
  */
 import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { DYNAMODB_CLIENT, startDynamodb } from '../dynamodb.ts';
@@ -19,9 +19,9 @@ export interface GlobalTableOptions {
   /** Two or more; with strong consistency three, or two and a witness. */
   readonly regions?: readonly string[];
   readonly consistency?: Consistency;
-  /** Region of a witness, which strong consistency alone has. */
+  /** Region of the witness, only with strong consistency. */
   readonly witness?: string;
-  /** The legacy version writes attributes of its own into the items, and is seen by `DescribeGlobalTable` only. */
+  /** The legacy version adds its own attributes to the items, and appears only in `DescribeGlobalTable`. */
   readonly version?: Version;
   readonly clock?: Clock;
   /** Chooses delays: 0 to 1. */
@@ -31,45 +31,45 @@ export interface GlobalTableOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How clients of a region are configured, and what can happen to the region. */
+/** Client configuration of a region, and its possible faults. */
 export interface GlobalTableRegion {
   readonly endpoint: string;
   readonly region: string;
   readonly credentials: typeof DYNAMODB_CLIENT.credentials;
   /**
-   * Cut off from the other regions. With eventual consistency its clients notice nothing; with strong consistency its
+   * Cuts it off from the other regions. With eventual consistency clients notice nothing; with strong consistency its
    * writes and strongly consistent reads fail.
    */
   isolate(): void;
-  /** No longer cut off: what was held up arrives at once, if its delay has passed. */
+  /** Ends the isolation: writes held back arrive at once, if their delay has passed. */
   rejoin(): void;
   /** Clients' connections break, until `comeBack`; replication goes on. */
   goDark(): void;
   comeBack(): void;
-  /** Another endpoint, for some clients alone; it ends with the table. */
+  /** Another endpoint for some clients only; it ends with the table. */
   openWay(): Promise<Way>;
-  /** What the other regions' `DescribeTable` tells of this replica from now on. */
+  /** The status of this replica in the other regions' `DescribeTable` from now on. */
   setStatus(status: string): void;
 }
 
 export interface GlobalTable extends AsyncDisposable {
   /** @throws Error when the table has no such region */
   region(name: string): GlobalTableRegion;
-  /** Of replication with eventual consistency; of each write with strong consistency. At first there is none. */
+  /** Delay of replication with eventual consistency, of each write with strong consistency. Initially none. */
   setDelay(delay: Delay): void;
-  /** Completes the replication of what was written so far, without its delay, except to and from isolated regions. */
+  /** Replicates all writes so far without delay, except to and from isolated regions. */
   settle(): Promise<void>;
-  /** Writes on their way to a region, each region counted. */
+  /** Number of writes on their way, counted per region. */
   readonly pending: number;
-  /** Every write of a client that changed an item, with eventual consistency; for {@link findLostWrites}. */
+  /** Every client write that changed an item, with eventual consistency; for {@link findLostWrites}. */
   readonly history: readonly HistoryEntry[];
-  /** @throws AggregateError of what failed inside, which clients saw as broken connections */
+  /** @throws AggregateError of the internal failures, which clients saw as broken connections */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a DynamoDB Local and the regions' endpoints. Every table that is created through one of them is a global table
- * with a replica in each region from the outset.
+ * Starts a DynamoDB Local and the regions' endpoints. Every table created through one of them is a global table
+ * with a replica in each region from the start.
  */
 export async function startGlobalTable(options: GlobalTableOptions = {}): Promise<GlobalTable> {
   const { regions = ['eu-west-2', 'us-east-2'], consistency = 'EVENTUAL', version = '2019.11.21', witness } = options;

@@ -1,19 +1,19 @@
 import type { Write } from './replica.ts';
 
-/** A write that a client was told had succeeded, and that nothing of the item's last state stands on. */
+/** A write that was acknowledged to its client, and on which nothing of the item's last state is based. */
 export interface LostWrite {
   readonly write: Pick<Write, 'region' | 'item' | 'stamp' | 'over'>;
-  /** The write of another region that won: made later, by a region that did not have the lost one yet. */
+  /** The winning write of another region: made later, by a region that did not have the lost one yet. */
   readonly to: Pick<Write, 'region' | 'item' | 'stamp' | 'over'>;
-  /** How much later the winner was made: the lost write's replication took at least so long. */
+  /** How much later the winning write was made: the lost write's replication took at least that long. */
   readonly windowMs: number;
 }
 
 type Entry = LostWrite['write'];
 
 /**
- * The writes of a history that last-writer-wins lost. A write stands on what its region had (`over`), so each item's
- * last write and all that it stands on, directly or not, are kept; every other one is lost.
+ * The writes of a history that last-writer-wins lost. A write is based on its region's state (`over`), so each item's
+ * last write and all that it is based on, directly or not, are kept; every other one is lost.
  */
 export function findLostWrites(history: readonly Entry[]): LostWrite[] {
   const items = Map.groupBy(history, ({ item }) => item);
@@ -35,7 +35,7 @@ function findLostOfItem(writes: readonly Entry[]): LostWrite[] {
   return writes
     .filter((write) => !isKept.has(write))
     .map((write) => {
-      // There is one: the last of all is kept.
+      // There is one, because the last of all is kept.
       const to = kept.find(({ stamp }) => stamp > write.stamp)!;
       return { write, to, windowMs: to.stamp - write.stamp };
     });

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { startGlobalTable } from './global-table.ts';
 import { newTableName, RegionClient } from './testing.ts';
 
-test('the legacy version writes its attributes into each item, of the region and time of the last write', async () => {
+test('the legacy version adds attributes with the region and time of the last write to each item', async () => {
   await using global = await startGlobalTable({ version: '2017.11.29', heapMb: 128 });
   const table = newTableName();
   using europe = new RegionClient(global.region('eu-west-2'), table);

@@ -5,33 +5,33 @@ import { type Answer, type Item, type RegionalDatabase, refusal } from './wire.t
 /** A write of a client that changed an item, as one region accepted it. */
 export interface Write extends ItemChange {
   readonly region: string;
-  /** Table and key as one text. */
+  /** Table and key as one string. */
   readonly item: string;
-  /** When it was made: milliseconds since the epoch, of one clock for all regions, no two the same. */
+  /** When it was made: milliseconds since the epoch, on one clock for all regions, no two equal. */
   readonly stamp: number;
-  /** The stamp of what the item was in this region before, deleted or not; nothing if it never was. */
+  /** The stamp of the item's previous state in this region, deleted or not; undefined if there was none. */
   readonly over: number | undefined;
 }
 
 export interface ReplicaSettings {
   readonly clock: Clock;
-  /** The time of a write, later than that of every write before. */
+  /** The time of a write, later than that of every earlier write. */
   readonly nextStamp: () => number;
-  /** Items get the attributes that the legacy version of global tables writes into them. */
+  /** Whether items get the attributes that the legacy version of global tables adds. */
   readonly isLegacy: boolean;
 }
 
 /** DynamoDB's limit for one call. */
 const BATCH = 25;
 
-/** One region's copy of the tables. What clients write and what replication brings take turns; reads do not wait. */
+/** One region's copy of the tables. Writes by clients and by replication take turns; reads do not wait. */
 export class Replica {
   readonly region: string;
   readonly database: RegionalDatabase;
   readonly #clock: Clock;
   readonly #nextStamp: () => number;
   readonly #streams = new Map<string, TableStream>();
-  /** Of every item that was ever written, those that are deleted too. */
+  /** Every item that was ever written, including deleted ones. */
   readonly #stamps = new Map<string, number>();
   readonly #isLegacy: boolean;
   #turn: Promise<unknown> = Promise.resolve();
@@ -53,7 +53,7 @@ export class Replica {
     });
   }
 
-  /** Deletes the table with all that is known of its items; what other regions wrote to it no longer arrives. */
+  /** Deletes the table and the history of its items; other regions' pending writes to it no longer arrive. */
   deleteTable(table: string, target: string, body: string): Promise<Answer> {
     return this.#inTurn(async () => {
       const answer = await this.database.send(target, body);
@@ -65,8 +65,8 @@ export class Replica {
   }
 
   /**
-   * Executes a client's request, whatever it is, and tells what it changed. One whose client has hung up before its turn is
-   * not executed: clients that ask again would make the queue longer than any of them waits.
+   * Executes any request of a client, and returns its changes. A request whose client has hung up before its turn is
+   * skipped: retries would otherwise make the queue longer than any client waits.
    */
   write(
     target: string,
@@ -76,7 +76,7 @@ export class Replica {
     return this.#inTurn(async () => {
       if (isAbandoned()) return { answer: refusal(500, 'InternalServerError', 'The client has hung up'), writes: [] };
       const answer = await this.database.send(target, body);
-      // Nearly always the request's own tables; one too many costs a call that brings nothing.
+      // Nearly always the request's own tables; a superfluous one costs an empty call.
       const tables = [...this.#streams.keys()].filter((table) => body.includes(table));
       const changes = (await Promise.all(tables.map((table) => this.#readStream(table)))).flat();
       const writes = changes.map((change) => this.#accept(change));
@@ -85,7 +85,7 @@ export class Replica {
     });
   }
 
-  /** Stores those of other regions' writes that are later than what the items are here. */
+  /** Stores those writes of other regions that are later than the items' state here. */
   apply(writes: readonly Write[]): Promise<void> {
     return this.#inTurn(async () => {
       const latest = new Map<string, Write>();
@@ -97,7 +97,7 @@ export class Replica {
     });
   }
 
-  /** Resolves when what was asked for so far is done. */
+  /** Resolves when all requests so far are done. */
   async idle(): Promise<void> {
     await this.#turn;
   }
@@ -119,7 +119,7 @@ export class Replica {
     };
   }
 
-  /** An item that several of these writes are about has to be stored as the last of them has it. */
+  /** An item with several of these writes has to be stored as the last of them has it. */
   async #storeAll(writes: readonly Write[]): Promise<void> {
     const latest = [...new Map(writes.map((write) => [write.item, write])).values()];
     for (let at = 0; at < latest.length; at += BATCH) await this.#store(latest.slice(at, at + BATCH));
@@ -137,7 +137,7 @@ export class Replica {
     if (Object.keys(UnprocessedItems).length > 0)
       throw new Error('Global table: DynamoDB Local left out replicated writes');
     for (const { item, stamp } of writes) this.#stamps.set(item, stamp);
-    // These are no client's writes.
+    // These are not client writes.
     await Promise.all(Object.keys(RequestItems).map((table) => this.#readStream(table)));
   }
 

@@ -1,7 +1,7 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Replica, Write } from './replica.ts';
 
-/** How long a write takes to another region: somewhere between these, for each item and region by itself. */
+/** How long a write takes to another region: between these bounds, independently for each item and region. */
 export interface Delay {
   readonly minMs: number;
   readonly maxMs: number;
@@ -10,7 +10,7 @@ export interface Delay {
 /** Nothing is replicated until the delay is changed, or by `settle`. */
 export const HELD: Delay = { minMs: Number.POSITIVE_INFINITY, maxMs: Number.POSITIVE_INFINITY };
 
-/** Milliseconds at a place, 0 to 1, between the shortest and the longest delay. */
+/** Milliseconds at a position, 0 to 1, between the shortest and the longest delay. */
 export function delayAt({ minMs, maxMs }: Delay, place: number): number {
   return minMs === maxMs ? minMs : minMs + place * (maxMs - minMs);
 }
@@ -18,7 +18,7 @@ export function delayAt({ minMs, maxMs }: Delay, place: number): number {
 interface Delivery {
   readonly write: Write;
   readonly to: Replica;
-  /** Its place between the shortest and the longest delay, 0 to 1. */
+  /** Its position between the shortest and the longest delay, 0 to 1. */
   readonly place: number;
 }
 
@@ -26,11 +26,11 @@ export interface ReplicationSettings {
   readonly clock: Clock;
   /** Chooses delays: 0 to 1. */
   readonly random: () => number;
-  /** Told of what should never happen: a write that could not be delivered. */
+  /** Called on what should never happen: a write that could not be delivered. */
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Brings the writes of each region to all others: item by item, in no particular order, the latest wins. */
+/** Delivers the writes of each region to all others: item by item, in no particular order, the latest wins. */
 export class Replication {
   readonly #replicas: readonly Replica[];
   readonly #clock: Clock;
@@ -48,7 +48,7 @@ export class Replication {
     this.#onFailure = onFailure;
   }
 
-  /** Deliveries that are still to be made, those to and from isolated regions included. */
+  /** Pending deliveries, including those to and from isolated regions. */
   get pending(): number {
     return this.#pending.length;
   }
@@ -62,7 +62,7 @@ export class Replication {
     if (writes.length > 0) this.#continue();
   }
 
-  /** Holds for what is under way, too. */
+  /** Also applies to writes under way. */
   setDelay(delay: Delay): void {
     this.#delay = delay;
     this.#continue();
@@ -72,30 +72,30 @@ export class Replication {
     this.#isolated.add(region);
   }
 
-  /** What its isolation held up and whose delay has passed arrives at once. */
+  /** Delivers at once what isolation held back and whose delay has passed. */
   rejoin(region: string): void {
     this.#isolated.delete(region);
     this.#continue();
   }
 
-  /** Makes every delivery that is pending now, without its delay; those of isolated regions stay. */
+  /** Makes every pending delivery now, without delay; those of isolated regions stay. */
   async settle(): Promise<void> {
     await this.#deliver(this.#pending.filter((each) => this.#isOpen(each)));
   }
 
-  /** Drops what is on its way to a table that is deleted: one of the same name is another table. */
+  /** Drops pending writes to a deleted table: one of the same name is another table. */
   forget(table: string): void {
     this.#pending = this.#pending.filter(({ write }) => write.table !== table);
   }
 
-  /** Returns when nothing is being delivered any more. */
+  /** Returns when no delivery is in progress. */
   async stop(): Promise<void> {
     this.#pending = [];
     this.#wait.abort();
     await Promise.all(this.#replicas.map((replica) => replica.idle()));
   }
 
-  /** Waits for the next delivery that is due, instead of whatever was waited for before. */
+  /** Waits for the next delivery that is due, instead of the previous one. */
   #continue(): void {
     this.#wait.abort();
     const wait = new AbortController();
@@ -110,10 +110,10 @@ export class Replication {
       const open = this.#pending.filter((each) => this.#isOpen(each));
       if (open.length === 0) return;
       const next = open.reduce((least, each) => Math.min(least, this.#dueAt(each)), Number.POSITIVE_INFINITY);
-      // Infinite while replication is held; it is continued when that ends.
+      // Infinite while replication is held; resumed when that ends.
       if (next === Number.POSITIVE_INFINITY) return;
       const left = next - this.#clock.now();
-      // What is due does not wait for a timer, which the next write would stop: writes can come without a pause.
+      // Due deliveries do not wait for a timer, which the next write would stop: writes can come without a pause.
       if (left > 0) await this.#clock.sleep(left, signal);
       const now = this.#clock.now();
       await this.#deliver(open.filter((each) => this.#dueAt(each) <= now));
@@ -121,7 +121,7 @@ export class Replication {
     }
   }
 
-  /** A delivery that two callers make is made once: the second finds the item as late as the write. */
+  /** A delivery made by two callers happens once: the second finds the item as late as the write. */
   async #deliver(deliveries: readonly Delivery[]): Promise<void> {
     const open = deliveries.filter((each) => this.#isOpen(each));
     await Promise.all(

@@ -4,7 +4,7 @@ import { findWrittenItem } from './statement-key.ts';
 const keysOf = (table: string) => (table === 'rows' ? ['environment', 'key'] : ['id']);
 const find = (Statement: string, ...Parameters: object[]) => findWrittenItem({ Statement, Parameters }, keysOf);
 
-test('an INSERT names its item by parameters or strings, whatever is nested in the others', () => {
+test('an INSERT names its item by parameters or strings, however the other attributes are nested', () => {
   const key = { id: { S: 'x' } };
   expect(find(`INSERT INTO "t" VALUE {'n': {'id': ?}, 'l': [?, ?], 'id': ?}`, {}, {}, {}, key.id)).toEqual({
     table: 't',
@@ -13,7 +13,7 @@ test('an INSERT names its item by parameters or strings, whatever is nested in t
   expect(find(`insert into t value {'v': ?, 'id': 'x'}`, { N: '1' })).toEqual({ table: 't', key });
 });
 
-test('an UPDATE names its item by the conditions behind WHERE, not by what it sets', () => {
+test('an UPDATE names its item in the WHERE conditions, not in what it sets', () => {
   expect(
     find(
       `UPDATE "rows" SET "key" = ? REMOVE b WHERE "environment" = ? AND "key" = ? AND v = ?`,
@@ -35,6 +35,6 @@ test('a SELECT writes nothing', () => {
   expect(find(`SELECT * FROM "t" WHERE id = ?`, { S: 'x' })).toBeUndefined();
 });
 
-test('a statement whose item cannot be told is an error', () => {
+test('a statement whose item cannot be determined is an error', () => {
   expect(() => find(`UPDATE "t" SET v = ? WHERE other = ?`, {}, {})).toThrow('cannot tell');
 });

@@ -10,7 +10,7 @@ export interface WrittenItem {
 }
 
 /**
- * The item that an INSERT, UPDATE or DELETE is about; nothing for a SELECT.
+ * The item of an INSERT, UPDATE or DELETE; undefined for a SELECT.
  *
  * @param keysOf names of a table's key attributes
  * @throws Error when the statement does not give each key attribute as `?` or as a string
@@ -36,7 +36,7 @@ export function findWrittenItem(
   return { table, key: Object.fromEntries(key) };
 }
 
-/** Where the values of `name : value` or `name = value` stand, by name; the first of each, which is the outermost. */
+/** Positions of the values of `name : value` or `name = value`, by name; the first of each, which is the outermost. */
 function findValues(tokens: readonly string[], { from, by }: { from: string; by: string }): Map<string, number> {
   const start = tokens.findIndex((token) => token.toUpperCase() === from);
   const values = new Map<string, number>();

@@ -1,7 +1,7 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Item, RegionalDatabase } from './wire.ts';
 
-/** One item as a write left it; without an image it is deleted. */
+/** One item as a write left it; without an image it was deleted. */
 export interface ItemChange {
   readonly table: string;
   readonly key: Item;
@@ -15,13 +15,13 @@ interface StreamRecord {
 const STREAMS = 'DynamoDBStreams_20120810';
 /** An iterator is good for 15 minutes. */
 const ITERATOR_AGE_MS = 300_000;
-/** One answer holds up to so many records and about 1 MB; one that is far from both has brought all that there is. */
+/** One answer has at most so many records and about 1 MB; one far below both limits has returned everything. */
 const FULL_RECORDS = 1_000;
 const FULL_LENGTH = 400_000;
 
 /**
- * What changed in a table of one region since it was last asked. The stream tells it exactly, whichever request made
- * the change, and tells nothing of requests that changed nothing, as AWS documents. DynamoDB Local has the records of a
+ * The changes in a table of one region since the last call. The stream is exact, whichever request made
+ * the change, and omits requests that changed nothing, as AWS documents. DynamoDB Local has the records of a
  * write when it answers that write.
  */
 export class TableStream {

@@ -37,7 +37,7 @@ afterEach(() => {
 });
 afterAll(() => global.stop());
 
-/** Begins a write of `held` in one region, which is under way, stored but without an answer, when this returns. */
+/** Begins a write of `held` in one region; on return it is under way, stored but unanswered. */
 async function beginWrite(client: RegionClient, id = 'held'): Promise<{ finish(): Promise<void> }> {
   global.setDelay(HELD);
   const written = client.put(id, 'under way');
@@ -55,14 +55,14 @@ const insert = (client: RegionClient, id: string) => ({
   Parameters: [{ S: id }, { S: 'inserted' }],
 });
 
-test('what one region has written and answered, each region reads', async () => {
+test('every region reads a write as soon as any region has acknowledged it', async () => {
   await east.put('a', 'written');
   expect(await west.get('a')).toBe('written');
   await west.delete('a');
   expect(await east.get('a')).toBeUndefined();
 });
 
-test('a condition is judged by the newest item of any region', async () => {
+test('a condition is evaluated against the newest version of the item in any region', async () => {
   await east.put('a', 'first', { insert: true });
   await expect(west.put('a', 'second', { insert: true })).rejects.toMatchObject({
     name: 'ConditionalCheckFailedException',
@@ -70,7 +70,7 @@ test('a condition is judged by the newest item of any region', async () => {
 });
 
 describe('while a region writes an item, another region', () => {
-  test('is refused to put and delete it, and succeeds when it sends the write again afterwards', async () => {
+  test('is refused a put and a delete of it, and succeeds on retry afterwards', async () => {
     const { finish } = await beginWrite(east);
     await expect(west.put('held', 'second')).rejects.toMatchObject(CONFLICT);
     await expect(west.delete('held')).rejects.toMatchObject(CONFLICT);
@@ -80,7 +80,7 @@ describe('while a region writes an item, another region', () => {
     expect(await east.get('held')).toBe('second');
   });
 
-  test('is refused a statement about it and a whole batch of writes with it', async () => {
+  test('is refused a statement on it and a whole batch of writes that includes it', async () => {
     const { finish } = await beginWrite(east);
     const Statement = `UPDATE "${west.table}" SET "value" = 'x' WHERE "id" = 'held'`;
     await expect(west.sdk.send(new ExecuteStatementCommand({ Statement }))).rejects.toMatchObject(CONFLICT);
@@ -91,7 +91,7 @@ describe('while a region writes an item, another region', () => {
     expect(await west.scan()).toEqual({ held: 'under way' });
   });
 
-  test('is refused only that statement of a batch', async () => {
+  test('is refused only the statement on it in a batch', async () => {
     const { finish } = await beginWrite(east);
     const batch = new BatchExecuteStatementCommand({ Statements: ['a', 'held', 'b'].map((id) => insert(west, id)) });
     const answered = west.sdk.send(batch);
@@ -106,7 +106,7 @@ describe('while a region writes an item, another region', () => {
     expect(await east.scan()).toEqual({ a: 'inserted', b: 'inserted', held: 'under way' });
   });
 
-  test('writes other items', async () => {
+  test('can write other items', async () => {
     const { finish } = await beginWrite(east);
     const other = west.put('free', 'written');
     await finish();
@@ -115,7 +115,7 @@ describe('while a region writes an item, another region', () => {
   });
 });
 
-test('two writes of one item in one region are no conflict', async () => {
+test('two writes of one item in one region do not conflict', async () => {
   const { finish } = await beginWrite(east);
   const second = east.put('held', 'second');
   await waitFor(async () => (await west.get('held')) === 'second', { for: 'the second write' });
@@ -123,7 +123,7 @@ test('two writes of one item in one region are no conflict', async () => {
   await second;
 });
 
-test('transactions are refused, and local secondary indexes', async () => {
+test('transactions and local secondary indexes are refused', async () => {
   const Item = { id: { S: 'a' } };
   const refused = { name: 'ValidationException' };
   const writes = new TransactWriteItemsCommand({ TransactItems: [{ Put: { TableName: east.table, Item } }] });
@@ -147,7 +147,7 @@ test('transactions are refused, and local secondary indexes', async () => {
   expect(await east.scan()).toEqual({});
 });
 
-test('an isolated region refuses writes and strongly consistent reads; the others go on', async () => {
+test('an isolated region refuses writes and strongly consistent reads while the others keep working', async () => {
   await east.put('a', 'before');
   global.region('us-west-2').isolate();
   await expect(west.put('a', 'second')).rejects.toMatchObject({ name: 'InternalServerError' });
@@ -158,7 +158,7 @@ test('an isolated region refuses writes and strongly consistent reads; the other
   expect(await west.scan()).toEqual({ a: 'before', b: 'meanwhile' });
 });
 
-test('the table is described as AWS does: strong, with the witness, and without a stream', async () => {
+test('the table is described as by AWS: strong, with the witness, and without a stream', async () => {
   const { Table } = await east.sdk.send(new DescribeTableCommand({ TableName: east.table }));
   expect(Table).toMatchObject({
     GlobalTableVersion: '2019.11.21',
@@ -169,7 +169,7 @@ test('the table is described as AWS does: strong, with the witness, and without 
   expect(Table).not.toHaveProperty('StreamSpecification');
 });
 
-test('strong consistency without a third region or a witness is refused, as is a witness without it', async () => {
+test('strong consistency requires a third region or a witness, and a witness requires strong consistency', async () => {
   await expect(startGlobalTable({ regions: REGIONS, consistency: 'STRONG' })).rejects.toThrow('three regions');
   await expect(startGlobalTable({ regions: REGIONS, witness: 'us-east-1' })).rejects.toThrow('witness');
 });

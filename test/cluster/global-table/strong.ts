@@ -12,7 +12,7 @@ const TRANSACTIONS = new Set(['TransactWriteItems', 'TransactGetItems', 'Execute
 
 /**
  * Multi-region strong consistency: one database, which every region sees. A write is under way from its arrival until
- * every region would have it (the delay), and until then the same item's writes from other regions are refused.
+ * every region would have it (the delay); until then other regions' writes of the same item are refused.
  */
 export class StrongMode implements Mode {
   readonly history: readonly HistoryEntry[] = [];
@@ -22,7 +22,7 @@ export class StrongMode implements Mode {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #keys = new Map<string, readonly string[]>();
-  /** The writes under way: item and the region that writes it. */
+  /** Writes under way: item and writing region. */
   readonly #underWay = new Set<{ readonly item: string; readonly region: string }>();
   readonly #isolated = new Set<string>();
   readonly #stopped = new AbortController();
@@ -58,7 +58,7 @@ export class StrongMode implements Mode {
     return this.#commit(items, region, request);
   }
 
-  /** Each statement is refused by itself, as with all that concerns one statement. */
+  /** Each statement is refused separately, like every error of one statement. */
   async #writeStatements(region: string, request: Request): Promise<Answer> {
     const items = statementsOf(request.body).map((statement) => this.#itemOf(statement));
     const conflicts = items.map((item) => item !== undefined && this.#isConflict(item, region));
@@ -88,7 +88,7 @@ export class StrongMode implements Mode {
     }
   }
 
-  /** Takes the delay, also as it is changed meanwhile. */
+  /** Waits for the delay, even if it changes meanwhile. */
   async #reachEveryRegion(): Promise<void> {
     const start = this.#clock.monotonic();
     const place = this.#random();

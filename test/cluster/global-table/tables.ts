@@ -4,7 +4,7 @@ import { type Answer, type Body, refusal, type Statement } from './wire.ts';
 export type Consistency = 'EVENTUAL' | 'STRONG';
 export type Version = '2019.11.21' | '2017.11.29';
 
-/** What a global table tells about itself besides what every table does. */
+/** What a global table's description has beyond that of other tables. */
 export interface Replicated {
   readonly version: Version;
   readonly consistency: Consistency;
@@ -18,7 +18,7 @@ const WRITES = new Set(['PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem',
 const STATEMENTS = new Set(['ExecuteStatement', 'BatchExecuteStatement', 'ExecuteTransaction']);
 const TABLES = new Set(['CreateTable', 'DeleteTable', 'DescribeTable', 'DescribeGlobalTable']);
 
-/** What a request is to replication; nothing when it is none that the global table understands. */
+/** The meaning of a request for replication; undefined if the global table does not understand it. */
 export function classify({ operation, body }: Request): 'read' | 'write' | 'table' | undefined {
   if (READS.has(operation)) return 'read';
   if (WRITES.has(operation)) return 'write';
@@ -36,7 +36,7 @@ export function refuseUnknown({ target }: Request): Answer {
   return refusal(400, 'ValidationException', `The global table for tests does not understand ${target}`);
 }
 
-/** `DescribeTable`'s answer as a region of a global table gives it. */
+/** `DescribeTable`'s answer in a region of a global table. */
 export function describe({ status, text }: Answer, region: string, replicated: Replicated): Answer {
   if (status !== 200) return { status, text };
   const { consistency, version, regions, witness, statuses } = replicated;
@@ -54,7 +54,7 @@ export function describe({ status, text }: Answer, region: string, replicated: R
   return { status, text: JSON.stringify({ Table: described }) };
 }
 
-/** `DescribeGlobalTable`, which knows the legacy version's tables only, and by which AWS tells that version. */
+/** `DescribeGlobalTable`, which only knows the legacy version's tables, and by which AWS identifies that version. */
 export function describeGlobally({ body }: Request, { version, regions }: Replicated): Answer {
   const { GlobalTableName } = body;
   if (version !== '2017.11.29')

@@ -41,7 +41,7 @@ export class RegionClient implements Disposable {
     await this.sdk.send(new DeleteItemCommand({ TableName: this.table, Key: { id: { S: id } } }));
   }
 
-  /** The item's value, by a strongly consistent read unless told otherwise. */
+  /** The item's value, by a strongly consistent read unless specified otherwise. */
   async get(id: string, { ConsistentRead = true } = {}): Promise<string | undefined> {
     const Key = { id: { S: id } };
     const { Item } = await this.sdk.send(new GetItemCommand({ TableName: this.table, Key, ConsistentRead }));

@@ -2,21 +2,21 @@ import { Endpoint, type Request } from './endpoint.ts';
 import { classify } from './tables.ts';
 import { type Answer, refusal } from './wire.ts';
 
-/** An endpoint of a region for some of its clients: of what happens to it the others notice nothing. */
+/** A region's endpoint for some of its clients; its faults do not affect the others. */
 export interface Way {
   readonly endpoint: string;
-  /** Requests that write and were not refused here. */
+  /** Writing requests that were not refused here. */
   readonly writes: number;
-  /** These clients' connections break, until `comeBack`. */
+  /** Breaks these clients' connections until `comeBack`. */
   goDark(): void;
   comeBack(): void;
-  /** Whether their writes are refused as for want of rights; they can read. */
+  /** Whether their writes are refused as if for missing rights; they can still read. */
   refuseWrites(isRefused: boolean): void;
 }
 
 const REFUSAL = refusal(400, 'AccessDeniedException', 'This way into the region does not take writes');
 
-/** Opens a way to what `handle` does, which the caller stops. */
+/** Opens an endpoint to `handle`, which the caller stops. */
 export async function openWay(
   handle: (request: Request) => Promise<Answer>,
   onFailure: (error: unknown) => void,

@@ -2,10 +2,10 @@ import http from 'node:http';
 import { text } from 'node:stream/consumers';
 import { DYNAMODB_CLIENT } from '../dynamodb.ts';
 
-/** Attributes in DynamoDB's own JSON (`{"S": "…"}`), as they came: nothing here looks inside. */
+/** Attributes in DynamoDB's own JSON (`{"S": "…"}`), unparsed. */
 export type Item = Readonly<Record<string, unknown>>;
 
-/** The parts of requests that the global table looks at. */
+/** The fields of requests that the global table uses. */
 export interface Body {
   readonly TableName?: string;
   readonly Item?: Item;
@@ -21,7 +21,7 @@ export interface Body {
   readonly [field: string]: unknown;
 }
 
-/** A PartiQL statement and what its `?` stand for. */
+/** A PartiQL statement and its parameters. */
 export interface Statement {
   readonly Statement: string;
   readonly Parameters?: readonly unknown[];
@@ -49,7 +49,7 @@ export class RegionalDatabase {
     this.#region = region;
   }
 
-  /** Sends a request; what DynamoDB refuses is an answer like others. */
+  /** Sends a request; a refusal by DynamoDB is an answer like any other. */
   send(target: string, body: string): Promise<Answer> {
     const { accessKeyId } = DYNAMODB_CLIENT.credentials;
     const scope = `${accessKeyId}/20000101/${this.#region}/dynamodb/aws4_request`;
@@ -68,7 +68,7 @@ export class RegionalDatabase {
     });
   }
 
-  /** @throws Error when DynamoDB refuses: for requests of the global table's own, which cannot be wrong */
+  /** @throws Error when DynamoDB refuses: for the global table's own requests, which cannot be wrong */
   async call<T>(operation: string, body: object, api = 'DynamoDB_20120810'): Promise<T> {
     const { status, text: answer } = await this.send(`${api}.${operation}`, JSON.stringify(body));
     if (status !== 200)

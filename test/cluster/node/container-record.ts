@@ -1,18 +1,18 @@
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { type ContainerState, type ContainerStatus, timestamp } from './pod-status.ts';
 
-/** What is known about a container, as its status shows it; tells when that changes. */
+/** The known state of a container, as its status shows it; emits changes. */
 export interface ContainerRecord {
   readonly state: ContainerState;
   readonly restartCount: number;
-  /** A new state; one that has ended becomes the last state. */
+  /** Sets a new state; a terminated one becomes the last state. */
   enter(state: ContainerState): void;
   wait(reason: string, message?: string): void;
   setStarted(started: boolean): void;
   setReady(ready: boolean): void;
   /** Counts another run. */
   restart(): void;
-  /** It waits for a run that will not come: what the status says from now on is how the last one ended. */
+  /** No further run will come: from now on the status shows how the last one ended. */
   settle(): void;
   status(): ContainerStatus;
 }
@@ -21,7 +21,7 @@ export interface RecordOptions {
   name: string;
   image: string;
   waitingReason: string;
-  /** An init container that has done its work counts as ready. */
+  /** An init container that has completed counts as ready. */
   readyWhenDone: boolean;
   /** The process of the current or last run. */
   process(): { pid: number; command: string } | undefined;
@@ -82,7 +82,7 @@ export function createRecord({ name, image, readyWhenDone, process, ...options }
   };
 }
 
-/** The kubelet's verdict on a container that it cannot say anything about (status_manager.go). */
+/** The kubelet's status for a container of unknown state (status_manager.go). */
 function neverRan(): ContainerState {
   const message = 'The container could not be located when the pod was terminated';
   return {

@@ -15,7 +15,7 @@ export interface RunOptions {
   /** The log is `<logFolder>/<number>.log`. */
   logFolder: string;
   number: number;
-  /** Called when the process runs; what its probes find is reported to the returned object. */
+  /** Called when the process runs; its probe results are reported to the returned object. */
   onRunning(process: ManagedProcess, startedAt: string): ProbeReports;
 }
 

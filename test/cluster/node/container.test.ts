@@ -3,7 +3,7 @@ import { binary } from '../binaries.ts';
 import { probeHttp } from '../probe.ts';
 import { hasEnded, hasPhase, isReady, type PodCluster, shell, sidecar, startPodCluster } from './testing/pods.ts';
 
-// A busy machine takes its time.
+// A busy machine needs more time.
 vi.setConfig({ testTimeout: 90_000 });
 
 let pods: PodCluster;
@@ -12,8 +12,8 @@ beforeAll(async () => {
 });
 afterAll(() => pods[Symbol.asyncDispose]());
 
-describe('what a container sees', () => {
-  test('variables and arguments are those of the pod spec', async () => {
+describe('the environment of a container', () => {
+  test('has the variables and arguments of the pod spec', async () => {
     await createSources();
     await pods.createPod(
       'variables',
@@ -43,7 +43,7 @@ describe('what a container sees', () => {
     expect(lines.at(-1)).toBe('blue $(COLOR) $(NOPE)');
   });
 
-  test('volumes are files below the mount paths, which are rewritten in variables and arguments', async () => {
+  test('has volumes as files below the mount paths, which are rewritten in variables and arguments', async () => {
     await createSources();
     await pods.createPod(
       'files',
@@ -78,7 +78,7 @@ describe('what a container sees', () => {
     await pods.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'keys' }, stringData: { PASSWORD: 'pw' } });
   }
 
-  test('a pod waits for a Secret that is missing and starts when it is there', async () => {
+  test('waits for a missing Secret, and the pod starts once it exists', async () => {
     const env = [{ name: 'KEY', valueFrom: { secretKeyRef: { name: 'late', key: 'key' } } }];
     await pods.createPod('patient', { restartPolicy: 'Never', containers: [shell('echo $KEY', { env })] });
     await pods.podThat(
@@ -90,7 +90,7 @@ describe('what a container sees', () => {
     expect(await pods.logs('patient')).toBe('at last\n');
   });
 
-  test('its kubeconfig has the rights of its ServiceAccount and no others', async () => {
+  test('has a kubeconfig with exactly the rights of its ServiceAccount', async () => {
     const { cluster } = pods;
     await cluster.kubectl(['create', 'serviceaccount', 'worker']);
     await cluster.kubectl(['create', 'role', 'worker', '--verb=get', '--resource=pods']);
@@ -106,8 +106,8 @@ describe('what a container sees', () => {
   });
 });
 
-describe('what others see of a container', () => {
-  test('the termination message reaches the status', async () => {
+describe('the output of a container', () => {
+  test('includes the termination message in the status', async () => {
     await pods.createPod('farewell', {
       restartPolicy: 'Never',
       containers: [
@@ -122,7 +122,7 @@ describe('what others see of a container', () => {
     expect(containerStatuses[0]?.state.terminated).toEqual({ exitCode: 7, reason: 'Error', message: 'it is over' });
   });
 
-  test('kubectl logs follows a container to its end', async () => {
+  test('is followed by kubectl logs to its end', async () => {
     const script = 'for i in 1 2 3 4 5; do echo line $i; sleep 0.1; done';
     await pods.createPod('talkative', { restartPolicy: 'Never', containers: [shell(script)] });
     await pods.podThat('talkative', (status) => isReady(status) || hasEnded(status));
@@ -133,8 +133,8 @@ describe('what others see of a container', () => {
   });
 });
 
-describe('health', () => {
-  test('a crashing container is restarted with a growing back-off and keeps its last state', async () => {
+describe('the health of a container', () => {
+  test('a crashing container is restarted with growing back-off and keeps its last state', async () => {
     await pods.createPod('crashing', { containers: [shell('echo run; exit 5')] });
     const status = await pods.podThat('crashing', ({ containerStatuses: [main] }) => (main?.restartCount ?? 0) >= 2);
     expect(status.phase).toBe('Running');
@@ -147,7 +147,7 @@ describe('health', () => {
     await pods.deletePod('crashing');
   });
 
-  test('a sidecar is restarted although the pod says Never, and the pod goes on', async () => {
+  test("a sidecar is restarted although the pod's restart policy is Never, and the pod keeps running", async () => {
     await pods.createPod('sturdy', {
       restartPolicy: 'Never',
       initContainers: [sidecar('helper', 'exec sleep 600')],
@@ -163,7 +163,7 @@ describe('health', () => {
     await pods.deletePod('sturdy');
   });
 
-  test('probes decide about readiness, and a failing liveness probe restarts', async () => {
+  test('probes decide readiness, and a failing liveness probe restarts the container', async () => {
     const server = `let broken = false; require('node:http').createServer((request, response) => {
         if (request.url === '/break') broken = true;
         response.writeHead(broken && request.url === '/live' ? 500 : 200).end(process.env.HOSTNAME);

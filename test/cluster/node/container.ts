@@ -1,4 +1,4 @@
-/** One container of a pod: a local process that is started, probed, restarted and ended as the kubelet would. */
+/** One container of a pod: a local process that is started, probed, restarted and stopped as by the kubelet. */
 import { mkdirSync } from 'node:fs';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { ApiError } from '../api-client.ts';
@@ -18,7 +18,7 @@ export interface CrashBackoff {
   maxMs: number;
 }
 
-/** Steps are init containers that run to their end; sidecars are those that keep running (`restartPolicy: Always`). */
+/** Steps are init containers that run to completion; sidecars keep running (`restartPolicy: Always`). */
 export type Role = 'step' | 'sidecar' | 'main';
 
 export interface ContainerContext extends Omit<CommandContext, 'image'> {
@@ -26,20 +26,20 @@ export interface ContainerContext extends Omit<CommandContext, 'image'> {
   /** Folder of this container's logs, one file `<restart count>.log` per run. */
   logFolder: string;
   crashBackoff: CrashBackoff;
-  /** The status is another one than before. */
+  /** Called when the status has changed. */
   onChange(): void;
 }
 
 export interface Container {
   readonly name: string;
   status(): ContainerStatus;
-  /** Starts it, again and again as its restart policy says; returns when it will not be started any more. */
+  /** Starts it repeatedly according to its restart policy; returns when it will not be started any more. */
   run(): Promise<void>;
   /** Resolves when it has passed its startup probe, or never will. */
   readonly startedOnce: Promise<void>;
   /**
    * Ends it for good: preStop hook, SIGTERM, and SIGKILL when `expired` is aborted (2 s after SIGTERM at the earliest).
-   * `after` holds the SIGTERM back, not the hook.
+   * `after` delays the SIGTERM, not the hook.
    */
   terminate(expired: AbortSignal, after?: Promise<unknown>): Promise<void>;
   /** Sends a signal to its processes; false when none runs. */
@@ -47,7 +47,7 @@ export interface Container {
 }
 
 const CONFIG_RETRY_MS = 500;
-/** What a process gets between SIGTERM and SIGKILL even when the grace period is over (KEP-753). */
+/** Time between SIGTERM and SIGKILL even when the grace period is over (KEP-753). */
 const LEAST_GRACE_MS = 2000;
 /** Until the pod's grace period ends it; `setTimeout`'s limit. */
 const NO_LIMIT_MS = 2 ** 31 - 1;
@@ -69,7 +69,7 @@ export function createContainer(spec: ContainerSpec, role: Role, context: Contai
   mkdirSync(context.logFolder, { recursive: true });
   mkdirSync(context.folder, { recursive: true });
 
-  /** Retries while something that it refers to is missing; undefined when it is stopped before. */
+  /** Retries while something that it refers to is missing; undefined when it is stopped first. */
   async function prepare(): Promise<Command | undefined> {
     while (!stopping.signal.aborted) {
       try {
@@ -98,7 +98,7 @@ export function createContainer(spec: ContainerSpec, role: Role, context: Contai
       onRunning(process, startedAt) {
         running = { process, command };
         record.enter({ running: { startedAt } });
-        // `terminate` came while it was being started and saw nothing to end.
+        // `terminate` was called during the start and found nothing to stop.
         if (stopping.signal.aborted) void process.stop(LEAST_GRACE_MS);
         return {
           started() {
@@ -171,7 +171,7 @@ function restarts(policy: RestartPolicy, exitCode: number): boolean {
 function createBackoff({ initialMs, maxMs }: CrashBackoff): (ranForMs: number) => number {
   let next = 0;
   return (ranForMs) => {
-    // Forgotten after it has run well for a while.
+    // Reset after it has run well for a while.
     if (ranForMs > 2 * maxMs) next = 0;
     const delay = next;
     next = next === 0 ? initialMs : Math.min(next * 2, maxMs);

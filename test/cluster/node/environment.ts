@@ -4,7 +4,7 @@ import type { ApiClient } from '../api-client.ts';
 import type { ContainerSpec, Pod, PodSpec } from './pod-spec.ts';
 import { MissingSourceError, type PodPlace, readSource, resolveField } from './sources.ts';
 
-/** What stands for a container image: a local command. */
+/** The stand-in for a container image: a local command. */
 export interface Image {
   /** A container's `command` replaces it; its `args` are appended. */
   entrypoint: readonly string[];
@@ -12,7 +12,7 @@ export interface Image {
   env?: Readonly<Record<string, string>>;
 }
 
-/** A mount of the container: where the pod spec puts it and the folder or file that it really is. */
+/** A mount of the container: its path in the pod spec and the real folder or file. */
 export interface Mount {
   mountPath: string;
   hostPath: string;
@@ -40,9 +40,9 @@ export interface Command {
 }
 
 /**
- * Resolves everything a container needs to start.
+ * Resolves everything that a container needs to start.
  *
- * @throws MissingSourceError when a ConfigMap or Secret, or a key of it, is not there and not optional
+ * @throws MissingSourceError when a required ConfigMap or Secret, or a key of it, does not exist
  */
 export async function resolveCommand(
   container: ContainerSpec,
@@ -63,7 +63,7 @@ export async function resolveCommand(
   };
 }
 
-/** Nothing of the caller's environment but the PATH, on which our own `node` comes first. */
+/** Of the caller's environment only the PATH, with our own `node` first. */
 function baseVariables({ folder, pod, kubeconfig }: CommandContext): Record<string, string> {
   return {
     PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? '/usr/bin:/bin'}`,

@@ -1,4 +1,4 @@
-/** The part of the kubelet's API that `kubectl logs` needs. */
+/** The part of the kubelet's API that `kubectl logs` uses. */
 
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -88,7 +88,7 @@ async function follow(
   const file = await open(path, 'r');
   try {
     for (let position = from; !signal.aborted; ) {
-      // Asked before reading: what it wrote last must not be missed.
+      // Checked before reading, so as not to miss the last output.
       const more = isRunning();
       const { bytesRead, buffer } = await file.read(Buffer.alloc(65_536), 0, 65_536, position);
       position += bytesRead;

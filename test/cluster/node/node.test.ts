@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { waitFor } from '../wait.ts';
 import { hasEnded, hasPhase, isReady, type PodCluster, shell, sidecar, startPodCluster } from './testing/pods.ts';
 
-// A busy machine takes its time.
+// A busy machine needs more time.
 vi.setConfig({ testTimeout: 90_000 });
 
 let pods: PodCluster;
@@ -11,8 +11,8 @@ beforeAll(async () => {
 });
 afterAll(() => pods[Symbol.asyncDispose]());
 
-describe('Jobs', () => {
-  test('an Indexed Job retries a failing index on its own and reports which one failed for good', async () => {
+describe('Jobs on the simulated node', () => {
+  test('an Indexed Job retries each failing index separately and reports the one that failed for good', async () => {
     // Index 1 always fails, index 2 fails on its first attempt only.
     const script = 'case $JOB_COMPLETION_INDEX/$FAILURES in 1/*|2/0) exit 3;; esac';
     const fieldPath = "metadata.annotations['batch.kubernetes.io/job-index-failure-count']";
@@ -36,7 +36,7 @@ describe('Jobs', () => {
   });
 });
 
-describe('the order of containers', () => {
+describe('the order of containers in a pod', () => {
   const volumes = [{ name: 'journal', emptyDir: {} }];
   /** The file that all containers of the pod write to. */
   const journal = {
@@ -52,7 +52,7 @@ describe('the order of containers', () => {
       startupProbe: { exec: { command: ['grep', '-q', name, '/journal/file'] }, periodSeconds: 1 },
     });
 
-  test('init containers start in order, a sidecar before what follows it; the sidecars end last, in reverse', async () => {
+  test('init containers start in order, a sidecar before its successors; the sidecars stop last, in reverse', async () => {
     await pods.createPod('ordered', {
       restartPolicy: 'Never',
       volumes,
@@ -74,7 +74,7 @@ describe('the order of containers', () => {
     ]);
   });
 
-  test('on deletion the main containers end first, then the sidecars in reverse order', async () => {
+  test('on deletion the main containers stop first, then the sidecars in reverse order', async () => {
     await pods.createPod('deleted', {
       volumes,
       initContainers: [startedSidecar('first'), startedSidecar('second')],
@@ -86,7 +86,7 @@ describe('the order of containers', () => {
     expect(await pods.logs('deleted', 'first')).toBe(order.join('\n'));
   });
 
-  test('a container that ignores SIGTERM is killed when the grace period is over', async () => {
+  test('a container that ignores SIGTERM is killed after the grace period', async () => {
     await pods.createPod('stubborn', {
       terminationGracePeriodSeconds: 1,
       containers: [shell("trap '' TERM; echo up; while :; do sleep 0.05; done")],
@@ -96,7 +96,7 @@ describe('the order of containers', () => {
     expect(await pods.logs('stubborn')).toBe('up\n');
   });
 
-  test('a failed init container fails the pod, and nothing after it starts', async () => {
+  test('a failed init container fails the pod, and no later container starts', async () => {
     await pods.createPod('early-end', {
       restartPolicy: 'Never',
       initContainers: [shell('exit 4', { name: 'step' })],
@@ -109,8 +109,8 @@ describe('the order of containers', () => {
   });
 });
 
-describe('honesty', () => {
-  test('a pod spec that it does not support fails the pod and names the fields', async () => {
+describe('the simulated node', () => {
+  test('fails a pod whose spec has unsupported fields, and names them', async () => {
     await pods.createPod('unsupported', {
       restartPolicy: 'Never',
       volumes: [{ name: 'disk', hostPath: { path: '/' } }],
@@ -122,7 +122,7 @@ describe('honesty', () => {
     });
   });
 
-  test('an image that is not in its table does not run', async () => {
+  test('does not run an image that is missing from its table', async () => {
     await pods.createPod('unknown-image', { containers: [shell('true', { image: 'elsewhere/thing:1' })] });
     const isRefused = ({ phase, containerStatuses: [main] }: Awaited<ReturnType<typeof pods.podStatus>>) =>
       phase === 'Pending' && main?.state.waiting?.reason === 'ErrImageNeverPull';
@@ -131,8 +131,8 @@ describe('honesty', () => {
   });
 });
 
-describe('faults', () => {
-  test('a killed process is a failed container, with the exit code of its signal', async () => {
+describe('faults on the simulated node', () => {
+  test('a killed process shows as a failed container with the exit code of its signal', async () => {
     await pods.createPod('victim', { restartPolicy: 'Never', containers: [shell('exec sleep 600')] });
     await pods.podThat('victim', isReady);
     pods.cluster.node.signal('default', 'victim', 'main', 'SIGKILL');
@@ -140,7 +140,7 @@ describe('faults', () => {
     expect(containerStatuses[0]?.state.terminated?.exitCode).toBe(137);
   });
 
-  test('pods run on while the API server is away, and their status arrives later', async () => {
+  test('pods keep running while the API server is down, and their status arrives later', async () => {
     await pods.createPod('onlooker', { restartPolicy: 'Never', containers: [shell('sleep 1; echo done')] });
     await pods.podThat('onlooker', isReady);
     await pods.cluster.apiserver.kill('SIGKILL');
@@ -149,7 +149,7 @@ describe('faults', () => {
     await pods.podThat('onlooker', hasPhase('Succeeded'));
   });
 
-  test('a node that disappears leaves its pods as they were last seen', async () => {
+  test('a node that disappears leaves its pods in their last reported state', async () => {
     await using other = await pods.cluster.addNode('other-node');
     await pods.createPod('stranded', { nodeName: 'other-node', containers: [shell('exec sleep 600')] });
     await pods.podThat('stranded', isReady);

@@ -17,7 +17,7 @@ import { isTemporary } from './status-writer.ts';
 
 export type { CrashBackoff } from './container.ts';
 
-/** Images by name, with or without tag; what is not here does not run (`ErrImageNeverPull`). */
+/** Images by name, with or without tag; others do not run (`ErrImageNeverPull`). */
 export type Images = Readonly<Record<string, Image>>;
 
 export interface NodeOptions {
@@ -27,14 +27,14 @@ export interface NodeOptions {
   name?: string;
   /** Shorter than the kubelet's 10 s to 5 min by default. */
   crashBackoff?: CrashBackoff;
-  /** Files for serving `kubectl logs`; without them it does not work. */
+  /** Files for serving `kubectl logs`, which does not work without them. */
   tls?: { key: string; certificate: string } | undefined;
   signal?: AbortSignal | undefined;
 }
 
 export interface ClusterNode extends AsyncDisposable {
   readonly name: string;
-  /** What the container has written so far to standard output and error in its current (or last) run. */
+  /** The container's output so far to standard output and error in its current (or last) run. */
   logs(namespace: string, pod: string, container: string, options?: { previous?: boolean }): Promise<string>;
   /** Sends a signal to all processes of a container; @throws when it does not run. */
   signal(namespace: string, pod: string, container: string, signal: NodeJS.Signals): void;
@@ -48,7 +48,7 @@ const HOST_IP = '127.0.0.1';
 const DEFAULT_BACKOFF: CrashBackoff = { initialMs: 250, maxMs: 5000 };
 const RETRY_MS = 500;
 
-/** Registers a node and runs the pods that it gets; returns when it is ready. Survives restarts of the API server. */
+/** Registers a node and runs its pods; returns when it is ready. Survives restarts of the API server. */
 export async function startNode(options: NodeOptions): Promise<ClusterNode> {
   const { images, name = 'embedded-node', crashBackoff = DEFAULT_BACKOFF } = options;
   const api = connectApi(options.kubeconfig);
@@ -152,8 +152,8 @@ function createLogIndex(folder: string, find: (namespace: string, pod: string) =
 }
 
 /**
- * Loopback addresses for pods, 127.x.y.1 and up with x and y of the node's own, so that clusters running at the same
- * time are unlikely to meet. Given out again only after all others have been.
+ * Loopback addresses for pods, 127.x.y.1 and up with x and y specific to the node, so that concurrent clusters
+ * are unlikely to collide. Reused only after all others have been used.
  */
 function createAddresses(): () => string {
   const pick = () => 1 + Math.floor(Math.random() * 254);
@@ -170,7 +170,7 @@ function isUnbound({ metadata, spec, status }: Pod): boolean {
   return open && spec.schedulingGates.length === 0;
 }
 
-/** Puts the pod on this node, unless another was faster or it is gone. */
+/** Binds the pod to this node, unless another was faster or it is gone. */
 async function bind(api: ApiClient, pod: Pod, node: string, signal: AbortSignal): Promise<void> {
   const { namespace, name, uid } = pod.metadata;
   const binding = {

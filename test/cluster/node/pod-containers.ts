@@ -13,7 +13,7 @@ export interface PodContainers {
    * ones have ended for good, when a step has failed for good or after `end`.
    */
   run(): Promise<void>;
-  /** Ends everything: the main containers first, then the sidecars in reverse order (KEP-753). Safe to repeat. */
+  /** Stops everything: the main containers first, then the sidecars in reverse order (KEP-753). Safe to repeat. */
   end(expired: AbortSignal): Promise<void>;
   /** Kills every process at once. */
   crash(): void;
@@ -63,7 +63,7 @@ export function createPodContainers(volumes: VolumeContext, context: PodContext,
       await container.terminate(expired, after);
       await runs.get(container);
     };
-    // Every sidecar is told at once, because preStop hooks run at once; each one's SIGTERM waits for its turn.
+    // Every sidecar is notified at once, because preStop hooks run at once; each one's SIGTERM waits for its turn.
     let before = Promise.all(all.filter((member) => !isSidecar(member)).map((member) => terminate(member)));
     const sidecars = init.filter(isSidecar).reverse();
     for (const sidecar of sidecars) before = Promise.all([before, terminate(sidecar, before)]) as Promise<never>;

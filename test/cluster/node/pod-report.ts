@@ -4,13 +4,13 @@ import { type PodFacts, podConditions, podPhase, timestamp } from './pod-status.
 import type { PodPlace } from './sources.ts';
 import { createStatusWriter } from './status-writer.ts';
 
-/** What the API server is told about a pod. */
+/** A pod's facts for the API server. */
 export interface PodReport {
-  /** The containers' part of the facts, asked for whenever the status is written. */
+  /** The containers' part of the facts, read whenever the status is written. */
   watch(containers: () => Pick<PodFacts, 'init' | 'sidecars' | 'main'>): void;
   /** The containers' statuses have changed. */
   changed(): void;
-  /** What the pod cannot start without, for the status' message. */
+  /** The missing object that keeps the pod from starting, for the status. */
   waitFor(what: string | undefined): void;
   fail(failure: NonNullable<PodFacts['failure']>): void;
   /** Nothing of it runs any more; returns when the API server knows. */
@@ -19,7 +19,7 @@ export interface PodReport {
 
 export interface ReportOptions {
   api: ApiClient;
-  /** Of the pod's object. */
+  /** URL path of the pod's object. */
   path: string;
   uid: string;
   place: PodPlace;

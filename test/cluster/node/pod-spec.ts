@@ -1,6 +1,6 @@
 /**
- * What this node understands of a pod. The schemas are strict: a field that is neither here nor on one of the lists of
- * fields ignored on purpose fails the pod, so that no test passes because something was silently left out.
+ * The part of a pod that this node understands. The schemas are strict: a field that is neither here nor on a list of
+ * deliberately ignored fields fails the pod, so that no test passes because something was silently left out.
  */
 import { z } from 'zod';
 
@@ -29,10 +29,10 @@ const IGNORED_IN_POD = [
   'topologySpreadConstraints',
 ] as const;
 
-/** `ports` are documentation in Kubernetes too, but for the names that probes refer to; `hostPort`s need no mapping here. */
+/** `ports` are documentation in Kubernetes too, except for the names that probes use; `hostPort`s need no mapping. */
 const IGNORED_IN_CONTAINER = ['imagePullPolicy', 'resources', 'securityContext'] as const;
 
-/** Folders here belong to the user who runs the tests, whatever their mode says. */
+/** Folders here belong to the user who runs the tests, whatever their mode. */
 const IGNORED_IN_MOUNT = ['readOnly', 'recursiveReadOnly', 'mountPropagation'] as const;
 
 const Ignored = z.unknown().optional();
@@ -45,7 +45,7 @@ const Text = z.string();
 const Texts = z.array(Text);
 const Port = z.union([z.number(), Text]);
 
-/** What `resolveField` knows. */
+/** The fields that `resolveField` supports. */
 const FIELD =
   /^(metadata\.(name|namespace|uid)|metadata\.(labels|annotations)(\['[^']+'\])?|spec\.(nodeName|serviceAccountName)|status\.(pod|host)IPs?)$/;
 const FieldRef = z.strictObject({
@@ -171,7 +171,7 @@ const PodSpec = z.strictObject({
   ...ignored(IGNORED_IN_POD),
 });
 
-/** A pod as the API server sends it; `spec` is parsed by {@link parsePodSpec} when the pod is to run. */
+/** A pod as sent by the API server; `spec` is parsed by {@link parsePodSpec} when the pod is to run. */
 export const Pod = z.object({
   metadata: z.object({
     name: Text,
@@ -199,7 +199,7 @@ export type Action = Pick<z.output<typeof Probe>, 'exec' | 'httpGet' | 'tcpSocke
 export type PreStop = z.output<typeof PreStop>;
 export type RestartPolicy = PodSpec['restartPolicy'];
 
-/** The pod asks for something that this node does not do; the message names each field. */
+/** The pod requires something that this node does not support; the message names each field. */
 export class UnsupportedPodSpecError extends Error {
   override readonly name = 'UnsupportedPodSpecError';
 }

@@ -26,7 +26,7 @@ export interface ContainerStatus {
   restartCount: number;
 }
 
-/** What the status of a pod is made of. */
+/** The inputs of a pod's status. */
 export interface PodFacts {
   init: readonly ContainerStatus[];
   /** Names of the init containers that are sidecars. */
@@ -79,7 +79,7 @@ function condition(type: string, problem?: Partial<Condition>, note?: Partial<Co
   return problem === undefined ? { ...note, type, status: 'True' } : { ...problem, type, status: 'False' };
 }
 
-/** Once is for ever: a sidecar that is restarted later does not undo it. */
+/** Permanent once set: a later restart of a sidecar does not undo it. */
 function isInitialized(facts: PodFacts): boolean {
   return facts.main.some(hasStarted) || facts.init.every((status) => isInitDone(facts, status));
 }
@@ -96,7 +96,7 @@ function succeeded({ state }: ContainerStatus): boolean {
   return state.terminated?.exitCode === 0;
 }
 
-/** RFC 3339 in whole seconds, which is what the API server stores. */
+/** RFC 3339 in whole seconds, as the API server stores it. */
 export function timestamp(milliseconds: number): string {
   return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
 }

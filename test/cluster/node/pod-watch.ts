@@ -4,7 +4,7 @@ import { sleepUnless } from '../signals.ts';
 import { Pod } from './pod-spec.ts';
 
 export interface PodHandlers {
-  /** Added or changed, or simply seen again. */
+  /** Added, changed, or simply listed again. */
   onPod(pod: Pod): void;
   onGone(uid: string): void;
   /** After each complete list. */

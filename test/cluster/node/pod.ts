@@ -22,16 +22,16 @@ export interface PodContext {
   folder: string;
   /** Outlives the pod. */
   logFolder: string;
-  /** Aborted when the node is gone: nothing is written any more. */
+  /** Aborted when the node is gone: nothing is written after that. */
   life: AbortSignal;
   log(line: string): void;
 }
 
 export interface PodRunner {
   readonly pod: Pod;
-  /** Its processes have ended, for good, and its last status is written. */
+  /** Its processes have ended for good, and its last status is written. */
   readonly ended: Promise<void>;
-  /** Takes in the newest version of the object; a deletion begins the pod's end. */
+  /** Applies the newest version of the object; a deletion begins the pod's end. */
   update(pod: Pod): void;
   /** The object is gone from the API server. */
   remove(): void;
@@ -42,7 +42,7 @@ export interface PodRunner {
   isRunning(container: string): boolean;
 }
 
-/** A pod that is gone from the API server gets this to end, whatever its grace period. */
+/** Time for a pod that is gone from the API server to end, whatever its grace period. */
 const REMOVED_GRACE_MS = 1000;
 const RETRY_MS = 500;
 
@@ -61,14 +61,14 @@ export function runPod(initial: Pod, context: PodContext): PodRunner {
   let pod = initial;
   let containers: PodContainers | undefined;
 
-  /** Begins the end of all containers, or hurries it. */
+  /** Begins or speeds up the end of all containers. */
   async function end(graceMs: number): Promise<void> {
     grace.limit(graceMs);
     ending.abort();
     await containers?.end(grace.expired);
   }
 
-  /** `live` waits for the same end and reports how it went. */
+  /** `live` waits for the same end and reports the result. */
   function endInBackground(graceMs: number) {
     end(graceMs).catch(() => undefined);
   }
@@ -102,7 +102,7 @@ export function runPod(initial: Pod, context: PodContext): PodRunner {
   }
 
   async function run(): Promise<void> {
-    // An earlier node of this name brought it to its end; only its deletion may be left to do.
+    // An earlier node of this name ended it; only its deletion may be left.
     if (pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed') return;
     try {
       await live();
@@ -181,7 +181,7 @@ function createGrace() {
   };
 }
 
-/** Retries until the sources of all volumes are there; false when the pod ends before. */
+/** Retries until the sources of all volumes exist; false when the pod ends first. */
 async function mountVolumes(
   volumes: VolumeContext,
   ending: AbortSignal,
@@ -202,7 +202,7 @@ async function mountVolumes(
   return false;
 }
 
-/** Tells the API server that nothing is left of the pod, upon which it removes the object. */
+/** Reports to the API server that the pod has ended, upon which it removes the object. */
 async function deleteObject(api: ApiClient, path: string, uid: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {

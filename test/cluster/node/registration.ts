@@ -1,4 +1,4 @@
-/** The node as the cluster sees it: its Node object and the Lease that says that it is alive. */
+/** The node as the cluster sees it: its Node object and the Lease that shows that it is alive. */
 
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { type ApiClient, ApiError } from '../api-client.ts';
@@ -8,7 +8,7 @@ import { timestamp } from './pod-status.ts';
 export interface Registration {
   name: string;
   hostIP: string;
-  /** Where the API server fetches logs. */
+  /** Where the API server fetches logs from. */
   kubeletPort: number | undefined;
 }
 
@@ -16,7 +16,7 @@ const LEASES = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases';
 const LEASE_SECONDS = 40;
 const HEARTBEAT_MS = 10_000;
 
-/** Creates the Node and its first heartbeat. */
+/** Creates the Node and sends its first heartbeat. */
 export async function register(api: ApiClient, registration: Registration, signal: AbortSignal): Promise<void> {
   const { name } = registration;
   const labels = { 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': process.arch };
@@ -41,7 +41,7 @@ export async function register(api: ApiClient, registration: Registration, signa
   );
 }
 
-/** Renews the Lease until the signal is aborted, whatever happens to the API server meanwhile. */
+/** Renews the Lease until the signal is aborted, even while the API server is failing. */
 export async function sendHeartbeats(api: ApiClient, name: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await sleepUnless(signal, HEARTBEAT_MS);
@@ -52,7 +52,7 @@ export async function sendHeartbeats(api: ApiClient, name: string, signal: Abort
   }
 }
 
-/** Takes the node out of the cluster. */
+/** Removes the node from the cluster. */
 export async function unregister(api: ApiClient, name: string): Promise<void> {
   for (const path of [`/api/v1/nodes/${name}`, `${LEASES}/${name}`]) {
     await api.delete(path).catch((error) => {
@@ -103,7 +103,7 @@ function nodeStatus({ name, hostIP, kubeletPort }: Registration): object {
   };
 }
 
-/** Leases want exactly six digits. */
+/** Leases require exactly six digits. */
 function microTime(): string {
   return new Date(systemClock.now()).toISOString().replace(/Z$/, '000Z');
 }

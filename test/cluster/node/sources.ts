@@ -1,9 +1,9 @@
-/** Values that pods take from the cluster: fields of the pod itself, ConfigMaps and Secrets. */
+/** Values that pods get from the cluster: fields of the pod itself, ConfigMaps and Secrets. */
 import { z } from 'zod';
 import { type ApiClient, ApiError } from '../api-client.ts';
 import type { Pod, PodSpec } from './pod-spec.ts';
 
-/** What the pod refers to is not there (yet); worth another try, as the kubelet does. */
+/** The pod refers to something that does not exist (yet); worth a retry, as by the kubelet. */
 export class MissingSourceError extends Error {
   override readonly name = 'MissingSourceError';
 }
@@ -17,7 +17,7 @@ export interface PodPlace {
 
 const METADATA_KEY = /^metadata\.(labels|annotations)\['([^']+)'\]$/;
 
-/** The value of a `fieldRef`; which fields there are, the schema of the pod's spec has checked. */
+/** The value of a `fieldRef`, whose field the schema of the pod's spec has checked. */
 export function resolveField(path: string, pod: Pod, spec: PodSpec, place: PodPlace): string {
   const { metadata } = pod;
   const keyed = METADATA_KEY.exec(path);

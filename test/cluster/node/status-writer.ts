@@ -2,17 +2,17 @@ import { ApiError } from '../api-client.ts';
 import { sleepUnless } from '../signals.ts';
 
 export interface StatusWriter {
-  /** What is written may have changed. */
+  /** The rendered state may have changed. */
   request(): void;
-  /** Returns when the state of now is written, or never will be. */
+  /** Returns when the current state is written, or never will be. */
   flush(): Promise<void>;
 }
 
 const RETRY_MS = 250;
 
 /**
- * Keeps something at the API server equal to what `render` returns: one write at a time, the newest state only, again
- * and again while the server is away. It ends when the object is gone (404, 409) or the signal is aborted; a write that
+ * Keeps an object at the API server equal to the result of `render`: one write at a time, the newest state only, with
+ * retries while the server is away. It ends when the object is gone (404, 409) or the signal is aborted; a write that
  * the server refuses for another reason is reported and not repeated.
  */
 export function createStatusWriter(options: {
@@ -63,7 +63,7 @@ export function createStatusWriter(options: {
   };
 }
 
-/** No answer, or one that says "later". 401 and 403 are answered while the API server is still starting. */
+/** No answer, or one that means "later". The API server answers 401 and 403 while it is still starting. */
 export function isTemporary({ status }: ApiError): boolean {
   return status === 0 || status === 401 || status === 403 || status === 429 || status >= 500;
 }

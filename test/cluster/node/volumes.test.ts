@@ -16,7 +16,7 @@ beforeAll(async () => {
   ({ kubeconfig } = await kubernetes());
 });
 
-test("the ServiceAccount's token and kubeconfig are replaced when four fifths of their life are over", async () => {
+test("the ServiceAccount's token and kubeconfig are replaced after four fifths of their lifetime", async () => {
   await using api = connectApi(kubeconfig);
   const folder = createFolder('pod');
   const { context, tokenFile } = await createTokenPod(api, folder);
@@ -32,7 +32,7 @@ test("the ServiceAccount's token and kubeconfig are replaced when four fifths of
   const waits: number[] = [];
   const clock = {
     ...systemClock,
-    // Time passes when asked to, once.
+    // Time passes once, on request.
     async sleep(milliseconds: number) {
       if (waits.push(milliseconds) === 2) stopped.abort();
     },
@@ -45,7 +45,7 @@ test("the ServiceAccount's token and kubeconfig are replaced when four fifths of
   await removeFolder(folder);
 });
 
-/** A pod that mounts its ServiceAccount's token with the shortest life there is. */
+/** A pod that mounts its ServiceAccount's token with the shortest possible lifetime. */
 async function createTokenPod(
   api: VolumeContext['api'],
   folder: string,

@@ -21,7 +21,7 @@ export interface VolumeContext {
 /** Where programs in pods look for their ServiceAccount's token. */
 const TOKEN_MOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** Tokens are replaced when this part of their life is over, as the kubelet does it. */
+/** Tokens are replaced after this part of their lifetime, as by the kubelet. */
 const RENEW_AFTER = 0.8;
 const RETRY_MS = 1000;
 
@@ -66,13 +66,13 @@ async function renewToken(
       await writeSource(context, volume, source, signal);
       wait = lifeMs * RENEW_AFTER;
     } catch {
-      // The API server may be away; the old token still has a fifth of its life.
+      // The API server may be away; the old token still has a fifth of its lifetime.
       wait = RETRY_MS;
     }
   }
 }
 
-/** The mounts of a container, its termination message file among them. */
+/** The mounts of a container, including its termination message file. */
 export function mountsOf(container: ContainerSpec, podFolder: string): Mount[] {
   const volumes = container.volumeMounts.map(({ name, mountPath, subPath = '' }) => ({
     mountPath,

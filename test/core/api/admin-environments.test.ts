@@ -13,8 +13,8 @@ const count = async (table: string) => (await core.query(`SELECT count(*)::int F
 const override = (identity: number) =>
   core.admin('POST', `${path}identities/${identity}/featurestates/`, { feature: 1, enabled: true });
 
-describe('An environment', () => {
-  it('is deleted step by step: a worker that dies in between leaves the rest', async () => {
+describe('The deletion of an environment', () => {
+  it('happens step by step: a worker that dies in between leaves the rest', async () => {
     await core.addIdentity('ann', { a: 'x' });
     const headers = { Authorization: 'Token admin-token', 'X-Fixture-Fault': 'crash-after-write=2' };
     await expect(core.send('DELETE', path, { headers })).rejects.toThrow();

@@ -22,22 +22,22 @@ const identify = (fault: string, init = {}) =>
   });
 
 describe('A request that asks for a fault', () => {
-  it('has committed nothing when its worker dies before the view', async () => {
+  it('commits nothing when its worker dies before the view', async () => {
     await expect(identify('crash-before')).rejects.toThrow();
     expect(await core.identifiers()).toEqual([]);
   });
 
-  it('has committed the identity alone when its worker dies after the first write', async () => {
+  it('commits only the identity when its worker dies after the first write', async () => {
     await expect(identify('crash-after-write=1')).rejects.toThrow();
     expect(await core.traits('ann')).toEqual({});
   });
 
-  it.each(['crash-after', 'reset-after'])('has committed everything but gets no answer with %s', async (fault) => {
+  it.each(['crash-after', 'reset-after'])('commits everything but gets no answer with %s', async (fault) => {
     await expect(identify(fault)).rejects.toThrow();
     expect(await core.traits('ann')).toEqual({ a: 'int 1' });
   });
 
-  it('commits before it waits for a lock, and answers when the test lets go', async () => {
+  it('commits before it waits for a lock, and is answered once the test releases it', async () => {
     const lock = await holdLock(core.databaseUrl, 1);
     const answer = identify('lock-after=1');
     await waitFor(lock.isAwaited, { for: 'the lock to be waited for' });
@@ -46,7 +46,7 @@ describe('A request that asks for a fault', () => {
     expect((await answer).status).toBe(200);
   });
 
-  it('can wait before it commits, and goes on although its client has gone', async () => {
+  it('can wait before it commits, and continues although its client has gone', async () => {
     const lock = await holdLock(core.databaseUrl, 2);
     const socket = connect(core.api.port, '127.0.0.1');
     socket.write(`GET /api/v1/identities/?identifier=bob HTTP/1.1\r\nHost: a\r\nX-Environment-Key: ${CLIENT_KEY}\r\n`);
@@ -67,7 +67,7 @@ describe('A request that asks for a fault', () => {
     expect(waited).toEqual([10, 20]);
   });
 
-  it('is never read with stop-reading: the client has to give up', async () => {
+  it('is never read with stop-reading, so that the client has to give up', async () => {
     const socket = connect(core.api.port, '127.0.0.1');
     socket.write(`POST /api/v1/identities/ HTTP/1.1\r\nHost: a\r\nX-Environment-Key: ${CLIENT_KEY}\r\n`);
     socket.write(`X-Fixture-Fault: stop-reading\r\nContent-Length: ${64 << 20}\r\n\r\n`);
@@ -82,15 +82,15 @@ describe('A request that asks for a fault', () => {
     socket.destroy();
   });
 
-  it('that does not exist fails', async () => {
+  it('fails when the fault does not exist', async () => {
     expect(() => parseFaults('crash-afterwards')).toThrow('crash-afterwards');
     expect(() => parseFaults('delay-after=soon')).toThrow('delay-after');
     await expect(identify('crash-afterwards')).rejects.toThrow();
   });
 });
 
-describe('A worker', () => {
-  it('handles no more requests at a time than it has threads', async () => {
+describe('A worker of the Core API', () => {
+  it('handles at most as many requests at a time as it has threads', async () => {
     await using single = await createFixture({ threads: 1 });
     const lock = await holdLock(single.databaseUrl, 3);
     const get = (identifier: string, fault: string) =>
@@ -104,7 +104,7 @@ describe('A worker', () => {
     expect(await single.identifiers()).toEqual(['first', 'second']);
   });
 
-  it('answers what it has begun when it is drained, and takes nothing new', async () => {
+  it('finishes its requests when it is drained, and accepts no new ones', async () => {
     await using stopping = await createFixture();
     await using lock = await holdLock(stopping.databaseUrl, 4);
     const held = stopping.send('GET', 'identities/?identifier=ann', {
@@ -119,19 +119,19 @@ describe('A worker', () => {
     expect(await stopping.identifiers()).toEqual(['ann']);
   });
 
-  it('ignores requested faults unless it is told to accept them', async () => {
+  it('ignores requested faults unless it is configured to accept them', async () => {
     await using deaf = await createFixture({ acceptFaults: false });
     const sent = { headers: { 'X-Fixture-Fault': 'crash-before' } };
     expect((await deaf.send('GET', 'identities/?identifier=ann', sent)).status).toBe(200);
   });
 
-  it('can be told a fault for every request', async () => {
+  it('can be configured with a fault for every request', async () => {
     await using broken = await createFixture({ fault: 'reset-after' });
     await expect(broken.send('GET', 'identities/?identifier=ann')).rejects.toThrow();
     expect(await broken.identifiers()).toEqual(['ann']);
   });
 
-  it('closes each connection after the answer without keep-alive, and names no timeout with it', async () => {
+  it('closes each connection after the answer when keep-alive is off, and advertises no timeout', async () => {
     await using sync = await createFixture({ keepAliveSeconds: 0 });
     expect((await sync.send('GET', 'identities/')).headers.get('connection')).toBe('close');
     const { headers } = await core.send('GET', 'identities/');

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { z } from 'zod';
 
-/** Request header that provokes a fault in just this request, as in `X-Fixture-Fault: delay-after=500, crash-after`. */
+/** Request header that provokes a fault in this request only, as in `X-Fixture-Fault: delay-after=500, crash-after`. */
 const FAULT_HEADER = 'x-fixture-fault';
 
 const number = z.coerce.number().int().nonnegative();
@@ -10,22 +10,22 @@ const faults = z.strictObject({
   /** Milliseconds before the view starts, or between its last commit and the answer. */
   'delay-before': number.optional(),
   'delay-after': number.optional(),
-  /** The same until nobody holds the Postgres advisory lock of that key, so that a test says when it goes on. */
+  /** The same until the Postgres advisory lock of that key is free, so that a test decides when it continues. */
   'lock-before': z.coerce.bigint().optional(),
   'lock-after': z.coerce.bigint().optional(),
   /** The worker dies before the view, between its last commit and the answer, or right after its nth commit. */
   'crash-before': z.literal('').optional(),
   'crash-after': z.literal('').optional(),
   'crash-after-write': number.optional(),
-  /** The connection is reset instead of the answer; the worker lives. */
+  /** The connection is reset instead of an answer; the worker lives. */
   'reset-after': z.literal('').optional(),
-  /** The body is never read, nor the request answered. */
+  /** The body is never read, and the request never answered. */
   'stop-reading': z.literal('').optional(),
 });
 
 export type Faults = z.infer<typeof faults>;
 
-/** @throws Error on a fault that there is not: a misspelt one would let a test pass */
+/** @throws Error on an unknown fault: a misspelt one would let a test pass */
 export function parseFaults(text: string): Faults {
   const parts = text.split(',').map((part) => part.trim());
   const entries = parts.filter((part) => part !== '').map((part) => part.split('=', 2) as [string, string?]);

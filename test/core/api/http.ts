@@ -6,7 +6,7 @@ import type { Incoming } from './router.ts';
 
 const VERSION = 'fixture';
 
-/** What the router needs of a request; the body is read when a view asks for it. */
+/** The router's view of a request; the body is read when a view asks for it. */
 export function readRequest(request: IncomingMessage): Omit<Incoming, 'session' | 'later'> {
   const target = (request.url ?? '').replace(/^https?:\/\/[^/?]*/i, '');
   const [rawPath = '', ...rest] = target.split('?');
@@ -26,7 +26,7 @@ export function readRequest(request: IncomingMessage): Omit<Incoming, 'session' 
   };
 }
 
-/** Without a length Django REST framework takes the body for empty, so that nothing is left of a chunked one. */
+/** Without a length, Django REST framework treats the body as empty, so that nothing is left of a chunked one. */
 async function readBody(request: IncomingMessage): Promise<Buffer> {
   const body = await buffer(request);
   return request.headers['content-length'] === undefined ? Buffer.alloc(0) : body;
@@ -36,7 +36,7 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
 export function sendReply(response: ServerResponse, { status, headers, body }: Reply, keepAlive: boolean): void {
   response.writeHead(status, {
     Server: 'gunicorn',
-    // Named here, so that Node adds no Keep-Alive header, which gunicorn does not have.
+    // Set here so that Node adds no Keep-Alive header, which gunicorn does not have.
     Connection: keepAlive ? 'keep-alive' : 'close',
     'Flagsmith-Version': VERSION,
     'X-Frame-Options': 'DENY',
@@ -47,7 +47,7 @@ export function sendReply(response: ServerResponse, { status, headers, body }: R
   response.end(status === 204 ? undefined : body);
 }
 
-/** Percent-decoded; what is not UTF-8 stays as it is, as in Django. */
+/** Percent-decoded; invalid UTF-8 stays as it is, as in Django. */
 function decodePath(path: string): string {
   return path.replace(/(%[0-9a-f]{2})+/gi, (run) => {
     try {

@@ -44,13 +44,13 @@ describe('The Core API as a process', () => {
       headers: { 'X-Environment-Key': key, 'X-Fixture-Fault': fault },
     });
 
-  it('answers', async () => {
+  it('answers requests', async () => {
     const response = await get('ann');
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ identifier: 'ann', traits: [], flags: [] });
   });
 
-  it('replaces a worker that dies after its commit, and goes on answering', async () => {
+  it('replaces a worker that dies after its commit, and keeps answering', async () => {
     await expect(get('bob', 'crash-after')).rejects.toThrow();
     await waitFor(() => logged.some(({ msg, signal }) => msg === 'worker died' && signal === 'SIGKILL'), {
       for: 'the end of the worker',

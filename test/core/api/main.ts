@@ -36,7 +36,7 @@ async function work(): Promise<void> {
     logger,
     crash: () => process.kill(process.pid, 'SIGKILL'),
   });
-  // A signal may reach the whole process group; the parent's says when to stop, and a second one changes nothing.
+  // A signal may reach the whole process group; the parent decides when to stop, and a second one changes nothing.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {});
   await once(process, 'SIGTERM');

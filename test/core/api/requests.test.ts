@@ -8,7 +8,7 @@ beforeAll(async () => {
 beforeEach(() => core.reset());
 afterAll(() => core[Symbol.asyncDispose]());
 
-describe('A token', () => {
+describe('An API token', () => {
   const identities = `environments/${CLIENT_KEY}/identities/`;
   const create = (Authorization: string) =>
     core.send('POST', identities, { headers: { Authorization }, body: { identifier: 'a' } });
@@ -25,8 +25,8 @@ describe('A token', () => {
   });
 });
 
-describe('What the API knows of an environment', () => {
-  it('lags behind by as long as it is cached', async () => {
+describe("The API's cached view of an environment", () => {
+  it('is stale for as long as it is cached', async () => {
     let now = 0;
     const clock = { now: () => now, monotonic: () => now, sleep: async () => {} };
     await using cached = await createFixture({ environmentCacheSeconds: 60, clock });

@@ -17,18 +17,18 @@ import { simpleFeatureStateRoutes } from './routes/simple-feature-states.ts';
 const PREFIX = '/api/v1/';
 const HEALTH = /^\/health\/(liveness|readiness)\/?$/;
 
-/** A request before its path is known to lead anywhere; `path` is the whole decoded one. */
+/** A request before its path is resolved; `path` is the whole decoded one. */
 export type Incoming = Omit<Call, 'path' | 'parameters' | 'user'> & {
   readonly pathname: string;
   readonly search: string;
 };
 
-/** Answers every request, also those that fail. @param onError is told of each error that becomes a 500 */
+/** Answers every request, including failing ones. @param onError called with each error that becomes a 500 */
 export function createRouter(options: AccessOptions & { onError: (error: unknown) => void }) {
   const access = createAccess(options);
   const identities = sdkIdentityRoutes(access);
   const traits = sdkTraitRoutes(access);
-  // In the order in which Django tries them: the deprecated ones first, and one of those takes every longer path.
+  // In Django's order: the deprecated routes first, one of which matches every longer path.
   const routes: Route[] = [
     ...traits.deprecated,
     ...identities.deprecated,
@@ -97,7 +97,7 @@ async function dispatch({ authenticate, methods }: Route, call: Call): Promise<R
   return { ...reply, headers: { Allow: allowed, Vary: 'Accept, Origin', ...reply.headers } };
 }
 
-/** What a view ends with, in whichever way. */
+/** The result of a view, however it ends. */
 async function answerOf(view: () => Promise<Reply>): Promise<Reply> {
   try {
     return await view();
@@ -108,7 +108,7 @@ async function answerOf(view: () => Promise<Reply>): Promise<Reply> {
   }
 }
 
-/** Only JSON is answered, by name or among what is accepted. @throws HttpError 404, 406 */
+/** The only format is JSON, by name or among the accepted types. @throws HttpError 404, 406 */
 function negotiate({ query, header }: Call): void {
   const format = query.getAll('format').at(-1);
   if (format && format !== 'json') throw notFound();

@@ -16,11 +16,11 @@ export interface ApiOptions {
   readonly host?: string;
   /** 0 picks a free one. */
   readonly port?: number;
-  /** Requests that a worker handles at a time. */
+  /** Number of requests that a worker handles at a time. */
   readonly threads?: number;
   /** How long an idle connection stays open; 0 closes after each answer, as gunicorn's sync workers do. */
   readonly keepAliveSeconds?: number;
-  /** How long the settings of an environment are remembered. */
+  /** How long the settings of an environment are cached. */
   readonly environmentCacheSeconds?: number;
   readonly adminToken?: string;
   readonly viewerToken?: string;
@@ -29,7 +29,7 @@ export interface ApiOptions {
   /** Faults of every request, and whether a request may ask for its own; see faults.ts. */
   readonly fault?: string;
   readonly acceptFaults?: boolean;
-  /** How long after the answer a background task runs. */
+  /** Delay of a background task after the answer. */
   readonly taskDelaySeconds?: number;
   readonly clock?: Clock;
   readonly logger?: Logger;
@@ -38,12 +38,12 @@ export interface ApiOptions {
 }
 
 export interface Api extends AsyncDisposable {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string;
   readonly port: number;
   /** Cuts every connection. */
   close(): Promise<void>;
-  /** Answers what it has begun, and then closes. */
+  /** Finishes requests under way, and then closes. */
   drain(): Promise<void>;
 }
 

@@ -22,12 +22,12 @@ export function createSlots(count: number): <T>(work: () => Promise<T>) => Promi
 interface TaskOptions {
   readonly clock: Clock;
   readonly delaySeconds: number;
-  /** Tasks that have not begun when it is aborted never do, as Flagsmith's are lost on a restart. */
+  /** Tasks that have not begun when it is aborted never do, like Flagsmith's, which are lost on a restart. */
   readonly signal: AbortSignal;
   readonly logger: Logger | undefined;
 }
 
-/** Background tasks: they run some time after the answer, and nobody learns how they end. */
+/** Background tasks: they run some time after the answer, and their result is not reported. */
 export function createTasks({ clock, delaySeconds, signal, logger }: TaskOptions) {
   const running = new Set<Promise<void>>();
   return {

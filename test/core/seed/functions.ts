@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 
 /**
  * Creates the session's helper functions of the seeder. All content is a pure function of the seed and a number `n`,
- * so that the same call makes the same identities on every machine and Postgres version: md5, not `random()`.
+ * so that the same call creates the same identities on every machine and Postgres version: md5, not `random()`.
  */
 export async function createFunctions(client: ClientBase, seed: number): Promise<void> {
   await client.query(`

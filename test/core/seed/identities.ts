@@ -7,7 +7,7 @@ export interface Population {
   readonly stride: number;
   /** Distinguishes the values of populations that share their identifiers. */
   readonly salt: string;
-  /** Seven environment ids, not all different: identity n is in the one at n % 7. */
+  /** Seven environment ids, some repeated: identity n is in the one at n % 7. */
   readonly environmentIds: readonly number[];
   /** Share of identities that Edge cannot store, 0 to 1. */
   readonly unmigratable: number;
@@ -15,7 +15,7 @@ export interface Population {
 
 export const TRAITS_PER_IDENTITY = 6;
 
-/** Adds the population's identities and their six traits each. @returns nothing; ids are known beforehand */
+/** Adds the population's identities, each with six traits. @returns nothing; ids are known beforehand */
 export async function insertIdentities(client: ClientBase, population: Population, firstTraitId: number) {
   const { count, firstId, stride, environmentIds, unmigratable, salt } = population;
   await client.query(IDENTITIES, [count, firstId, stride, environmentIds, unmigratable]);

@@ -1,14 +1,14 @@
 import type { ClientBase } from 'pg';
 
-/** From here on it pays to build indexes after the load. */
+/** From this number of rows it pays to build indexes after the load. */
 const MANY = 50_000;
 
-/** Primary keys stay: others refer to them. */
+/** Primary keys stay, because others refer to them. */
 const TABLES = ['environments_identity', 'environments_trait'];
 
 /**
- * Runs `load` with the big tables' indexes and unique constraints dropped, when many rows are coming, and then builds
- * them again under the same names.
+ * Runs `load` with the big tables' indexes and unique constraints dropped when many rows are added, then rebuilds
+ * them under the same names.
  */
 export async function withoutIndexes(client: ClientBase, rows: number, load: () => Promise<void>): Promise<void> {
   if (rows < MANY) return load();

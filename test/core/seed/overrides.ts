@@ -23,7 +23,7 @@ export interface OverrideIds {
 
 /**
  * Adds overrides to one identity in twenty: a plain one of each type, a multivariate one, one of a feature with a
- * legacy type, and on some of them what must not count or must not win: a soft-deleted row, a future `live_from`,
+ * legacy type, and on some of them rows that must not count or must not win: a soft-deleted row, a future `live_from`,
  * a second live row for the same feature.
  */
 export async function insertOverrides(
@@ -49,7 +49,7 @@ export async function insertOverrides(
   await client.query('DROP TABLE seeded_override');
 }
 
-/** `kept` says which of the eight candidate rows the identity has. */
+/** `kept` lists the candidate rows, out of eight, that the identity has. */
 const OVERRIDES = `
   SELECT $7::int + (n / 20) * ${OVERRIDES_PER_IDENTITY} + o.position AS id, $2::int + $3::int * n AS identity_id,
     environment.id AS environment_id, environment.versioned, ($6::int[])[o.feature] AS feature_id, n, o.*, r.roll

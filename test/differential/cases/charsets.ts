@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { type Case, KEY, VERSION } from '../case.ts';
 
-/** Names of Python's codecs and their aliases, and names that others have for the same. */
+/** Names of Python's codecs and their aliases, and other programs' names for the same. */
 const LABELS = [
   ...[
     'utf-8',
@@ -129,7 +129,7 @@ const label = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(...LABELS) },
   {
     weight: 2,
-    // Python takes anything but letters, digits and dots for one separator.
+    // Python treats anything but letters, digits and dots as one separator.
     arbitrary: fc
       .tuple(fc.constantFrom(...LABELS), fc.constantFrom('!', '  ', '_', '-', '.', '/', '\xa0', '\x85', '@', '--'))
       .map(([name, separator]) => name.replace(/[-_ ]/g, separator)),
@@ -169,7 +169,7 @@ function pairs(text: string, from: number): (readonly [string, number])[] {
   return [...text].map((char, index) => [char, from + index] as const);
 }
 
-/** Ways to write text as bytes; what the label says may be another one. */
+/** Ways to encode text as bytes, possibly different from the label. */
 const ENCODERS: readonly ((text: string) => string)[] = [
   (text) => Buffer.from(text).toString('latin1'),
   (text) => `\xef\xbb\xbf${Buffer.from(text).toString('latin1')}`,
@@ -181,7 +181,7 @@ const ENCODERS: readonly ((text: string) => string)[] = [
   (text) => `\xff\xfe\0\0${utf32(text)}`,
   (text) => utf32(text),
   (text) => [...text].map((char) => String.fromCharCode(EBCDIC.get(char) ?? 0x6f)).join(''),
-  // UTF-7 and escapes: ASCII, but not what it seems.
+  // UTF-7 and escapes: ASCII bytes with another meaning.
   (text) => text.replace('ann', '+AGEAbgBu-'),
   (text) => text.replaceAll('"', '+ACI-'),
   (text) => text.replace('ann', '\\u0061nn').replace('plan', '\\x70lan'),
@@ -227,7 +227,7 @@ const shapes: readonly Shape[] = [
   }),
 ];
 
-/** A body whose type names one charset and which is written in that or another. */
+/** A body whose type names one charset, written in that one or another. */
 const bodies = fc
   .tuple(
     fc.constantFrom(...shapes),
@@ -266,7 +266,7 @@ const queries = fc
     };
   });
 
-/** Control characters end a line, or the case would be about framing. */
+/** Control characters end a line, which would make it a case of framing. */
 function clean(value: string): string {
   return value.replace(/[\0\r\n]/g, '').replace(/[^\0-\xff]/g, '');
 }

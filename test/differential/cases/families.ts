@@ -15,11 +15,11 @@ import { typeCases } from './types.ts';
 
 export interface Family {
   readonly cases: fc.Arbitrary<Case>;
-  /** Its part of a run. */
+  /** Its share of a run. */
   readonly weight: number;
 }
 
-/** What requests can be odd in. */
+/** The possible oddities of requests. */
 export const FAMILIES = {
   headers: { cases: headerCases, weight: 2 },
   targets: { cases: targetCases, weight: 3 },

@@ -86,7 +86,7 @@ const fieldName = fc.oneof(
       .map(([list, number, separator, name]) => `${list}[${number}]${separator}${name}`),
   },
 );
-/** Brackets mostly escaped, as browsers do it. */
+/** Brackets mostly escaped, as in browsers. */
 const written = fc.tuple(fieldName, breaks, fc.boolean()).map(([name, end, escaped]) => {
   return (escaped ? name.replaceAll('[', '%5B').replaceAll(']', '%5d') : name) + end;
 });
@@ -136,7 +136,7 @@ const content = fc.oneof(
 const pair = fc
   .tuple(written, fc.constantFrom('=', '=', '=', '=', '=', '', '==', '%3D'), content)
   .map(([name, equals, text]) => name + equals + text);
-/** What each route needs, so that odd fields do not make it refuse at once. */
+/** The required fields of each route, so that odd fields are not rejected at once. */
 const BASES = [
   ['POST /api/v1/identities/', 'identifier=ann'],
   ['POST /api/v1/identities/', 'identifier=ann&traits%5B0%5Dtrait_key=plan&traits%5B0%5Dtrait_value=1'],

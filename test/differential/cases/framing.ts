@@ -53,7 +53,7 @@ const VERSIONS = [
 const chunked = (one: Case, spell: (size: string) => string, end = '0\r\n\r\n') =>
   one.body === '' ? end : `${spell(one.body.length.toString(16))}\r\n${one.body}\r\n${end}`;
 
-/** One way to say otherwise where the body ends. */
+/** One way to contradict where the body ends. */
 const framing: fc.Arbitrary<(one: Case) => Case> = fc.oneof(
   fc.constant((one: Case) => changed(one, { framing: 'chunked' as const })),
   fc.constant((one: Case) => changed(one, { framing: 'none' as const })),
@@ -105,7 +105,7 @@ const framing: fc.Arbitrary<(one: Case) => Case> = fc.oneof(
         fields: [...one.fields, ['Transfer-Encoding', 'chunked']],
       });
     }),
-  // Fewer bytes than announced, or more: another request, perhaps.
+  // Fewer bytes than announced, or more, possibly another request.
   fc.nat(5).map((less) => (one: Case) => {
     const announced = one.body.length + less;
     return changed(one, { framing: 'none', fields: [...one.fields, ['Content-Length', String(announced)]] });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { Case } from '../case.ts';
 import { anyWrite, changed, oddText } from './writes.ts';
 
-/** What servers take for their own variables, and what they may take one header for another by. */
+/** Headers that servers use for their own variables, or may confuse with others. */
 const NAMES = [
   'SCRIPT_NAME',
   'Script-Name',
@@ -110,7 +110,7 @@ const anyField = fc.tuple(
   fc.oneof({ weight: 5, arbitrary: fc.constantFrom(...VALUES) }, { weight: 1, arbitrary: oddText }),
 );
 
-/** A script name that a target begins with: what gunicorn would cut off it. */
+/** A script name at the beginning of a target, which gunicorn would cut off. */
 const prefixed = fc
   .tuple(
     anyWrite,
@@ -121,7 +121,7 @@ const prefixed = fc
     changed(one, { target: prefix + one.target, fields: [[name, decodeURIComponent(prefix)], ...one.fields] }),
   );
 
-/** Fields that were not asked for, before or behind the ones that count, or instead of them. */
+/** Unexpected fields, before, after or instead of the relevant ones. */
 export const headerCases: fc.Arbitrary<Case> = fc.oneof(
   { weight: 1, arbitrary: prefixed },
   {

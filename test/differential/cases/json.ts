@@ -4,7 +4,7 @@ import { type Case, JSON_TYPE, KEY, TOKEN, VERSION } from '../case.ts';
 const words = (text: string) => text.split(' ');
 const blank = fc.constantFrom('', '', '', ' ', '\n', '\t', '\r\n', '\x0b', '\x0c', '\xa0', '\ufeff', '/**/', '//\n');
 
-/** Mostly what is JSON: one thing that is not, and nothing is written at all. */
+/** Mostly valid JSON: a single error, and nothing is written at all. */
 function seldom<T>(good: fc.Arbitrary<T>, odd: fc.Arbitrary<T>): fc.Arbitrary<T> {
   return fc.oneof({ weight: 30, arbitrary: good }, { weight: 1, arbitrary: odd });
 }
@@ -62,7 +62,7 @@ function objectText(members: readonly (readonly [string, string])[]): string {
   return `{${members.map(([name, content]) => `${name}:${content}`).join(',')}}`;
 }
 
-/** A member's name in one of its spellings, or nearly. */
+/** A member's name in one of its spellings, or a near miss. */
 const named = (name: string) =>
   fc.oneof(
     { weight: 30, arbitrary: fc.constant(`"${name}"`) },
@@ -160,7 +160,7 @@ const bulkItem = objectOf({ identity: mostly(nested, value), trait_key: key, tra
 
 const ENVIRONMENT = '/api/v1/environments/client-key';
 const ALICE = `${ENVIRONMENT}/identities/1001`;
-/** Which body each route reads. */
+/** The body that each route reads. */
 const shapes: readonly (readonly [line: string, body: fc.Arbitrary<string>])[] = [
   ['POST /api/v1/identities/', objectOf({ identifier, traits: list(trait) })],
   ['POST /api/v1/identities/', objectOf({ identifier, transient, traits: list(fullTrait) })],
@@ -213,7 +213,7 @@ const wrapped = (body: fc.Arbitrary<string>) =>
     },
   );
 
-/** With something nested beside what counts: Python's parser gives up at some depth. */
+/** Adds nested data beside the relevant members: Python's parser fails at some depth. */
 function deep(text: string, depth: number): string {
   const nestedList = '['.repeat(depth) + ']'.repeat(depth);
   return text.endsWith('}') && text.length > 2 ? `${text.slice(0, -1)},"x":${nestedList}}` : `[${text},${nestedList}]`;

@@ -24,7 +24,7 @@ const SPACES = [
 ];
 const space = fc.constantFrom(...Array.from({ length: 12 }, () => ' '), ...SPACES);
 
-/** How the name of a part is written in its `Content-Disposition`. */
+/** Spellings of a part's name in its `Content-Disposition`. */
 const nameWriters: readonly ((name: string) => string)[] = [
   ...Array.from({ length: 12 }, () => (name: string) => `name="${name}"`),
   (name) => `name=${name}`,

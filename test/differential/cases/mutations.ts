@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { type Case, render } from '../case.ts';
 import { anyWrite, changed, oddText } from './writes.ts';
 
-/** A field's value with something in front of it, behind it or in it. */
+/** A field's value with an insertion before, after or inside it. */
 const fieldMutations = fc
   .tuple(
     anyWrite,
@@ -23,7 +23,7 @@ const fieldMutations = fc
     return changed(one, { fields });
   });
 
-/** A byte that is dropped, put in or changed, anywhere. */
+/** A byte that is dropped, inserted or changed at any position. */
 const edit = fc.tuple(
   fc.nat(),
   fc.constantFrom('drop', 'insert', 'replace', 'double'),

@@ -84,7 +84,7 @@ const BASES = [
   request(`PUT ${STATE}`, [TOKEN, ['Content-Type', 'application/json']], '{"identity":1002}'),
 ];
 
-/** Query strings, where they decide what is written. */
+/** Query strings, for routes where they decide what is written. */
 export const queryCases: fc.Arbitrary<Case> = fc
   .tuple(fc.constantFrom(...BASES), query, fc.constantFrom('?', '?', '?', '?', '??', '?&', '#?'))
   .map(([one, text, mark]) => changed(one, { target: inLine(`${one.target}${mark}${text}`) }));

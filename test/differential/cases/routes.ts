@@ -50,7 +50,7 @@ function withQuery(target: string, query: string): string {
   return `${target}${target.includes('?') ? '&' : '?'}${query}`;
 }
 
-/** Every route by other methods, suffixes, credentials, ids and queries. */
+/** Every route with other methods, suffixes, credentials, ids and queries. */
 export const routeCases: fc.Arbitrary<Case> = fc
   .record({
     one: anyWrite,

@@ -14,7 +14,7 @@ const trait = (key: string) => `{"trait_key":"${key}","trait_value":1}`;
 const bulkItem = (name: string, key: string, value = '1') =>
   `{"identity":{"identifier":"${name}"},"trait_key":"${key}","trait_value":${value}}`;
 
-/** Bodies around what we, Django and events hold. */
+/** Bodies around the limits of the sidecar, Django and events. */
 export const sizeCases: fc.Arbitrary<Case> = fc.oneof(
   padding.map((size) => json(identify, `{"identifier":"ann","x":"${'x'.repeat(size)}"}`)),
   padding.map((size) => json(identify, `${' '.repeat(size)}{"identifier":"ann"}`)),

@@ -7,7 +7,7 @@ const AUTHORITIES = ['', '//', '//h', '//flags.example', '//user@h:80', '///', '
 
 const absolute = fc.tuple(fc.constantFrom(...SCHEMES), fc.constantFrom(...AUTHORITIES)).map(([s, a]) => s + a);
 
-/** One way to write a path otherwise. */
+/** One way to write a path differently. */
 const spelling: fc.Arbitrary<(target: string) => string> = fc.oneof(
   absolute.map((prefix) => (target: string) => prefix + target),
   fc

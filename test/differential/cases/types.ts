@@ -53,7 +53,7 @@ const TYPES = [
 ];
 const CODINGS = ['gzip', 'deflate', 'br', 'identity', 'chunked', 'x-gzip', 'aws-chunked'];
 
-/** Bodies under types that are not theirs, missing, or said twice. */
+/** Bodies with a type that is wrong, missing or repeated. */
 export const typeCases: fc.Arbitrary<Case> = fc
   .tuple(
     anyBodyWrite,

@@ -6,7 +6,7 @@ const admin: Case['fields'] = [TOKEN, JSON_TYPE];
 const ENVIRONMENT = '/api/v1/environments/client-key';
 const ALICE = `${ENVIRONMENT}/identities/1001`;
 
-/** One ordinary write for each route: what the odd cases make odd. */
+/** One ordinary write for each route, from which odd cases are made. */
 export const WRITES: Readonly<Record<string, Case>> = {
   'sdk.identify': request(
     'POST /api/v1/identities/',
@@ -94,7 +94,7 @@ export const WRITES: Readonly<Record<string, Case>> = {
 };
 
 export const anyWrite = fc.constantFrom(...Object.values(WRITES));
-/** Those whose body says what is written. */
+/** Routes whose body says what is written. */
 export const anyBodyWrite = fc.constantFrom(...Object.values(WRITES).filter(({ body }) => body !== ''));
 
 /** A case with some of it changed. */
@@ -102,12 +102,12 @@ export function changed(one: Case, changes: Partial<Case>): Case {
   return { ...one, ...changes };
 }
 
-/** Mostly nothing, so that one oddity is seen alone. */
+/** Mostly nothing, so that each oddity is tested alone. */
 export function seldom<T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> {
   return fc.option(arbitrary, { freq: 3, nil: undefined });
 }
 
-/** Every byte there is, and texts that parsers stumble over. */
+/** Every possible byte, and texts that confuse parsers. */
 export const oddText = fc.oneof(
   fc.constantFrom(
     '',

@@ -7,18 +7,18 @@ import type { Population } from './population.ts';
 export interface Canary {
   /** Creates an identity in Core every other second and waits for it in Edge, until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
-  /** Seconds from the answer of Core until the document was there, in ascending order. */
+  /** Seconds from Core's answer until the document existed, in ascending order. */
   seconds(): number[];
-  /** Identities that were acknowledged and did not come. */
+  /** Number of acknowledged identities that did not arrive. */
   readonly missing: number;
 }
 
 const EVERY_MS = 2000;
 const LOOK_MS = 50;
 /**
- * Measures how late replay is, as its users see it.
+ * Measures the lag of replay as its users see it.
  *
- * @param timeoutMs after which one is given up; late is not lost
+ * @param timeoutMs time after which one is given up; late is not lost
  */
 export function createCanary(
   clients: CoreClients,

@@ -1,12 +1,12 @@
 import { Client } from 'pg';
 
-/** When Core changed what, as its own triggers noted it. */
+/** The times of changes in Core, as recorded by its own triggers. */
 export interface CoreChanges {
   /** Milliseconds since the epoch at which the identity of a document's key, or everything, was changed. */
   timesOf(compositeKey: string): number[];
 }
 
-/** Lets Core note every change of a row that identities' documents are made of. */
+/** Makes Core record every change of a row that contributes to identities' documents. */
 export async function noteChanges(databaseUrl: string): Promise<void> {
   await run(databaseUrl, (client) => client.query(TRIGGERS));
 }
@@ -51,7 +51,7 @@ async function run<T>(databaseUrl: string, work: (client: Client) => Promise<T>)
   }
 }
 
-/** Those that an environment had before, too. */
+/** Includes former keys of an environment. */
 const KEYS = `
   SELECT id, api_key AS key FROM environments_environment
   UNION SELECT id, api_key FROM environments_historicalenvironment`;

@@ -3,15 +3,15 @@ import { Pool } from 'undici';
 import { CORE_API } from '../replay-parts.ts';
 import type { CoreRequest } from './core-requests.ts';
 
-/** What became of a write, as far as its client knows. `unknown`: no answer came; it may have been committed or not. */
+/** The outcome of a write for its client. `unknown`: no answer came; it may have been committed or not. */
 type WriteOutcome = 'acknowledged' | 'refused' | 'failed' | 'unknown';
 
 export interface CoreClients extends AsyncDisposable {
   /** Sends one request to a Core API through its sidecar. Never rejects. */
   send(request: CoreRequest): Promise<WriteOutcome>;
-  /** Sends what `next` chooses, `rate` times a second, until the signal aborts and all answers are there. */
+  /** Sends the requests chosen by `next`, `rate` times a second, until the signal aborts and all answers are there. */
   run(next: () => ChosenRequest | undefined, rate: number, signal: AbortSignal): Promise<void>;
-  /** Returns when each API has answered all that it was sent before; what its clients gave up, too. */
+  /** Returns when each API has answered all earlier requests, including those its clients gave up. */
   settle(): Promise<void>;
   readonly counts: WriteCounts;
   /** By `shared-…` identity: when the last acknowledged write of its `plan` was sent, monotonic. */
@@ -19,22 +19,22 @@ export interface CoreClients extends AsyncDisposable {
 }
 
 export interface ChosenRequest extends CoreRequest {
-  /** Sent again until it is answered, as people do whose click had no answer. */
+  /** Repeated until it is answered, as by people whose click had no answer. */
   readonly insists?: boolean;
 }
 
 export interface WriteCounts extends Record<WriteOutcome, number> {
-  /** Not sent, because every API had as many requests in hand as its clients allow. */
+  /** Not sent, because every API had its clients' maximum of requests in hand. */
   skipped: number;
   byRoute: Map<string, number>;
 }
 
-/** Long enough for a frozen sidecar or API to go on, most of the time. */
+/** Usually long enough for a frozen sidecar or API to resume. */
 const TIMEOUT_MS = 10_000;
 const IN_HAND = 48;
 const TICK_MS = 10;
 const AGAIN_MS = 1000;
-/** More than all workers and threads of an API together, so that every one of them has answered one. */
+/** More than all workers and threads of an API together, so that each of them has answered one. */
 const SETTLE_REQUESTS = 16;
 
 /** Clients of several Core APIs; each write goes to one of them in turn, or to the next when that one is full. */
@@ -124,7 +124,7 @@ async function exchange(pool: Pool, { method, path, environmentKey, body }: Core
     });
     await response.body.dump();
     if (response.statusCode < 300) return 'acknowledged';
-    // The sidecar's answer while its API is away.
+    // The sidecar's answer while its API is down.
     if (response.statusCode === 502 || response.statusCode === 504) return 'unknown';
     return response.statusCode < 500 ? 'refused' : 'failed';
   } catch {
@@ -132,7 +132,7 @@ async function exchange(pool: Pool, { method, path, environmentKey, body }: Core
   }
 }
 
-/** Asks until the API answers; requests queue, so what it was given before is then done. */
+/** Repeats until the API answers; requests queue, so all earlier ones are then done. */
 async function probe(pool: Pool, clock: Clock): Promise<void> {
   for (;;) {
     const status = await pool

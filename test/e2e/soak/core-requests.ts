@@ -3,26 +3,26 @@ import type { Random } from './random.ts';
 
 /** One request to the Core API. */
 export interface CoreRequest {
-  /** What kind it is, for counting. */
+  /** Its kind, for counting. */
   readonly route: string;
   readonly method: string;
-  /** Behind `/api/v1/`. */
+  /** Path after `/api/v1/`. */
   readonly path: string;
-  /** Of an SDK; administrators name the environment in the path. */
+  /** Key of an SDK; administrators name the environment in the path. */
   readonly environmentKey?: string;
   readonly body?: unknown;
-  /** The trait of a `shared-…` identity that Edge clients set, too. */
+  /** The trait of a `shared-…` identity that Edge clients also set. */
   readonly shared?: string;
 }
 
-/** Traits that Core's clients write; Edge clients write none of them, but `plan` of the `shared-…` identities. */
+/** Traits that only Core's clients write, except `plan` of `shared-…` identities, which Edge clients write too. */
 const TRAITS = ['plan', 'age', 'score', 'vip', 'campaign', 'visits'] as const;
 const VALUES = ['gold', 'free', '007', '12.50', '', 'née 🚀', 41, -3, 0.25, 1e21, true, false] as const;
 const PEOPLE = 400;
 export const SHARED = 20;
 export const BOTH = 40;
 
-/** Chooses what Core's clients do next; undefined when what was chosen has nothing to aim at now. */
+/** Chooses the next request of Core's clients; undefined when the choice has no target at the moment. */
 export function createCoreRequests(random: Random, population: Population): () => CoreRequest | undefined {
   const { project, disposableFeatures } = population;
   const standard = [project.features.banner, project.features.beta, project.features.legacy, ...disposableFeatures];
@@ -99,7 +99,7 @@ export function createCoreRequests(random: Random, population: Population): () =
     return { route: 'POST identity', method: 'POST', path, body: { identifier: plainPerson() } };
   }
 
-  /** At one of the identities that are there. */
+  /** Targets one of the existing identities. */
   function aim(sample: Sample, route: string, method: string, rest: string, body?: unknown): CoreRequest | undefined {
     if (sample.identities.length === 0) return undefined;
     const { apiKey, id } = random.pick(sample.identities);
@@ -121,7 +121,7 @@ export function createCoreRequests(random: Random, population: Population): () =
     const { apiKey, id, identityId } = random.pick(traits);
     const path = `environments/${apiKey}/identities/${identityId}/traits/${id}/`;
     if (random.chance(0.4)) return { route: 'DELETE trait', method: 'DELETE', path };
-    // With another key it is renamed.
+    // Another key renames it.
     const { trait_key, ...value } = typedTrait() as { trait_key: string };
     return { route: 'PATCH trait', method: 'PATCH', path, body: random.chance(0.3) ? { trait_key, ...value } : value };
   }
@@ -156,7 +156,7 @@ export function createCoreRequests(random: Random, population: Population): () =
     }
     const body = { ...overrideBody(sample), feature: featureId };
     const other = random.chance(0.15) ? sample.identities.find((each) => each.apiKey === apiKey) : undefined;
-    // Another identity's from now on.
+    // It belongs to another identity from now on.
     return {
       route: 'PUT override',
       method: 'PUT',

@@ -14,12 +14,12 @@ import type { Random } from './random.ts';
 
 export type Document = Record<string, AttributeValue>;
 
-/** What Edge clients wrote last into a document. */
+/** The last writes of Edge clients to a document. */
 export interface EdgeWrites {
-  /** Of the document that they found: Core's id, or undefined for one that was created on Edge. */
+  /** Core's id in the document that they found, or undefined for one that was created on Edge. */
   readonly djangoId: string | undefined;
   readonly traits: Map<string, string>;
-  /** Of the edge-only feature; undefined: none. */
+  /** Value of the edge-only feature; undefined: none. */
   override: boolean | undefined;
   /** When `plan`, which Core's clients set too, was written; monotonic. */
   planTime: number | undefined;
@@ -28,7 +28,7 @@ export interface EdgeWrites {
 export interface EdgeClients {
   /** Writes `rate` times a second until the signal aborts. */
   run(rate: number, signal: AbortSignal): Promise<void>;
-  /** By composite key; of documents that have been replaced since, only what was written after that. */
+  /** By composite key; for documents that have been replaced since, only later writes. */
   readonly writes: ReadonlyMap<string, EdgeWrites>;
   readonly counts: { written: number; overtaken: number; absent: number };
 }
@@ -38,7 +38,7 @@ export interface EdgeClientOptions {
   readonly table: string;
   readonly population: Population;
   readonly random: Random;
-  /** Traits that no other Edge clients write; those near write the feature that only Edge has, too. */
+  /** Traits that no other Edge clients write; the near ones also write the feature that only Edge has. */
   readonly place?: 'near' | 'far';
   readonly clock?: Clock;
 }
@@ -48,8 +48,8 @@ const BORN = 30;
 const EVERY_MS = 20;
 
 /**
- * Clients of the Edge API: each reads a document, changes a trait or an override, and puts the whole document on the
- * condition that it is as it was read, again and again when it was overtaken.
+ * Clients of the Edge API: each reads a document, changes a trait or an override, and puts the whole document on
+ * condition that it is unchanged, repeatedly if it was overtaken.
  */
 export function createEdgeClients(options: EdgeClientOptions): EdgeClients {
   const { table, population, random, place = 'near', clock = systemClock } = options;
@@ -58,7 +58,7 @@ export function createEdgeClients(options: EdgeClientOptions): EdgeClients {
   const counts = { written: 0, overtaken: 0, absent: 0 };
   let value = 0;
 
-  /** Whose document, and whether Edge clients create it when it is not there. */
+  /** The document's key, and whether Edge clients create it if it does not exist. */
   function choose(): { apiKey: string; identifier: string; isOwn: boolean; isShared: boolean } {
     const { environments, identities } = population.current();
     const apiKey = environments[0]?.apiKey ?? '';
@@ -117,7 +117,7 @@ export function createEdgeClients(options: EdgeClientOptions): EdgeClients {
       await client.send(new PutItemCommand({ TableName: table, Item: item, ...condition(found) }));
       return true;
     } catch (error) {
-      // Without an answer it may be there or not; what it sets is the same when it is done again.
+      // Without an answer it may exist or not; repeating it has the same result.
       if (error instanceof ConditionalCheckFailedException || error instanceof InternalServerError) return false;
       throw error;
     }

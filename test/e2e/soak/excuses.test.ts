@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-test("Core's changes are noted by the keys that the document may have, and only writes inside a gap are excused", async () => {
+test("only writes inside a gap are excused, by the keys under which Core's changes may be stored", async () => {
   const began = Date.now();
   await execute(
     database.url,

@@ -1,7 +1,7 @@
 import type { CoreChanges } from './changes.ts';
 import type { Violation } from './judgement.ts';
 
-/** A time for which the product itself said that it may have missed writes. */
+/** A time for which the product itself reported that it may have missed writes. */
 export interface ReportedGap {
   readonly from: string;
   /** Undefined or null while it lasts. */
@@ -9,22 +9,22 @@ export interface ReportedGap {
   readonly reason: string;
 }
 
-/** Rows change after the request has begun, by which gaps go: as long as a client waits, and a task after it. */
+/** Rows change after the start of the request, which defines gaps: up to a client's timeout, and a task after it. */
 const LONGEST_WRITE_MS = 30_000;
 const PRECISION_MS = 1_000;
 
-/** What an Edge client wrote, or what is another project's, no gap excuses. */
+/** No gap excuses a loss of an Edge client's write or a change in another project. */
 const EXCUSABLE: ReadonlySet<Violation['kind']> = new Set(['missing', 'differs', 'left over', 'override rows']);
 
 /** A difference, and the gap in which Core changed what differs. */
 export interface Excused {
   readonly violation: Violation;
   readonly gap: ReportedGap;
-  /** Of that change in Core, milliseconds since the epoch. */
+  /** Time of that change in Core, milliseconds since the epoch. */
   readonly time: number;
 }
 
-/** The first gap during which Core changed what differs: the product said that it may be missing that write. */
+/** The first gap during which Core changed the differing data: the product reported that it may lack that write. */
 export function findExcuse(
   violation: Violation,
   gaps: readonly ReportedGap[],
@@ -41,7 +41,7 @@ export function findExcuse(
   return undefined;
 }
 
-/** What Edge clients wrote, and another region's later write may have taken the place of. */
+/** Edge clients' writes, which another region's later write may have replaced. */
 const OVERTAKABLE: ReadonlySet<Violation['kind']> = new Set(['edge-born lost', 'edge write lost']);
 
 /**

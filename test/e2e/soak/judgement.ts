@@ -5,7 +5,7 @@ import type { TestTables } from '../../edge/tables.ts';
 import type { Document, EdgeWrites } from './edge-clients.ts';
 import type { Population } from './population.ts';
 
-/** Something in Edge that must not be so. */
+/** A state on Edge that is wrong. */
 export interface Violation {
   readonly kind:
     | 'missing'
@@ -23,9 +23,9 @@ export interface Violation {
 export interface Judgement {
   /** Identities of the project in Core. */
   readonly identities: number;
-  /** Of these, documents that still are as Edge clients created them, with what Core's clients wrote. */
+  /** Those of their documents that still are as Edge clients created them, with the writes of Core's clients. */
   readonly edgeBorn: number;
-  /** Edge clients' traits and overrides that are there. */
+  /** Number of Edge clients' traits and overrides that exist. */
   readonly edgeWrites: number;
   readonly violations: readonly Violation[];
 }
@@ -34,7 +34,7 @@ export interface Evidence {
   readonly databaseUrl: string;
   readonly tables: TestTables;
   readonly population: Population;
-  /** Of the Edge clients of each region. */
+  /** Writes of each region's Edge clients. */
   readonly edgeWrites: readonly ReadonlyMap<string, EdgeWrites>[];
   readonly sharedWrites: ReadonlyMap<string, number>;
 }
@@ -73,7 +73,7 @@ export async function judge(evidence: Evidence): Promise<Judgement> {
   return { identities: seen.size, edgeBorn, edgeWrites: present, violations };
 }
 
-/** All that Core has must be there, and nothing that only Core's clients write may be there besides. */
+/** Everything in Core must exist, and nothing else that only Core's clients write. */
 function findDifferences(
   actual: Document,
   expected: Document,
@@ -98,7 +98,7 @@ function compareNames(what: string, actual: ByName, expected: ByName, isEdges: (
     .map((name) => `${what} ${name} is ${show(actual.get(name))}, not ${show(expected.get(name))}`);
 }
 
-/** `plan` is as Core or as an Edge client says; as Core says where its client wrote after the last Edge client. */
+/** `plan` is as written by Core or an Edge client; by Core if its client wrote after the last Edge client. */
 function judgeShared(
   key: string,
   actual: Document,
@@ -133,7 +133,7 @@ function findUnexpected(
     });
 }
 
-/** What Edge clients wrote stays, as long as the document is that of the same identity. */
+/** Edge clients' writes stay, as long as the document is that of the same identity. */
 function judgeEdgeWrites(
   documents: ReadonlyMap<string, Document>,
   edgeWrites: ReadonlyMap<string, EdgeWrites>,
@@ -150,7 +150,7 @@ function judgeEdgeWrites(
     const found = traitsOf(document);
     for (const [name, text] of traits) {
       const value = found.get(name);
-      // What Core's clients write, too, is judged elsewhere.
+      // Data that Core's clients also write is judged elsewhere.
       if (name === 'plan') continue;
       if (value?.S === text) present += 1;
       else lost.push({ kind: 'edge write lost', key, detail: `trait ${name} is ${show(value)}, not ${text}` });
@@ -163,14 +163,14 @@ function judgeEdgeWrites(
   return { lost, present };
 }
 
-/** The rows for local evaluation repeat the documents' overrides; of those of Edge clients, nobody promises any. */
+/** The rows for local evaluation repeat the documents' overrides; for Edge clients' ones that is not guaranteed. */
 async function judgeOverrideRows(
   documents: ReadonlyMap<string, Document>,
   { tables, population }: Evidence,
 ): Promise<Violation[]> {
   const edgeOverride = String(population.edgeFeature);
   const rows = new Map<string, AttributeValue | undefined>();
-  /** Keys of the documents that they are of. */
+  /** Keys of the documents that they belong to. */
   const owners = new Map<string, string>();
   for (const row of await tables.scan(tables.settings.environmentsV2Table)) {
     rows.set(row['document_key']?.S ?? '', row['feature_state']);

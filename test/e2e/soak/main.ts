@@ -1,15 +1,15 @@
 /**
- * A long run of everything at once, with faults: `npm run soak -- [--minutes 10] [--rate 200] [--seed N] [--json]
+ * A long run with everything and with faults: `npm run soak -- [--minutes 10] [--rate 200] [--seed N] [--json]
  *   [--scenes streams,clocks,standby,disks,home] [--regions 2]`
  *
- * Processes are killed and frozen; all scenes besides that by default: NATS loses its tail and its stream, clocks are
+ * Processes are killed and frozen; in addition, all scenes by default: NATS loses its tail and its stream, clocks are
  * stepped, Core's address leads to a stale standby, the sidecars' disks hang (needs a C compiler). With two regions Edge's
  * tables are global tables with Edge clients in both; replication takes up to 20 s, and the regions are apart for a minute.
- * Then there is one more scene, `home`: for a fifth of the load, and for moments, the product cannot reach the home region,
- * or may not write in one of the two, so that appliers go on in the other one and come back.
+ * Then there is one more scene, `home`: for a fifth of the load, and for moments, the product cannot reach the home
+ * region, or may not write in one of the two, so that appliers switch to the other one and come back.
  *
- * Exits with 1 when Edge is not as it must be, but for writes inside gaps that were reported; these are printed. The same seed
- * makes clients and faults choose the same again.
+ * Exits with 1 when Edge is wrong, except for writes inside reported gaps, which are printed. The same seed
+ * makes clients and faults repeat their choices.
  */
 import { parseArgs } from 'node:util';
 import { SCENES, type Scene } from './faults/scenes.ts';
@@ -50,7 +50,7 @@ const result = await runSoak({
 });
 if (!values.json) console.log(describeResult(result));
 console.log(JSON.stringify({ ...settings, ...summarize(result) }));
-// A canary that is lost in a gap is judged by its document.
+// A canary lost in a gap is judged by its document.
 if (result.violations.length + (result.gaps.length === 0 ? result.canariesMissing : 0) > 0) process.exitCode = 1;
 if (settings.scenes.includes('home') && result.regional?.writtenElsewhere === 0) {
   console.error('Nothing was written in the other region: the scene "home" has shown nothing');

@@ -8,7 +8,7 @@ interface SampledIdentity {
   readonly apiKey: string;
 }
 
-/** What administrators' requests may aim at: some of Core's rows as they were a moment ago. */
+/** The possible targets of administrators' requests: some of Core's rows as they were a moment ago. */
 export interface Sample {
   readonly environments: readonly { readonly id: number; readonly name: string; readonly apiKey: string }[];
   readonly identities: readonly SampledIdentity[];
@@ -23,23 +23,23 @@ export interface Sample {
   readonly options: readonly number[];
 }
 
-/** The project that everybody writes to, and what of it is there now. */
+/** The project that all clients write to, and its current content. */
 export interface Population {
   readonly project: SeededProject;
-  /** Features that nothing but the soak knows; each may be deleted once. */
+  /** Features used only by the soak; each may be deleted once. */
   readonly disposableFeatures: readonly number[];
-  /** A feature that Core has no override of; only Edge clients have. */
+  /** A feature with overrides by Edge clients only, none in Core. */
   readonly edgeFeature: number;
   current(): Sample;
-  /** Looks at Core every second until the signal aborts. */
+  /** Samples Core every second until the signal aborts. */
   follow(signal: AbortSignal): Promise<void>;
-  /** The same once, at once. */
+  /** Samples once, immediately. */
   look(): Promise<void>;
 }
 
 /**
- * Identities that administrators leave alone: `shared-…` Edge clients set the same trait of, `both-…` are also created
- * on Edge, `canary-…` measure how late replay is.
+ * Identities that administrators leave alone: `shared-…` have a trait that Edge clients also set, `both-…` are also
+ * created on Edge, `canary-…` measure the lag of replay.
  */
 const SPARED = '^(shared|both|canary)-';
 const DISPOSABLE_FEATURES = 5;
@@ -61,7 +61,7 @@ const OVERRIDES = `SELECT s.id, s.feature_id AS "featureId", s.identity_id AS "i
   ORDER BY random() LIMIT 100`;
 const OPTIONS = 'SELECT id FROM multivariate_multivariatefeatureoption WHERE feature_id = $1 ORDER BY id';
 
-/** Adds the soak's own features to the seeded project, and looks at it for the first time. */
+/** Adds the soak's own features to the seeded project, and takes the first sample. */
 export async function openPopulation(
   databaseUrl: string,
   project: SeededProject,

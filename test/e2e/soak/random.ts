@@ -1,15 +1,15 @@
-/** Numbers that are the same for the same seed, so that a run can be repeated. */
+/** Numbers that are equal for equal seeds, so that a run can be repeated. */
 export interface Random {
-  /** From 0 up to 1, which it never is. */
+  /** At least 0 and less than 1. */
   next(): number;
   /** A whole number from `from` to `to`, both included. */
   integer(from: number, to: number): number;
   chance(share: number): boolean;
-  /** @throws RangeError when there is nothing to choose from */
+  /** @throws RangeError when there are no choices */
   pick<T>(choices: readonly T[]): T;
-  /** Each choice as often as its weight says. */
+  /** Makes each choice in proportion to its weight. */
   weighted<T>(choices: readonly (readonly [weight: number, choice: T])[]): T;
-  /** Another sequence of the same seed, which does not move this one. */
+  /** Another sequence of the same seed, which does not advance this one. */
   fork(name: string): Random;
 }
 

@@ -8,7 +8,7 @@ import { createRandom } from './random.ts';
 import { type SoakRegions, startRegions } from './regions.ts';
 
 const SECONDS = 6;
-/** So few that both regions' clients write each of them again and again. */
+/** So few that both regions' clients write each of them repeatedly. */
 const SHARED = ['ada', 'bob', 'eve'].map((identifier, index) => ({ id: index + 1, identifier, apiKey: 'key' }));
 let regions: SoakRegions;
 let tables: TestTables;
@@ -43,7 +43,7 @@ function createClients(place: 'near' | 'far'): EdgeClients {
   });
 }
 
-test('two regions that were slow and apart have the same, and what Edge clients lost is all told', async () => {
+test('two slow and separated regions converge, and every lost write of an Edge client is reported', async () => {
   const clients = [createClients('near'), createClients('far')];
   const ended = AbortSignal.timeout(SECONDS * 1000);
   await Promise.all([regions.run(ended), ...clients.map((each) => each.run(15, ended))]);
@@ -68,7 +68,7 @@ test('two regions that were slow and apart have the same, and what Edge clients 
   expect(losses.longestWindowSeconds).toBeGreaterThan(0);
 });
 
-test('what Core wrote is never taken for overtaken, nor is a write to a document that no other region has written', () => {
+test('a write by Core never counts as overtaken, nor does a write to a document that no other region has written', () => {
   const losses = new Map([['key_a', []]]);
   expect(isOvertaken({ kind: 'edge write lost', key: 'key_a', detail: '' }, losses)).toBe(true);
   expect(isOvertaken({ kind: 'edge write lost', key: 'key_b', detail: '' }, losses)).toBe(false);

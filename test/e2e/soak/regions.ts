@@ -14,35 +14,35 @@ import { createHomeFaults, createWays } from './faults/home.ts';
 import type { Violation } from './judgement.ts';
 import type { Random } from './random.ts';
 
-/** A global table of two regions that the soak makes slow, and takes apart for a minute. */
+/** A global table of two regions that the soak slows down, and separates for a minute. */
 export interface SoakRegions extends AsyncDisposable {
   readonly home: DynamodbAccess;
   readonly other: DynamodbAccess;
-  /** The product's own way into the home region. */
+  /** The product's own endpoint of the home region. */
   readonly endpoint: string;
-  /** Of the product: what it has to know of how slow replication is, and where it may go on. */
+  /** The product's settings about the lag of replication, and where it may continue. */
   readonly settings: Readonly<Record<string, string>>;
-  /** Of the scene `home`. */
+  /** Faults of the scene `home`. */
   readonly faults: readonly Fault[];
-  /** The product's requests that wrote in the other region. */
+  /** Number of the product's requests that wrote in the other region. */
   readonly writtenElsewhere: number;
   /**
    * Delays replication, isolates the other region once, and, in the scene `home`, keeps the product from the home region
-   * meanwhile, until the signal aborts; then all is as fast as it can be.
+   * meanwhile, until the signal aborts; then everything is as fast as possible.
    */
   run(signal: AbortSignal): Promise<void>;
-  /** What is left on its way arrives. */
+  /** Delivers everything still under way. */
   settle(): Promise<void>;
   /** Documents and rows that are not the same in both regions. */
   compare(tables: readonly string[]): Promise<Violation[]>;
-  /** Of the writes that the later one of another region took the place of: which, and whether that is documented. */
+  /** The writes replaced by a later one of another region, and whether that is documented. */
   losses(table: string): RegionLosses;
 }
 
 interface RegionLosses {
   /** All of them, by composite key. */
   readonly byKey: ReadonlyMap<string, readonly LostWrite[]>;
-  /** Those for which replication took longer than the regions were slow or apart. */
+  /** Losses for which replication took longer than the regions were slow or apart. */
   readonly outside: readonly LostWrite[];
   readonly longestWindowSeconds: number;
 }
@@ -52,24 +52,24 @@ const OTHER = 'us-east-2';
 /** Longest time from a write until the other region has it, while both can be reached. */
 const DELAY_SECONDS = 20;
 const APART_SECONDS = 60;
-/** Shares of the load after which the regions are apart, and for which at most. */
+/** Share of the load after which the regions are apart, and maximum share of that time. */
 const APART_AFTER = 0.5;
 const APART_SHARE = 0.2;
 /** Shares of the load between which the home region is dark: it has answered for a while when the regions meet again. */
 const DARK_AFTER = 0.45;
 const DARK_SHARE = 0.2;
-/** Of the product: a dark home region is left, and returned to, within the faults. */
+/** The product leaves a dark home region, and returns to it, within the faults. */
 const FAILOVER_AFTER_SECONDS = 8;
 const FAILOVER_RETURN_SECONDS = 5;
-/** What a machine that is busy is late with deliveries that are due. */
+/** Delay of due deliveries on a busy machine. */
 const LATE_MS = 10_000;
 
 interface RegionsOptions {
-  /** Of load. */
+  /** Seconds of load. */
   readonly seconds: number;
   readonly random: Random;
   readonly say: (text: string) => void;
-  /** The scene `home`: the product goes on in the other region while it cannot reach the home region. */
+  /** The scene `home`: the product continues in the other region while it cannot reach the home region. */
   readonly hasFailover: boolean;
 }
 
@@ -117,7 +117,7 @@ export async function startRegions(
     other,
     endpoint: ways.home.endpoint,
     settings: {
-      // Where the other region is looked into, it may be apart for longer.
+      // When the other region is checked, they may be apart for longer.
       EDGE_MIGRATION_REPLICATION_LAG_SECONDS: String(DELAY_SECONDS + (hasFailover ? 0 : apartSeconds)),
       ...(hasFailover && {
         EDGE_MIGRATION_DYNAMODB_OTHER_REGIONS: OTHER,
@@ -164,7 +164,7 @@ export async function startRegions(
   };
 }
 
-/** From `["identities",["composite_key",{"S":"…"}]]`. */
+/** Extracts the key from `["identities",["composite_key",{"S":"…"}]]`. */
 function keyOf(item: string): string {
   const [, [, value]] = JSON.parse(item) as [string, [string, AttributeValue]];
   return value.S ?? '';

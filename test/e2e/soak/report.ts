@@ -2,7 +2,7 @@ import type { SoakResult } from './soak.ts';
 
 const SHOWN_VIOLATIONS = 20;
 
-/** Numbers alone, for one line of JSON. */
+/** Only numbers, for one line of JSON. */
 export function summarize(result: SoakResult) {
   const { writes, lagSeconds, violations, gaps } = result;
   const { byRoute: _routes, ...outcomes } = writes;
@@ -35,7 +35,7 @@ function countFaults({ faults }: SoakResult): Record<string, number> {
   return counts;
 }
 
-/** The same for people, with what is wrong. */
+/** The same for people, with the violations. */
 export function describeResult(result: SoakResult): string {
   const { faults, lagSeconds, ...numbers } = summarize(result);
   const rows: [string, unknown][] = [

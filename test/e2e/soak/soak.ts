@@ -19,20 +19,20 @@ import { type SoakRegions, startRegions } from './regions.ts';
 import { createWideRequests } from './wide-requests.ts';
 
 export interface SoakOptions {
-  /** Of load; starting, the rest of the copy and draining come on top. */
+  /** Duration of the load, without start, the rest of the copy and draining. */
   readonly seconds: number;
-  /** Requests to the Core APIs, a second. */
+  /** Requests to the Core APIs per second. */
   readonly rate: number;
-  /** Decides what clients and faults do; the machine decides when. */
+  /** Decides the actions of clients and faults; the machine decides their times. */
   readonly seed: number;
   readonly identities: number;
-  /** Seconds from one fault to the next, at least and at most. */
+  /** Minimum and maximum seconds from one fault to the next. */
   readonly faultPauseSeconds: readonly [number, number];
-  /** Of Edge's tables: one, or two with Edge clients in both. */
+  /** Number of Edge's regions: one, or two with Edge clients in both. */
   readonly regions?: 1 | 2;
-  /** What is broken besides processes. */
+  /** Faults other than those of processes. */
   readonly scenes?: readonly Scene[];
-  /** Told what happens. */
+  /** Called with progress messages. */
   readonly say: (text: string) => void;
   readonly signal?: AbortSignal;
 }
@@ -42,7 +42,7 @@ export interface SoakResult extends Judgement {
   readonly excused: readonly Excused[];
   readonly writes: WriteCounts;
   readonly edgeClients: { written: number; overtaken: number; absent: number };
-  /** Of two regions. */
+  /** Result of two regions. */
   readonly regional?: RegionalResult | undefined;
   readonly faults: readonly Occurrence[];
   /** Seconds from Core's answer to the document in Edge, in ascending order. */
@@ -50,43 +50,43 @@ export interface SoakResult extends Judgement {
   readonly canariesMissing: number;
   readonly gaps: readonly ReportedGap[];
   readonly loadSeconds: number;
-  /** From the end of the load until the operator said that everything was applied. */
+  /** Time from the end of the load until the operator reported that everything was applied. */
   readonly drainSeconds: number;
   readonly eventsApplied: number;
 }
 
 interface RegionalResult {
-  /** Writes that a later one of the other region took the place of; the product's are repeated. */
+  /** Number of writes replaced by a later one of the other region; the product's are repeated. */
   readonly lostWrites: number;
-  /** Of what Edge clients wrote last, what is gone for that reason. */
+  /** Number of Edge clients' last writes that are lost for that reason. */
   readonly edgeWritesLost: number;
-  /** From a lost write until the one that won. */
+  /** Time from a lost write until the winning one. */
   readonly longestWindowSeconds: number;
-  /** The product's requests that wrote in the other region. */
+  /** Number of the product's requests that wrote in the other region. */
   readonly writtenElsewhere: number;
 }
 
 const MINUTES = 60_000;
 const PATIENCE: Patience = { ackWaitSeconds: 5, leaseSeconds: 5, pageMaxAgeSeconds: 8 };
-/** Shares of the load: before the EdgeMigration is there, and until when the copy is to be complete. */
+/** Shares of the load: before the EdgeMigration exists, and until the copy should be complete. */
 const BEFORE = 0.1;
 const COPYING = 0.4;
 const EDGE_RATE_SHARE = 0.15;
-/** What an identity takes, roughly, with its indexes. */
+/** Rough cost of an identity, with its indexes. */
 const WRITE_UNITS_PER_IDENTITY = 4;
 const WINDOW_SECONDS = 2 * 3600;
-/** Of events and of those that wait aside: a slow machine is minutes behind, and must have room for them as a cluster has. */
+/** Limit for events and parked ones: a slow machine is minutes behind, and needs room for them as a cluster has. */
 const STREAM_BYTES = 1024 ** 3;
 /** More than any machine needs. */
 const PATIENT_MINUTES = 15;
-/** Share of the load that replay has under faults at least, however late the copy was complete. */
+/** Minimum share of the load for replay under faults, however late the copy was complete. */
 const REPLAYING = 0.4;
-/** Of load after everything was mended. */
+/** Load after everything was repaired. */
 const TAIL_MS = 5000;
 
 /**
  * Mixed writes to two Core APIs behind sidecars and to Edge itself, before, during and after the copy, while processes
- * are killed and frozen; then everything is left to come to rest, and compared.
+ * are killed and frozen; then everything settles and is compared.
  */
 export async function runSoak(options: SoakOptions, clock: Clock = systemClock): Promise<SoakResult> {
   const { say } = options;
@@ -152,7 +152,7 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
     const replayed = copied.promise.then(() => clock.sleep(options.seconds * REPLAYING * 1000, options.signal));
     replayed.catch(() => {});
     while (share() < 1) await clock.sleep(200, options.signal);
-    // On a machine that is too slow the copy is late; neither load nor faults must keep it from its end.
+    // On a slow machine the copy is late; neither load nor faults must keep it from completing.
     isWaiting = true;
     await copied.promise;
     isWaiting = false;
@@ -231,11 +231,11 @@ const addCounts = (one: Counts, other: Counts): Counts => ({
 
 const isHomeBroken = ({ scenes = [], regions }: SoakOptions) => regions === 2 && scenes.includes('home');
 
-/** Where the stream loses events, some canaries never come; what is written elsewhere comes when the regions meet again. */
+/** If the stream loses events, some canaries never arrive; writes elsewhere arrive when the regions meet again. */
 const canaryPatience = (options: SoakOptions) =>
   ((options.scenes?.includes('streams') ? 1.5 : 10) + (isHomeBroken(options) ? 4 : 0)) * MINUTES;
 
-/** In a moment: what was observed later than the deadline would stay in Core, however long ago it was written. */
+/** A moment later: anything observed after the deadline would stay in Core, however long ago it was written. */
 async function closeWindow(installation: Installation, projectId: number, clock: Clock): Promise<void> {
   const { status } = await installation.condition(projectId, 'Copied', 'True', { timeoutMs: MINUTES });
   const seconds = (clock.now() - Date.parse(status.copy?.completionTime ?? '')) / 1000;
@@ -281,7 +281,7 @@ function findApis(installation: Installation): Promise<string[]> {
   return waitFor(both, { for: 'both Core APIs', timeoutMs: 3 * MINUTES, intervalMs: 250 });
 }
 
-/** Applies the EdgeMigration when it is time, and measures the lag from when replay has begun. */
+/** Applies the EdgeMigration at its time, and measures the lag from the start of replay. */
 async function followLife(
   installation: Installation,
   { project }: Population,

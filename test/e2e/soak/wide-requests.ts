@@ -4,14 +4,14 @@ import type { Population } from './population.ts';
 import type { Random } from './random.ts';
 
 /**
- * Requests that change many identities at once, in the order in which they are sent; `after` is the share of the run
+ * Requests that change many identities at once, in the order of sending; `after` is the share of the run
  * that must have passed. Late in the run one environment gets another client key, and another is deleted. Core deletes an
- * environment table by table: one that it broke off half-way is in no state that Edge could have (docs/limits.md).
+ * environment table by table: one interrupted half-way is in no state that Edge could have (docs/limits.md).
  */
 export function createWideRequests(random: Random, population: Population) {
   const { project, disposableFeatures } = population;
   const options = `projects/${project.projectId}/features/${project.features.checkout}/mv-options/`;
-  /** What every write of an option has to name. */
+  /** The required fields of every write of an option. */
   const option = { feature: project.features.checkout, type: 'unicode', default_percentage_allocation: 0 };
   const [, second, third] = project.environments;
   const keyOf = (id: number | undefined) => population.current().environments.find((each) => each.id === id)?.apiKey;
@@ -55,7 +55,7 @@ export function createWideRequests(random: Random, population: Population) {
     return key ? { route: 'DELETE environment', method: 'DELETE', path: `environments/${key}/` } : undefined;
   };
 
-  /** Without knowing whose override it was before, every identity's is made to agree. */
+  /** The previous owner of an override is unknown, so every identity's is corrected. */
   const moveOverride = (): CoreRequest | undefined => {
     const { overrides, identities } = population.current();
     const override = overrides[0];

@@ -47,7 +47,7 @@ import { installCrd } from '../crd.ts';
 export type Item = Awaited<ReturnType<TestTables['scan']>>[number];
 export type Statuses = Readonly<Record<string, 'True' | 'False' | 'Unknown'>>;
 
-/** What the operator says while it copies, and afterwards. */
+/** The operator's status while it copies, and afterwards. */
 export const COPYING: Statuses = { Accepted: 'True', Copied: 'False', Succeeded: 'Unknown' };
 export const COPIED: Statuses = { Accepted: 'True', Copied: 'True', Succeeded: 'Unknown' };
 
@@ -56,15 +56,15 @@ export interface Harness extends AsyncDisposable {
   readonly manager: JetStreamManager;
   readonly kubernetes: KubernetesClient;
   readonly namespace: string;
-  /** Core's, as its owner. */
+  /** URL of Core's database, as its owner. */
   readonly databaseUrl: string;
   readonly tables: TestTables;
-  /** For proxies in front of it. */
+  /** Endpoint for proxies in front of it. */
   readonly dynamodbEndpoint: string;
-  /** Runs statements in Core, each committed by itself. */
+  /** Runs statements in Core, each with its own commit. */
   core(...statements: string[]): Promise<void>;
   rows(tables: Readonly<Record<string, readonly CoreRow[]>>): Promise<void>;
-  /** A project with one environment of the same id, whose client key is `key-<id>`. */
+  /** Adds a project with one environment of the same id, whose client key is `key-<id>`. */
   project(id: number): Promise<void>;
   migrate(projectId: number, spec?: object, statuses?: Statuses, status?: object): Promise<void>;
   endMigration(projectId: number): Promise<void>;
@@ -73,32 +73,32 @@ export interface Harness extends AsyncDisposable {
   document(key: string, identifier: string): Promise<Item | undefined>;
   /** Traits of a document by key. */
   traits(key: string, identifier: string): Promise<Traits | undefined>;
-  /** A document as Edge's own clients make them, or one that came from Core's identity of this id. */
+  /** Adds a document as made by Edge's own clients, or one that came from Core's identity of this id. */
   putInEdge(
     key: string,
     identifier: string,
     traits: Readonly<Record<string, string>>,
     djangoId?: number,
   ): Promise<void>;
-  /** The one that all appliers share, as NATS tells it. */
+  /** The consumer shared by all appliers, as reported by NATS. */
   consumer(): Promise<ConsumerInfo | undefined>;
   /** Messages in the stream of events. */
   depth(): Promise<number>;
-  /** Waits until the stream of events is empty, and nothing waits aside for writes that may come late. */
+  /** Waits until the stream of events is empty, and no event is set aside for possible late writes. */
   drained(timeoutMs?: number): Promise<void>;
   parked(): Promise<Record<string, number>>;
-  /** The `spec.retry` under which each poison event of a project waits; 0: of nobody knows which. */
+  /** The `spec.retry` under which each poison event of a project waits; 0: of unknown projects. */
   poison(projectId: number): Promise<string[]>;
   reports(): Promise<ApplierReport[]>;
-  /** Runs an applier in this process, with the admin's kubeconfig or another one; the function returned stops it. */
+  /** Runs an applier in this process, with the admin's or another kubeconfig; the returned function stops it. */
   start(settings?: Readonly<Record<string, string>>, kubeConfigFile?: string): () => Promise<void>;
-  /** A proxy in front of the API server, and a kubeconfig that goes by way of it. */
+  /** A proxy in front of the API server, and a kubeconfig that uses it. */
   startProxy(): Promise<{ proxy: KubernetesProxy; kubeConfigFile: string }>;
-  /** Runs an applier as a process of its own. */
+  /** Runs an applier as a separate process. */
   spawn(name: string, settings?: Readonly<Record<string, string>>): Promise<ManagedProcess>;
 }
 
-/** @param edge where Edge's tables are made; the run's DynamoDB Local when left out */
+/** @param edge server for Edge's tables; by default the run's DynamoDB Local */
 export async function createHarness(edge?: DynamodbAccess): Promise<Harness> {
   const resources = new AsyncDisposableStack();
   const database: TestDatabase = resources.use(await createDatabase());
@@ -212,11 +212,11 @@ export async function createHarness(edge?: DynamodbAccess): Promise<Harness> {
     },
     consumer: async () => findConsumer(manager, (await manager.streams.info(STREAM)).created),
     depth: async () => (await manager.streams.info(STREAM)).state.messages,
-    // What follows from a rename or a moved feature state, also of the test before, waits 15 s in the stream.
+    // Consequences of a rename or a moved feature state, including the previous test's, wait 15 s in the stream.
     async drained(timeoutMs = 90_000) {
       const isEmpty = async () => (await harness.depth()) === 0;
       const hasLate = async () => Object.keys(await harness.parked()).some((subject) => subject.endsWith('.late'));
-      // What is late comes back into the stream.
+      // Late ones return to the stream.
       const isDrained = async () => (await isEmpty()) && !(await hasLate()) && (await isEmpty());
       await waitFor(isDrained, { for: 'the stream to be empty', timeoutMs });
     },
@@ -295,7 +295,7 @@ function fieldName(variable: string): string {
     .replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** Names of so many people. */
+/** This many people's names. */
 export function people(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `person-${index}`);
 }

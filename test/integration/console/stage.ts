@@ -31,33 +31,33 @@ const rbac = (plural: string, kind: string): Resource => ({
 const clusterRoles = rbac('clusterroles', 'ClusterRole');
 const clusterRoleBindings = rbac('clusterrolebindings', 'ClusterRoleBinding');
 
-/** What people get; operator/deploy/rbac-aggregate.yaml has the same. */
+/** The rights of people; equal to operator/deploy/rbac-aggregate.yaml. */
 type Role = 'edit' | 'view';
 
-/** A console that runs in this process with the rights that are shipped, on a real API server. */
+/** A console in this process with the shipped rights, on a real API server. */
 export interface Stage extends AsyncDisposable {
-  /** As the cluster's admin. */
+  /** With the cluster admin's rights. */
   readonly client: KubernetesClient;
   readonly namespace: string;
-  /** Another team's. */
+  /** Another team's namespace. */
   readonly otherNamespace: string;
   readonly folder: string;
-  /** Of the console that was started first. */
+  /** URL of the first console. */
   readonly url: string;
-  /** Everything that was logged so far. */
+  /** The complete log so far. */
   log(): string;
   /** Starts another one; returns its URL. */
   start(settings?: Readonly<Record<string, string>>, clock?: Clock): Promise<string>;
-  /** Stops all that were started; a second time does nothing. */
+  /** Stops all consoles; a second call does nothing. */
   stop(): Promise<void>;
-  /** A token of a new account with these rights. @param audiences the API server's own by default */
+  /** A token of a new account with these rights. @param audiences by default the API server's own */
   addCaller(rights: Readonly<Record<string, Role>>, audiences?: readonly string[]): Promise<Account>;
   create(projectId: number, fields?: Fields): Promise<KubernetesObject>;
   migration(projectId: number, namespace?: string): Promise<KubernetesObject | undefined>;
   setStatus(projectId: number, status: Record<string, unknown>, namespace?: string): Promise<void>;
-  /** Binds a user of no account, as a proxy names one. */
+  /** Binds a user without an account, as named by a proxy. */
   bindUser(user: string, namespace: string, role: Role): Promise<void>;
-  /** Lets the console act as this user. */
+  /** Lets the console impersonate this user. */
   allowImpersonation(user: string): Promise<void>;
 }
 
@@ -65,7 +65,7 @@ export interface Account {
   readonly name: string;
   readonly user: string;
   readonly token: string;
-  /** Takes all rights away. */
+  /** Revokes all rights. */
   revoke(): Promise<void>;
 }
 
@@ -207,8 +207,8 @@ async function requestToken(
 }
 
 /**
- * The console's account and its rights, and the roles for people, from the manifests that are shipped; cluster roles under
- * names of this test's own, which are returned for people.
+ * The console's account and its rights, and the roles for people, from the shipped manifests; cluster roles have
+ * names specific to this test, which are returned for people.
  */
 async function grantRights(
   client: KubernetesClient,
@@ -229,7 +229,7 @@ async function grantRights(
       if (resource === undefined) continue;
       if (!resource.namespaced) {
         object.metadata.name = own(object.metadata.name);
-        // Not a part of the cluster's own roles while the test runs.
+        // Not aggregated into the cluster's own roles while the test runs.
         delete object.metadata.labels;
         if (object.roleRef !== undefined) object.roleRef.name = own(object.roleRef.name);
         started.defer(async () => void (await client.delete(resource, { name: object.metadata.name })));
@@ -247,7 +247,7 @@ export interface Reply {
   readonly body: any;
 }
 
-/** One call of the API, as a program makes it. */
+/** One call of the API, as by a program. */
 export async function call(
   url: string,
   path: string,
@@ -280,7 +280,7 @@ interface SentEvent {
   readonly data: any;
 }
 
-/** A stream of events that is read as it comes. */
+/** A stream of events that is read as it arrives. */
 export interface Listener extends AsyncDisposable {
   readonly status: number;
   readonly events: readonly SentEvent[];

@@ -9,7 +9,7 @@ const MAIN = new URL('../../core/api/main.ts', import.meta.url).pathname;
 /** The Core API as processes: a parent that accepts, and workers that a fault kills and the parent replaces. */
 export interface Workers extends AsyncDisposable {
   readonly port: number;
-  /** Whether one of them accepts connections. */
+  /** Whether any of them accepts connections. */
   ready(): Promise<boolean>;
 }
 

@@ -6,8 +6,8 @@ import { connectRaw } from './support/raw-client.ts';
 import type { SeenRequest } from './support/raw-upstream.ts';
 import { answer, ask, get, post, respond, startBoth } from './support/setup.ts';
 
-describe('connections to the API', () => {
-  test('are used again for requests that may be sent twice, from whatever client', async () => {
+describe("the proxy's connections to the API", () => {
+  test('are reused for repeatable requests of any client', async () => {
     await using both = await startBoth({ onRequest: respond });
     for (const method of ['GET', 'HEAD', 'OPTIONS']) {
       await ask(both.proxy.port, get('/a', 'Connection: close').replace('GET', method));
@@ -17,7 +17,7 @@ describe('connections to the API', () => {
     expect(both.api.connections).toHaveLength(1);
   });
 
-  test('are used again for requests that may not, when the same client used them last', async () => {
+  test('are reused for non-repeatable requests when the same client used them last', async () => {
     await using both = await startBoth({ onRequest: respond });
     using client = await connectRaw(both.proxy.port);
     for (const [index, method] of ['POST', 'PUT', 'GET', 'PATCH', 'DELETE', 'POST'].entries()) {
@@ -43,7 +43,7 @@ describe('connections to the API', () => {
     expect(both.api.connections).toHaveLength(2);
   });
 
-  test('are new for requests that may not, and serve others afterwards', async () => {
+  test('are new for non-repeatable requests, and serve others afterwards', async () => {
     await using both = await startBoth({ onRequest: respond });
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'])
       await ask(both.proxy.port, post('/a', 'x').replace('POST', method));
@@ -52,7 +52,7 @@ describe('connections to the API', () => {
     expect(both.api.connections).toHaveLength(4);
   });
 
-  test('are closed when they have been idle, and never more than a number of them are idle', async () => {
+  test('are closed when idle for too long, and only a limited number of them stay idle', async () => {
     await using both = await startBoth({}, { limits: { idleUpstreamMs: 50, idleUpstreamConnections: 3 } });
     const clients = await Promise.all(Array.from({ length: 5 }, () => connectRaw(both.proxy.port)));
     for (const client of clients) client.send(get('/a'));
@@ -72,7 +72,7 @@ describe('connections to the API', () => {
     ['that says so', answer('ok', 200, 'Connection: close')],
     ['of HTTP/1.0', answer('ok').replace('HTTP/1.1', 'HTTP/1.0')],
     ['with more bytes behind it', `${answer('')}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok`],
-  ])('are not used again after a response %s', async (_name, response) => {
+  ])('are not reused after a response %s', async (_name, response) => {
     await using both = await startBoth(
       { onRequest: ({ connection }) => connection.socket.write(response) },
       { limits: { idleUpstreamMs: 60_000 } },
@@ -83,7 +83,7 @@ describe('connections to the API', () => {
     expect(both.api.connections).toHaveLength(2);
   });
 
-  test('on which the API speaks without being asked are closed', async () => {
+  test('are closed when the API sends something unasked', async () => {
     await using both = await startBoth({ onRequest: respond });
     await ask(both.proxy.port, get('/a'));
     both.api.connections[0]?.socket.write(answer('for nobody'));
@@ -93,7 +93,7 @@ describe('connections to the API', () => {
 });
 
 describe('an API that cannot be reached', () => {
-  test('is tried again for a moment, because nothing was sent', async () => {
+  test('is retried briefly, because nothing was sent', async () => {
     await using both = await startBoth({ onRequest: respond }, { limits: { refusedMs: 20_000 } });
     await both.api.unlisten();
     const asked = ask(both.proxy.port, post('/a', 'hello'));
@@ -105,7 +105,7 @@ describe('an API that cannot be reached', () => {
     expect(both.api.requests).toHaveLength(1);
   });
 
-  test('is answered for with 502, and the capture knows that nothing was sent', async () => {
+  test('causes a 502, and the capture knows that nothing was sent', async () => {
     const hook = createRecordingHook();
     await using both = await startBoth({}, { hook, limits: { refusedMs: 0 } });
     await both.api.unlisten();
@@ -122,7 +122,7 @@ test.each([
   ['a length and a coding', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
   ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!'],
   ['an upgrade that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n'],
-])('an answer that is not HTTP is answered for with 502: %s', async (_name, response) => {
+])('an API answer that is not HTTP causes a 502: %s', async (_name, response) => {
   await using both = await startBoth({ onRequest: ({ connection }) => connection.socket.write(response) });
   expect(await ask(both.proxy.port, get('/a'))).toMatch(/^HTTP\/1\.1 502 /);
   await both.api.connections[0]?.closed;
@@ -133,7 +133,7 @@ test.each([
   ['closed', 'in a chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe'],
   ['reset', 'in its length', answer('x'.repeat(10)).slice(0, -5)],
   ['reset', 'in a chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe'],
-])('an answer that is %s %s reaches the client as far as it came', async (how, _where, response) => {
+])('an answer that is %s %s reaches the client as far as it arrived', async (how, _where, response) => {
   await using both = await startBoth({ onRequest: ({ connection }) => connection.socket.write(response) });
   using client = await connectRaw(both.proxy.port);
   client.send(get('/a'));
@@ -146,11 +146,11 @@ test.each([
 });
 
 /**
- * gunicorn closes connections that were idle for its keep-alive, and a worker that restarts closes all of its idle
- * ones; the socket that it listens on belongs to its parent and stays. A client that opens a connection for each
+ * gunicorn closes connections that were idle for its keep-alive, and a restarting worker closes all of its idle
+ * ones; the listening socket belongs to its parent and stays open. A client that opens a connection for each
  * request never notices.
  */
-test('a client does not notice that the API closes idle connections and restarts its workers', async () => {
+test('a client does not notice when the API closes idle connections and restarts its workers', async () => {
   const idle = new Set<SeenRequest['connection']>();
   await using both = await startBoth(
     {
@@ -158,7 +158,7 @@ test('a client does not notice that the API closes idle connections and restarts
       onRequest({ connection }) {
         connection.socket.write(answer('ok'));
         idle.add(connection);
-        // The keep-alive, not longer than the time for which the proxy itself keeps connections.
+        // The keep-alive, no longer than the time for which the proxy itself keeps connections.
         void systemClock.sleep(25).then(() => idle.delete(connection) && connection.socket.destroy());
       },
     },

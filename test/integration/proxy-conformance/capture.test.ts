@@ -17,7 +17,7 @@ function slowIntent() {
   return { intent, settle: resolve, fail: reject };
 }
 
-describe('the intent comes before the API can act', () => {
+describe('the intent is recorded before the API can act', () => {
   test('on a request without a body: nothing is forwarded before', async () => {
     const { intent, settle } = slowIntent();
     const hook = createRecordingHook(intent);
@@ -93,7 +93,7 @@ describe('an error in the capture never fails a request', () => {
       expect(hook.calls[0]?.outcome).toMatchObject({ kind: 'responded', status: 200 });
   });
 
-  test('not even one in reporting it', async () => {
+  test('not even an error in reporting one', async () => {
     const hook = { ...createRecordingHook(() => ({}), broken), missed: broken };
     await using both = await startBoth({ onRequest: respond }, { hook });
     using client = await connectRaw(both.proxy.port);
@@ -102,8 +102,8 @@ describe('an error in the capture never fails a request', () => {
   });
 });
 
-describe('preparing', () => {
-  test('asks the API before anything of the request is forwarded, over the same connections', async () => {
+describe("the capture's preparation", () => {
+  test('asks the API before any of the request is forwarded, over the same connections', async () => {
     const asked: string[] = [];
     const hook = createRecordingHook(() => ({
       async prepare(call) {
@@ -135,8 +135,8 @@ describe('preparing', () => {
   });
 });
 
-describe('bodies that are captured', () => {
-  test('pass whatever their size; beyond the limit they are not kept, and counted', async () => {
+describe('captured bodies', () => {
+  test('pass at any size; beyond the limit they are counted instead of kept', async () => {
     const hook = createRecordingHook();
     const large = 'x'.repeat(200_000);
     await using both = await startBoth(
@@ -174,8 +174,8 @@ describe('bodies that are captured', () => {
   });
 });
 
-describe('the outcome', () => {
-  test('is what the API answered, without the body unless it is needed', async () => {
+describe('the captured outcome', () => {
+  test("is the API's answer, without the body unless it is needed", async () => {
     const hook = createRecordingHook(() => ({ needsResponseBody: false }));
     await using both = await startBoth(
       { onRequest: ({ connection }) => connection.socket.write(answer('oops', 500, 'X-A: 1')) },
@@ -230,7 +230,7 @@ describe('the outcome', () => {
   });
 });
 
-test('the hook sees the head as the API does', async () => {
+test('includes the head as the API sees it', async () => {
   const hook = createRecordingHook();
   await using both = await startBoth({ onRequest: respond }, { hook });
   using client = await connectRaw(both.proxy.port);

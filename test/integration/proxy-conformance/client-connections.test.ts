@@ -9,7 +9,7 @@ const echo = ({ message, connection }: SeenRequest) =>
   connection.socket.write(answer(message.firstLine.split(' ')[1] ?? ''));
 
 describe('pipelined requests', () => {
-  test('are answered in order, each forwarded when the one before is answered', async () => {
+  test('are answered in order, each forwarded once the one before is answered', async () => {
     await using both = await startBoth({});
     using client = await connectRaw(both.proxy.port);
     client.send(get('/1') + post('/2', 'GET /hidden HTTP/1.1\r\n\r\n') + get('/3'));
@@ -21,7 +21,7 @@ describe('pipelined requests', () => {
     }
   });
 
-  test('are read ahead only so far', async () => {
+  test('are read ahead only up to a limit', async () => {
     await using both = await startBoth({});
     using client = await connectRaw(both.proxy.port);
     client.send(get('/1'));
@@ -45,8 +45,8 @@ describe('pipelined requests', () => {
   });
 });
 
-describe('a client that sends no more', () => {
-  test('still gets its response, and the API does not hear of it', async () => {
+describe('a client that half-closes its connection', () => {
+  test('still gets its response, without the API noticing', async () => {
     await using both = await startBoth({});
     using client = await connectRaw(both.proxy.port);
     client.send(post('/a', 'hello'));
@@ -57,7 +57,7 @@ describe('a client that sends no more', () => {
     expect(await client.all()).toBe(answer('ok'));
   });
 
-  test('in the middle of its request shows the same to the API, and gets what it answers', async () => {
+  test("in the middle of its request half-closes towards the API, and gets the API's answer", async () => {
     const hook = createRecordingHook();
     await using both = await startBoth({ onEnd: ({ socket }) => socket.end(answer('cut', 400)) }, { hook });
     using client = await connectRaw(both.proxy.port);
@@ -69,7 +69,7 @@ describe('a client that sends no more', () => {
     expect(await hook.calls[0]?.finished).toMatchObject({ kind: 'responded', status: 400 });
   });
 
-  test('in the middle of a head is disconnected, and the API hears nothing', async () => {
+  test('in the middle of a head is disconnected, without the API noticing', async () => {
     await using both = await startBoth({});
     using client = await connectRaw(both.proxy.port);
     client.send('GET /a HTTP/1.1\r\nHost: a\r\n');
@@ -90,7 +90,7 @@ describe('a client that sends no more', () => {
 });
 
 describe('a client that goes away', () => {
-  test('takes its read with it', async () => {
+  test('aborts its read', async () => {
     await using both = await startBoth({});
     using client = await connectRaw(both.proxy.port);
     client.send(get('/a'));
@@ -100,7 +100,7 @@ describe('a client that goes away', () => {
     expect(await both.proxy.metric('requests_total', { outcome: 'clientGone' })).toBe(1);
   });
 
-  test('leaves its write, which is carried to its end', async () => {
+  test('does not abort its write, which is completed', async () => {
     const hook = createRecordingHook();
     await using both = await startBoth({}, { hook });
     using client = await connectRaw(both.proxy.port);
@@ -118,7 +118,7 @@ describe('a client that goes away', () => {
     expect(await hook.calls[0]?.finished).toMatchObject({ kind: 'responded', status: 201, truncated: false });
   });
 
-  test('leaves its write even when the API has not begun to read it', async () => {
+  test('does not abort its write even when the API has not begun to read it', async () => {
     const hook = createRecordingHook();
     let seen = 0;
     await using both = await startBoth(
@@ -150,7 +150,7 @@ describe('a client that goes away', () => {
     await request.connection.closed;
   });
 
-  test('in the middle of its write shows the same to the API', async () => {
+  test('in the middle of its write is seen to do so by the API', async () => {
     const hook = createRecordingHook();
     await using both = await startBoth({}, { hook });
     using client = await connectRaw(both.proxy.port);
@@ -164,7 +164,7 @@ describe('a client that goes away', () => {
     expect(await hook.calls[0]?.finished).toEqual({ kind: 'unknown', why: 'clientGone' });
   });
 
-  test('takes a long response with it', async () => {
+  test('aborts a long response', async () => {
     await using both = await startBoth({
       onRequest: ({ connection }) => connection.socket.write(`HTTP/1.1 200 OK\r\n\r\n${'x'.repeat(50_000_000)}`),
     });
@@ -176,8 +176,8 @@ describe('a client that goes away', () => {
   });
 });
 
-describe('a connection that is kept', () => {
-  test('serves request after request', async () => {
+describe('a keep-alive connection of a client', () => {
+  test('serves several requests in a row', async () => {
     await using both = await startBoth({ onRequest: echo });
     using client = await connectRaw(both.proxy.port);
     for (const n of [1, 2, 3]) {
@@ -221,7 +221,7 @@ describe('a connection that is kept', () => {
 });
 
 describe('a proxy that stops', () => {
-  test('closes idle connections, lets requests end, and takes no more', async () => {
+  test('closes idle connections, lets requests finish, and accepts no more', async () => {
     await using both = await startBoth({ onRequest: echo });
     using idle = await connectRaw(both.proxy.port);
     using busy = await connectRaw(both.proxy.port);
@@ -239,7 +239,7 @@ describe('a proxy that stops', () => {
     expect(both.api.requests).toHaveLength(2);
   });
 
-  test('cuts what has not ended in time, and every capture is finished', async () => {
+  test('cuts off what has not finished in time, and finishes every capture', async () => {
     const hook = createRecordingHook();
     await using both = await startBoth({}, { hook });
     using client = await connectRaw(both.proxy.port);

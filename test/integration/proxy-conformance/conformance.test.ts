@@ -7,10 +7,10 @@ import { connectRaw } from './support/raw-client.ts';
 import { type RawUpstream, startRawUpstream } from './support/raw-upstream.ts';
 import { readResponses } from './support/reading.ts';
 
-// Hundreds of exchanges a test; a busy machine takes its time for them.
+// Hundreds of exchanges per test take their time on a busy machine.
 vi.setConfig({ testTimeout: 120_000 });
 
-/** What both ends of one request saw. */
+/** Both ends' view of one request. */
 interface Sight {
   readonly api: readonly string[];
   readonly client: string;
@@ -35,11 +35,11 @@ afterAll(async () => {
 
 beforeEach(() => hook.calls.splice(0));
 
-test('there are at least 200 different cases', () => {
+test('the conformance suite has at least 200 different cases', () => {
   expect(CASES.length).toBeGreaterThanOrEqual(200);
 });
 
-describe('through the proxy, the API sees and the client gets what they do without it', () => {
+describe('the API and the client see the same through the proxy as without it', () => {
   test.each(CASES)('$name', async (one) => {
     const direct = await send(one, api.port);
     expect(direct.api, 'the case itself works').toHaveLength(1);
@@ -47,7 +47,7 @@ describe('through the proxy, the API sees and the client gets what they do witho
   });
 });
 
-describe('so they do when every request and response is captured', () => {
+describe('the API and the client see the same when every request and response is captured', () => {
   test.each(CASES)('$name', async (one) => {
     const direct = await send(one, api.port);
     expect(await send(one, capturing.port)).toEqual(direct);
@@ -64,7 +64,7 @@ describe('so they do when every request and response is captured', () => {
   });
 });
 
-describe('so they do in whatever pieces the bytes arrive', () => {
+describe('the API and the client see the same when the bytes arrive in pieces', () => {
   const short = CASES.filter(({ request, response }) => request.length + response.length < 2_000);
 
   test('of requests and responses', async () => {
@@ -79,14 +79,14 @@ describe('so they do in whatever pieces the bytes arrive', () => {
     );
   });
 
-  test('one byte at a time', async () => {
+  test('of one byte each', async () => {
     const one = CASES.find(({ name }) => name === 'POST with trailers') as Case;
     const everywhere = Array.from({ length: 400 }, (_, index) => index / 400);
     expect(await send(one, capturing.port, everywhere)).toEqual(await send(one, api.port));
   });
 });
 
-/** Sends the case's bytes to the port and returns what is comparable of what both ends saw. */
+/** Sends the case's bytes to the port and returns the comparable part of what both ends saw. */
 async function send(one: Case, port: number, cuts: readonly number[] = []): Promise<Sight> {
   api.clear();
   api.behaviour = {
@@ -115,7 +115,7 @@ async function send(one: Case, port: number, cuts: readonly number[] = []): Prom
   };
 }
 
-/** `cuts`: where to cut, as parts of the whole. Each piece is on its way before the next is sent. */
+/** `cuts`: where to cut, as fractions of the whole. Each piece is on its way before the next is sent. */
 async function inPieces(text: string, cuts: readonly number[], send: (piece: string) => void): Promise<void> {
   const offsets = [...new Set([0, ...cuts.map((cut) => Math.floor(cut * text.length)), text.length])].sort(
     (a, b) => a - b,

@@ -11,7 +11,7 @@ afterEach(() => {
   for (const client of clients.splice(0)) client[Symbol.dispose]();
 });
 
-/** A client whose connection the proxy has accepted; it is dropped when the test is over. */
+/** A client whose connection the proxy has accepted; it is dropped at the end of the test. */
 async function join({
   port,
   proxy,
@@ -32,11 +32,11 @@ async function serve(client: RawClient): Promise<void> {
   await client.until((received) => received.slice(before).endsWith('ok'));
 }
 
-/** Keeps requests below `/wait` and answers the others. */
+/** Holds requests below `/wait` and answers the others. */
 const answerSome = (request: SeenRequest) => !request.message.firstLine.includes('/wait') && respond(request);
 
-describe('when there are as many connections as may be', () => {
-  test('one that has been idle for longest gives way', async () => {
+describe('when the connection limit is reached', () => {
+  test('the connection that has been idle for longest is closed', async () => {
     await using both = await startBoth({ onRequest: respond }, { limits: { clients: 2 } });
     const [first, second] = [await join(both.proxy), await join(both.proxy)];
     await serve(first);
@@ -50,7 +50,7 @@ describe('when there are as many connections as may be', () => {
     expect(await both.proxy.metric('cut_connections_total', { state: 'idle' })).toBe(1);
   });
 
-  test('one that never sent a whole request gives way before an idle one', async () => {
+  test('a connection that never sent a whole request is closed before an idle one', async () => {
     await using both = await startBoth({ onRequest: respond }, { limits: { clients: 2 } });
     const idle = await join(both.proxy);
     await serve(idle);
@@ -64,7 +64,7 @@ describe('when there are as many connections as may be', () => {
   test.each([
     ['sends its body slowly', 'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello'],
     ['does not read its answer', get('/large')],
-  ])('one that %s gives way, and its capture learns that', async (_how, request) => {
+  ])('a connection that %s is closed, and its capture learns that', async (_how, request) => {
     const hook = createRecordingHook();
     const large = answer('x'.repeat(20_000_000));
     const onRequest = (seen: SeenRequest) =>
@@ -84,7 +84,7 @@ describe('when there are as many connections as may be', () => {
     expect((await hook.calls[0]?.finished)?.kind).toBe(request.startsWith('GET') ? 'responded' : 'unknown');
   });
 
-  test('none gives way whose request waits for the API; some more are taken, and then one is refused', async () => {
+  test('a connection whose request waits for the API is kept; some more are accepted, and then one is refused', async () => {
     const limits = { clients: 1, clientsAtMost: 2 };
     await using both = await startBoth({ onRequest: answerSome }, { limits });
     const busy: RawClient[] = [];
@@ -103,10 +103,10 @@ describe('when there are as many connections as may be', () => {
   });
 });
 
-describe('heads', () => {
+describe('request heads', () => {
   const LARGE = `GET /a HTTP/1.1\r\nHost: a\r\n${`X: ${'a'.repeat(8_000)}\r\n`.repeat(40)}`;
 
-  test('beyond what they may take together are refused, those that take longest first; small ones are not', async () => {
+  test('beyond their common limit are refused, slowest first, while small ones are not', async () => {
     await using both = await startBoth({ onRequest: respond }, { limits: { headsTotalBytes: 1_500_000 } });
     const slow: RawClient[] = [];
     for (let n = 0; n < 4; n += 1) {
@@ -136,7 +136,7 @@ describe('heads', () => {
     expect(await both.proxy.metric('refused_total', { reason: 'headsTooLarge' })).toBe(1);
   });
 
-  test('that take too long are refused, however steadily they come', async () => {
+  test('that take too long are refused, however steadily they arrive', async () => {
     await using both = await startBoth({ onRequest: respond }, { limits: { headMs: 300 } });
     const client = await join(both.proxy);
     client.send('GET /a HTTP/1.1\r\n');
@@ -166,7 +166,7 @@ describe('a client that sends request after request and reads no answer', () => 
     await client.until((received) => received.length === 2_000 * LARGE.length);
   });
 
-  test('is cut when it has not read for as long as a client may be idle', async () => {
+  test('is cut off when it has not read for as long as a client may be idle', async () => {
     await using both = await startBoth({ onRequest }, { limits: { idleClientMs: 300 } });
     const client = await join(both.proxy);
     client.socket.pause();

@@ -46,7 +46,7 @@ test.each([
     ],
     ['B: 1', 'X-Forwarded-For: 127.0.0.1', 'X-Forwarded-Proto: http', 'X-Forwarded-Host: a'],
   ],
-] as const)('%s: of %j the API sees %j', async (forwarded, sent, seen) => {
+] as const)('forwarded headers with setting %s: of %j the API sees %j', async (forwarded, sent, seen) => {
   await using both = await startBoth(
     { onRequest: ({ connection }) => connection.socket.write(answer('ok')) },
     { forwarded },
@@ -57,11 +57,11 @@ test.each([
   expect(both.api.requests[0]?.text).toBe(get('/a', ...seen));
 });
 
-/** gunicorn takes these for its own from a peer that it trusts, as it does the loopback address by default. */
+/** gunicorn treats these as its own from a trusted peer, such as the loopback address by default. */
 const ALIASED = ['SCRIPT_NAME: /x', 'path_info: /y', 'X_Forwarded_For: 6.6.6.6', 'X_ENVIRONMENT_KEY: key'];
 
 describe.each(['off', 'append', 'replace'] as const)(
-  'fields whose names WSGI could take for others (%s)',
+  'headers whose names WSGI could confuse with others (%s)',
   (forwarded) => {
     test('reach neither the API nor the capture nor its own requests, and are counted', async () => {
       const own: string[] = [];
@@ -99,7 +99,7 @@ describe.each(['off', 'append', 'replace'] as const)(
   },
 );
 
-test('what the capture sees is what the API sees, where fields are added and replaced', async () => {
+test('the capture sees the same as the API where headers are added and replaced', async () => {
   const hook = createRecordingHook();
   const onRequest = ({ connection }: SeenRequest) => connection.socket.write(answer('ok'));
   await using both = await startBoth({ onRequest }, { forwarded: 'append', hook });

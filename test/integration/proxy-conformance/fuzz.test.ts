@@ -6,12 +6,12 @@ import { connectRaw } from './support/raw-client.ts';
 import { type RawUpstream, startRawUpstream } from './support/raw-upstream.ts';
 import { type Message, ORDINARY, READINGS, readMessages, readRequests, readResponses } from './support/reading.ts';
 
-// Hundreds of exchanges a test; a busy machine takes its time for them.
+// Hundreds of exchanges per test take their time on a busy machine.
 vi.setConfig({ testTimeout: 120_000 });
 
 let api: RawUpstream;
 let proxy: ProxyUnderTest;
-/** The targets of all requests that the proxy knows of, in order. */
+/** The targets of all requests seen by the proxy, in order. */
 let begun: string[] = [];
 
 beforeAll(async () => {
@@ -55,7 +55,7 @@ test('no request reaches the API that another reader of the same bytes would not
           expect(found, `${reading.name}: ${JSON.stringify(connection.received)}`).toEqual(ordinary);
         }
       }
-      // The API saw what the capture saw, no more, and each answer went to its own question.
+      // The API saw exactly what the capture saw, and each answer went to its own request.
       const seen = api.requests.map(({ message }) => targetOf(message));
       expect(begun.slice(0, seen.length)).toEqual(seen);
       expect(answered(received)).toEqual(seen.slice(0, answered(received).length));
@@ -64,7 +64,7 @@ test('no request reaches the API that another reader of the same bytes would not
   );
 });
 
-test('requests that can be read in one way only are all answered, in order, however they are cut and piled up', async () => {
+test('requests with only one reading are all answered, in order, however they are split and pipelined', async () => {
   const body = fc.string({
     unit: fc.constantFrom('a', '\r', '\n', '0', '\xff', ':', ' ', 'GET / HTTP/1.1\r\n\r\n'),
     maxLength: 30,
@@ -92,7 +92,7 @@ test('requests that can be read in one way only are all answered, in order, howe
   );
 });
 
-test('no answer of the API shifts the answers behind it', async () => {
+test('no answer of the API shifts the answers after it', async () => {
   await using plain = await startProxy({ upstreamPort: api.port, hook: PASS_ALL });
   const sentinel = 'HTTP/1.1 299 Sentinel\r\nContent-Length: 0\r\n\r\n';
   await fc.assert(
@@ -116,7 +116,7 @@ test('no answer of the API shifts the answers behind it', async () => {
         client.send('OPTIONS /second HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
         const received = await client.all();
         if (!received.includes('299 Sentinel')) return;
-        // The second request was sent, so every reader must find its answer as the second one.
+        // The second request was sent, so every reader must find its answer second.
         for (const reading of READINGS) {
           const finals = readMessages(received, reading, bodiless(method), true).filter(
             ({ firstLine }) => !/^HTTP\/1.1 1/.test(firstLine),
@@ -129,7 +129,7 @@ test('no answer of the API shifts the answers behind it', async () => {
   );
 });
 
-/** Sends the bytes in pieces, ends, and returns what came back until the proxy ended, too. */
+/** Sends the bytes in pieces, ends, and returns what arrived until the proxy also ended. */
 async function exchange(bytes: string, cuts: readonly number[]): Promise<string> {
   api.clear();
   begun = [];
@@ -151,7 +151,7 @@ function targetOf(message: Message): string {
   return message.firstLine.split(' ')[1] ?? '';
 }
 
-/** The targets whose answers these are; the proxy's own refusals carry none. */
+/** The targets that these answers belong to; the proxy's own refusals carry none. */
 function answered(received: string): string[] {
   return [...received.matchAll(/\r\nX-Target: (\S+)\r\n/g)].map(([, target]) => target ?? '');
 }

@@ -13,7 +13,7 @@ import { type RawUpstream, type SeenRequest, startRawUpstream } from './support/
 import { ORDINARY, readMessages } from './support/reading.ts';
 import { ask, get, respond } from './support/setup.ts';
 
-// Hundreds of exchanges a test; a busy machine takes its time for them.
+// Hundreds of exchanges per test take their time on a busy machine.
 vi.setConfig({ testTimeout: 120_000 });
 
 let api: RawUpstream;
@@ -24,7 +24,7 @@ let missing: string[] = [];
 beforeAll(async () => {
   api = await startRawUpstream();
   hook = createRecordingHook();
-  // Few connections, so that those of one client are used for another.
+  // Few connections, so that one client's are reused for another.
   proxy = await startProxy({
     upstreamPort: api.port,
     hook,
@@ -40,14 +40,14 @@ afterAll(async () => {
 const REQUEST = fc.record({
   method: fc.constantFrom('GET', 'GET', 'HEAD', 'POST', 'DELETE'),
   hostility: HOSTILITY,
-  /** Sent together with the request before. */
+  /** Sent together with the previous request. */
   piled: fc.boolean(),
 });
 type Request = typeof REQUEST extends fc.Arbitrary<infer T> ? T : never;
 
 const CONVERSATIONS = fc.array(fc.array(REQUEST, { minLength: 1, maxLength: 3 }), { minLength: 2, maxLength: 3 });
 
-test('whatever the API answers, no client gets bytes of another, answers keep their order, and every outcome is told', async () => {
+test("no answer of the API gives a client another's bytes, breaks the order of answers or hides an outcome", async () => {
   await fc.assert(
     fc.asyncProperty(CONVERSATIONS, async (clients) => {
       await check(clients, await exchange(clients, 'together'));
@@ -58,7 +58,7 @@ test('whatever the API answers, no client gets bytes of another, answers keep th
   expect(await ask(proxy.port, get('/after'))).toContain(' 200 ');
 });
 
-test('what the API sends over an idle connection reaches nobody', async () => {
+test('bytes that the API sends over an idle connection reach no client', async () => {
   const request = fc.record({
     method: fc.constantFrom('GET', 'POST'),
     hostility: TALKATIVE,
@@ -93,7 +93,7 @@ async function check(clients: readonly (readonly Request[])[], received: readonl
   expect(missing, 'requests that the API got and the capture did not see').toEqual([]);
 }
 
-/** A client that was answered has told its capture so, and what the API saw is never told not to have been sent. */
+/** The capture of an answered client knows that, and never reports a request seen by the API as not sent. */
 async function checkOutcomes(client: number, text: string, requests: readonly Request[]): Promise<void> {
   const told = new Map<string, CaptureOutcome>();
   for (const call of hook.calls) told.set(call.head.target, await call.finished);
@@ -107,7 +107,7 @@ async function checkOutcomes(client: number, text: string, requests: readonly Re
 }
 
 /**
- * Returns what each client got. `together`: all clients at once, unasked bytes with the answer. `later`: one client after
+ * Returns each client's bytes. `together`: all clients at once, unasked bytes with the answer. `later`: one after
  * the other, unasked bytes when the connection is idle again.
  */
 async function exchange(clients: readonly (readonly Request[])[], unasked: 'together' | 'later'): Promise<string[]> {
@@ -175,7 +175,7 @@ function withoutBody(bytes: string): string {
   return interim + bytes.slice(interim.length, bytes.indexOf('\r\n\r\n', interim.length) + 4);
 }
 
-/** Final answers that are complete and came from the API; the proxy's own carry no token. */
+/** Complete final answers from the API; the proxy's own carry no token. */
 function answersOf(text: string, requests: readonly Request[]): { token: string; status: number }[] {
   let answered = 0;
   const messages = readMessages(

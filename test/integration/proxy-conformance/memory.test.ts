@@ -8,7 +8,7 @@ import { answer, ask, get, respond } from './support/setup.ts';
 
 const MEGABYTE = 1024 * 1024;
 const LARGE = 100 * MEGABYTE;
-/** What the collector may leave lying about before it has to tidy up; it does not depend on how much passes. */
+/** Garbage that may accumulate before a collection; it does not depend on how much passes. */
 const SLACK = { pass: 96 * MEGABYTE, capture: 96 * MEGABYTE + 4 * DEFAULT_LIMITS.capturedBodyBytes };
 const FLAT = 40 * MEGABYTE;
 
@@ -30,7 +30,7 @@ async function startProxyProcess(upstreamPort: number, mode: string) {
   };
 }
 
-/** Writes the piece again and again, no faster than it is taken. */
+/** Writes the piece repeatedly, no faster than it is accepted. */
 async function pour(write: (piece: Buffer, done: () => void) => void, piece: Buffer, times: number): Promise<void> {
   for (let n = 0; n < times; n += 1) await new Promise<void>((resolve) => write(piece, resolve));
 }
@@ -43,7 +43,7 @@ async function upload(client: RawClient, head: string, piece: Buffer, times: num
   await client.until((received) => received.slice(before).endsWith('ok'));
 }
 
-test.each(['pass', 'capture'] as const)('100 MB either way leave the memory flat (%s)', async (mode) => {
+test.each(['pass', 'capture'] as const)('100 MB in either direction leave the memory flat (%s)', async (mode) => {
   const piece = Buffer.alloc(MEGABYTE, 'x');
   const chunk = Buffer.concat([Buffer.from('100000\r\n'), piece, Buffer.from('\r\n')]);
   let seen = 0;

@@ -26,7 +26,7 @@ describe('an own request to the API', () => {
     expect((await both.proxy.proxy.callUpstream(LOOKUP)).body.toString()).toBe('found');
   });
 
-  test('is sent again when its connection had been idle and is closed', async () => {
+  test('is retried when its connection had been idle and is closed', async () => {
     await using both = await startBoth({ onRequest: respond });
     await both.proxy.proxy.callUpstream(LOOKUP);
     both.api.behaviour = {
@@ -50,7 +50,7 @@ describe('an own request to the API', () => {
     await expect(both.proxy.proxy.callUpstream(LOOKUP)).rejects.toThrow(message);
   });
 
-  test('fails when the API takes too long, and lets go of the connection', async () => {
+  test('fails when the API takes too long, and releases the connection', async () => {
     await using both = await startBoth({}, { limits: { callMs: 30 } });
     await expect(both.proxy.proxy.callUpstream(LOOKUP)).rejects.toThrow('too long');
     await both.api.connections[0]?.closed;
@@ -68,7 +68,7 @@ describe('an own request to the API', () => {
     await expect(both.proxy.proxy.callUpstream(LOOKUP, aborting.signal)).rejects.toThrow('aborted');
   });
 
-  test('never carries more than it says', async () => {
+  test('is refused when its header or target contains a line break', async () => {
     await using both = await startBoth({ onRequest: respond });
     const fields = [{ name: 'Host', value: 'a\r\nX-Smuggled: 1\r\n' }];
     await expect(both.proxy.proxy.callUpstream({ ...LOOKUP, fields })).rejects.toThrow();

@@ -25,7 +25,7 @@ beforeEach(() => {
 const START = 'POST /a HTTP/1.1\r\nHost: a\r\n';
 const CHUNKED = `${START}Transfer-Encoding: chunked\r\n\r\n`;
 
-/** Some releases of gunicorn or of Python find a path in these that others do not. */
+/** Some releases of gunicorn or Python find a path in these where others do not. */
 const TARGETS = [
   ...['x:/api/v1/identities/', 'http:/api/v1/identities/', 'javascript:/api/v1/identities/', 'x:%2Fapi/v1/identities/'],
   ...['X:/api/v1/identities/?a=b://c', 'x:api/v1/identities/', 'x://a/api/v1/identities/', 'http:api/v1/identities/'],
@@ -44,7 +44,7 @@ const TARGETS = [
   ...[';/api/v1/identities/', ':/api/v1/identities/', '://a/api/v1/identities/', 'http:\\\\a/api/v1/identities/'],
 ];
 
-/** Heads whose reason to be refused is known before anything is forwarded. */
+/** Heads that are refused before anything is forwarded. */
 const HEADS: readonly (readonly [name: string, reason: string, bytes: string])[] = [
   [
     'a length and a transfer coding',
@@ -103,7 +103,7 @@ const HEADS: readonly (readonly [name: string, reason: string, bytes: string])[]
   ['a head beyond the limit without end', 'headTooLarge', `${START}X: ${'a'.repeat(200_000)}`],
 ];
 
-describe('a request that has more than one reading never reaches the API, and is counted', () => {
+describe('a request with more than one reading never reaches the API, and is counted', () => {
   test.each(HEADS)('%s', async (_name, reason, bytes) => {
     const before = await proxy.metric('refused_total', { reason });
     using client = await connectRaw(proxy.port);
@@ -117,7 +117,7 @@ describe('a request that has more than one reading never reaches the API, and is
   });
 });
 
-/** Bodies that turn out to be ambiguous when part of the request has been forwarded already. */
+/** Bodies that turn out to be ambiguous when part of the request has already been forwarded. */
 const BODIES: readonly (readonly [name: string, reason: string, bytes: string])[] = [
   ['a size that is no number', 'chunk', `${CHUNKED}x\r\n`],
   ['an empty size', 'chunk', `${CHUNKED}\r\n`],
@@ -142,7 +142,7 @@ const BODIES: readonly (readonly [name: string, reason: string, bytes: string])[
   ['trailers beyond the limit', 'trailer', `${CHUNKED}0\r\n${`X: ${'a'.repeat(1_000)}\r\n`.repeat(70)}\r\n`],
 ];
 
-describe('a body that turns out to be ambiguous is broken off before the API can take it for complete', () => {
+describe('a body that turns out to be ambiguous is broken off before the API can consider it complete', () => {
   test.each(BODIES)('%s', async (_name, reason, bytes) => {
     const before = await proxy.metric('refused_total', { reason });
     using client = await connectRaw(proxy.port);
@@ -153,14 +153,14 @@ describe('a body that turns out to be ambiguous is broken off before the API can
     expect(await proxy.metric('refused_total', { reason })).toBe(before + 1);
     await Promise.all(api.connections.map(({ closed }) => closed));
     expect(api.requests).toEqual([]);
-    // Some of it may have arrived: then the capture is told that the outcome is not known.
+    // Some of it may have arrived: then the capture learns that the outcome is unknown.
     expect(await hook.calls[0]?.finished).toEqual(
       hook.calls[0]?.intent === undefined ? { kind: 'notSent' } : { kind: 'unknown', why: 'clientGone' },
     );
   });
 });
 
-test('what comes behind a refused request is not read', async () => {
+test('nothing after a refused request is read', async () => {
   using client = await connectRaw(proxy.port);
   client.send(
     `${START}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: a\r\n\r\n`,
@@ -169,7 +169,7 @@ test('what comes behind a refused request is not read', async () => {
   expect(api.connections).toEqual([]);
 });
 
-test('requests in front of a refused one are answered first', async () => {
+test('requests before a refused one are answered first', async () => {
   using client = await connectRaw(proxy.port);
   client.send('GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost : a\r\n\r\n');
   expect(await client.all()).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*okHTTP\/1\.1 400 /);

@@ -6,7 +6,7 @@ import { connectRaw } from './support/raw-client.ts';
 import type { SeenRequest } from './support/raw-upstream.ts';
 import { answer, ask, get, post, respond, startBoth } from './support/setup.ts';
 
-/** A hook that holds back each POST until its intent is let go. */
+/** A hook that delays each POST until its intent is released. */
 function holdIntents() {
   const intents: (() => void)[] = [];
   const intent = () => new Promise<void>((resolve) => intents.push(resolve));
@@ -17,11 +17,11 @@ function holdIntents() {
   return { intents, hook };
 }
 
-describe('a request that may be sent twice', () => {
+describe('a repeatable request', () => {
   test.each([
     ['closed', (request: SeenRequest) => request.connection.socket.end()],
     ['reset', (request: SeenRequest) => request.connection.socket.resetAndDestroy()],
-  ])('is sent again when its connection had been used before and is %s instead of an answer', async (_how, fail) => {
+  ])('is retried when its connection had been used before and is %s instead of an answer', async (_how, fail) => {
     await using both = await startBoth({ onRequest: respond });
     await ask(both.proxy.port, get('/first'));
     both.api.behaviour = {
@@ -39,13 +39,13 @@ describe('a request that may be sent twice', () => {
     expect(await both.proxy.metric('resends_total', { reason: 'stale' })).toBe(1);
   });
 
-  test('is not sent again when its connection was new: the client sees what the API did', async () => {
+  test('is not retried when its connection was new: the client sees what the API did', async () => {
     await using both = await startBoth({ onRequest: ({ connection }) => connection.socket.end() });
     expect(await ask(both.proxy.port, get('/a'))).toBe('');
     expect(both.api.requests).toHaveLength(1);
   });
 
-  test('is not sent again once a byte of an answer has come', async () => {
+  test('is not retried once a byte of an answer has arrived', async () => {
     await using both = await startBoth({ onRequest: respond });
     await ask(both.proxy.port, get('/first'));
     both.api.behaviour = { onRequest: ({ connection }) => connection.socket.end('HTTP/1.1 20') };
@@ -54,7 +54,7 @@ describe('a request that may be sent twice', () => {
   });
 });
 
-describe('a request that may not be sent twice', () => {
+describe('a non-repeatable request', () => {
   const requests = [
     ['POST without a body', 'POST /a HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['POST with a body', post('/a', 'hello')],
@@ -64,7 +64,7 @@ describe('a request that may not be sent twice', () => {
     ['a method that nobody knows', get('/a').replace('GET', 'FROBNICATE')],
   ] as const;
 
-  test.each(requests)('reaches the API once, whatever happens: %s', async (_name, request) => {
+  test.each(requests)('reaches the API only once: %s', async (_name, request) => {
     await using both = await startBoth({ onRequest: respond });
     await ask(both.proxy.port, get('/first'));
     both.api.clear();
@@ -76,7 +76,7 @@ describe('a request that may not be sent twice', () => {
     expect(both.api.requests).toHaveLength(1);
   });
 
-  test.each(requests)('reaches it once over a connection of the same client, too: %s', async (_name, request) => {
+  test.each(requests)('reaches the API only once over the same client’s connection: %s', async (_name, request) => {
     await using both = await startBoth({ onRequest: respond });
     using client = await connectRaw(both.proxy.port);
     client.send(get('/first'));
@@ -107,7 +107,7 @@ describe('a request that may not be sent twice', () => {
     ]);
   });
 
-  test('goes over a new connection when the old one grew too old while the intent was written', async () => {
+  test('goes over a new connection when the old one expired while the intent was written', async () => {
     const { intents, hook } = holdIntents();
     const limits = { intentMs: 60_000, idleUpstreamMs: 2_000 };
     await using both = await startBoth({ onRequest: respond }, { hook, limits });

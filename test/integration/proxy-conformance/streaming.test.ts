@@ -7,7 +7,7 @@ import { answer, get, post, settled, startBoth } from './support/setup.ts';
 
 const hooks = { 'passed on': () => PASS_ALL, captured: () => createRecordingHook() };
 
-describe.each(Object.entries(hooks))('a request that is %s', (_name, createHook) => {
+describe.each(Object.entries(hooks))('a streamed request that is %s', (_name, createHook) => {
   test('is forwarded while it arrives', async () => {
     await using both = await startBoth({}, { hook: createHook() });
     using client = await connectRaw(both.proxy.port);
@@ -29,7 +29,7 @@ describe.each(Object.entries(hooks))('a request that is %s', (_name, createHook)
     }
   });
 
-  test('may be answered before it is complete, and goes on', async () => {
+  test('may be answered before it is complete, and continues', async () => {
     await using both = await startBoth(
       { onHead: (_head, { socket }) => socket.write(answer('early')) },
       { hook: createHook() },
@@ -98,7 +98,7 @@ test('a client that does not read slows the API down, and nothing is lost', asyn
   await waitFor(() => seen > TOTAL || undefined, { for: 'all bytes at the client' });
 });
 
-test('a slow client that closes behind its last response still gets all of it', async () => {
+test('a slow client gets all of its last response before the connection closes', async () => {
   let taken = { bytes: 0 };
   await using both = await startBoth(
     {
@@ -118,7 +118,7 @@ test('a slow client that closes behind its last response still gets all of it', 
   expect((await client.all()).length).toBeGreaterThan(TOTAL);
 });
 
-/** Writes as fast as the peer takes it; `bytes`: how much it has taken. */
+/** Writes as fast as the peer reads; `bytes`: how much it has accepted. */
 function pour(socket: Socket, total: number): { bytes: number } {
   const taken = { bytes: 0 };
   const piece = Buffer.alloc(64 * 1024, 'x');

@@ -7,7 +7,7 @@ import { answer, get, settled, startBoth } from './support/setup.ts';
 const UPGRADE = get('/ws', 'Connection: keep-alive, Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x');
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nconnection: upgrade\r\n\r\n';
 
-test('an upgrade reaches the API as it is, and so does its answer the client', async () => {
+test('an upgrade reaches the API unchanged, as does its answer the client', async () => {
   await using both = await startBoth({ onRequest: ({ connection }) => connection.socket.write(`${SWITCH}first`) });
   using client = await connectRaw(both.proxy.port);
   client.send(UPGRADE);
@@ -15,7 +15,7 @@ test('an upgrade reaches the API as it is, and so does its answer the client', a
   expect(both.api.requests[0]?.text).toBe(UPGRADE);
 });
 
-test('after an upgrade bytes flow both ways, whatever they look like', async () => {
+test('after an upgrade any bytes pass in both directions', async () => {
   const hook = createRecordingHook();
   await using both = await startBoth({ onRequest: ({ connection }) => connection.socket.write(SWITCH) }, { hook });
   using client = await connectRaw(both.proxy.port);
@@ -32,7 +32,7 @@ test('after an upgrade bytes flow both ways, whatever they look like', async () 
   expect(await both.proxy.metric('requests_total', { outcome: 'upgraded' })).toBe(1);
 });
 
-test('after an upgrade either side may end on its own', async () => {
+test('after an upgrade either side may close independently', async () => {
   await using both = await startBoth({
     onRequest: ({ connection }) => connection.socket.write(SWITCH),
     onEnd: () => {},
@@ -49,7 +49,7 @@ test('after an upgrade either side may end on its own', async () => {
   expect(both.api.connections[0]?.received).toBe(`${UPGRADE}last words of the client`);
 });
 
-test('after an upgrade a client that goes away takes the connection to the API with it', async () => {
+test('after an upgrade a client that goes away closes the connection to the API', async () => {
   await using both = await startBoth({ onRequest: ({ connection }) => connection.socket.write(SWITCH) });
   using client = await connectRaw(both.proxy.port);
   client.send(UPGRADE);
@@ -91,7 +91,7 @@ test('after an upgrade a slow side slows down the other', async () => {
   await waitFor(() => seen === total || undefined, { for: 'all bytes' });
 });
 
-test('an API that does not upgrade just answers', async () => {
+test('an API that does not upgrade answers normally', async () => {
   await using both = await startBoth({ onRequest: ({ connection }) => connection.socket.write(answer('no', 426)) });
   using client = await connectRaw(both.proxy.port);
   client.send(UPGRADE + get('/next'));

@@ -113,7 +113,7 @@ const simpleState = fc.tuple(fc.constantFrom('POST', 'PUT', 'PATCH'), fc.nat(3))
     );
     const named = [
       '',
-      // An override that is turned into the environment's own state this way cannot be told from that state's updates.
+      // An override turned into the environment's own state this way is indistinguishable from that state's updates.
       state.identity_id === null ? ', "identity": null' : '',
       `, "identity": ${identity.id}`,
       `, "identifier": ${JSON.stringify(identity.identifier)}`,
@@ -144,7 +144,7 @@ const rename = fc.constantFrom('renamed-1', 'renamed-2', 'renamed-3').map((key):
   };
 });
 
-/** Requests of an administrator, as often as is useful. */
+/** An administrator's requests, weighted by usefulness. */
 export const adminRequests = [
   { weight: 4, arbitrary: maker(adminIdentity) },
   { weight: 5, arbitrary: maker(adminTrait) },

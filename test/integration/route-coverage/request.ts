@@ -8,16 +8,16 @@ export interface Request {
   readonly body: string | undefined;
 }
 
-/** A request is chosen when the rows are known that it may aim at. */
+/** A request is chosen once its possible target rows are known. */
 export type RequestMaker = (rows: Rows) => Request;
 
-/** Faults of the API that leave a request without an answer, or die between two commits. */
+/** Faults of the API that leave a request unanswered, or kill it between two commits. */
 const FAULT = fc.option(
   fc.constantFrom('reset-after', 'crash-after', 'crash-after-write=1', 'crash-after-write=2', 'crash-before'),
   { freq: 8, nil: undefined },
 );
 
-/** Mostly what Core takes, or hardly any request would change anything. */
+/** Mostly accepted by Core, or hardly any request would change anything. */
 function mostly<T>(good: readonly T[], bad: readonly T[]): fc.Arbitrary<T> {
   return fc.oneof(
     { weight: 9, arbitrary: fc.constantFrom(...good) },
@@ -29,7 +29,7 @@ export const identifier = mostly(
   ['new-1', 'new-2', ' new-3 ', '\u00a0new-4', '\u200bnew-5', 'né 人', "it's", '7', '1.0', '1e+16'],
   ['', ' ', 'x'.repeat(2001), 'a\0b'],
 );
-/** An identifier as JSON has it; some exist, some are no identifier at all. */
+/** An identifier in JSON; some exist, some are not identifiers at all. */
 export const identifierJson = fc.oneof(
   identifier.map((text) => JSON.stringify(text)),
   mostly(['7', '1.0', '1e16', '123456789012345678901234567890'], ['null', 'true', '["a"]', '"\\ud800"']),
@@ -48,7 +48,7 @@ export const traitJson = fc
     return `{"trait_key": ${key}, "trait_value": ${value}${transient === undefined ? '' : `, "transient": ${transient}`}}`;
   });
 
-/** Chooses among rows whose number is not known beforehand. */
+/** Chooses among rows whose number is unknown in advance. */
 export type Pick = <T>(rows: readonly T[]) => T;
 const picks = fc.array(fc.nat(), { minLength: 8, maxLength: 8 }).map((numbers): (() => Pick) => () => {
   let next = 0;

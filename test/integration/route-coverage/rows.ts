@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { EnvironmentReference, EventTarget, WriteEvent } from '@edge-migration/contract/write-event.ts';
 import type { Client } from 'pg';
 
-/** An identity as Core's rows have it, with everything of it that a document shows. */
+/** An identity in Core's rows, with everything of it that a document shows. */
 interface IdentityRows {
   readonly id: number;
   readonly identifier: string;
@@ -18,7 +18,7 @@ interface IdentityRows {
   readonly overrides: Readonly<Record<string, string>>;
 }
 
-/** What a request may aim at, besides identities. */
+/** The possible targets of a request besides identities. */
 export interface Rows {
   readonly identities: readonly IdentityRows[];
   readonly traits: readonly { id: number; identity_id: number; trait_key: string }[];
@@ -28,9 +28,9 @@ export interface Rows {
   readonly environments: readonly { id: number; api_key: string; server_key: string; project_id: number }[];
 }
 
-/** What the handler of an event asks Core for, where the event does not name identities. */
+/** The data that an event's handler queries in Core when the event names no identities. */
 export interface SpreadRows {
-  /** Soft-deleted ones included. */
+  /** Includes soft-deleted ones. */
   readonly states: readonly {
     id: number;
     identity_id: number | null;
@@ -84,7 +84,7 @@ export async function readRows(client: Client): Promise<Rows> {
   };
 }
 
-/** What the handler of an event may ask Core for. */
+/** The data that an event's handler may query in Core. */
 export async function readSpreadRows(client: Client): Promise<SpreadRows> {
   const all = async (sql: string) => (await client.query(sql)).rows;
   return {
@@ -99,16 +99,16 @@ export async function readSpreadRows(client: Client): Promise<SpreadRows> {
   };
 }
 
-/** One document of Edge that is not as before. */
+/** One document of Edge that has changed. */
 export interface Change {
-  /** As it was if it is gone, as it is otherwise. */
+  /** Its former content if it is gone, otherwise the current one. */
   readonly identity: IdentityRows;
   readonly kind: 'appeared' | 'gone' | 'changed';
   readonly traits: readonly string[];
   readonly overrides: readonly number[];
 }
 
-/** Documents whose rows differ, by the name that Edge knows them by: environment key and identifier. */
+/** Documents whose rows differ, by their name on Edge: environment key and identifier. */
 export function changesOf(before: Rows, after: Rows): readonly Change[] {
   const [old, current] = [byName(before), byName(after)];
   const changes: Change[] = [];
@@ -136,7 +136,7 @@ function differing(before: Readonly<Record<string, string>>, after: Readonly<Rec
 }
 
 /**
- * What of a change no event covers; empty when all is.
+ * The part of a change that no event covers; empty if all is covered.
  *
  * @param after Core's rows when the events are handled
  */
@@ -155,7 +155,7 @@ export function uncovered(change: Change, events: readonly WriteEvent[], after: 
   ];
 }
 
-/** The events that follow from one whose target Core's rows must tell. */
+/** The events derived from one whose target is determined by Core's rows. */
 function spread(event: WriteEvent, rows: SpreadRows): readonly WriteEvent[] {
   const { target, touched } = event;
   const about = (to: EventTarget, feature?: number): WriteEvent => {
@@ -207,13 +207,13 @@ function holders(options: readonly number[], { holdings, states }: SpreadRows): 
   return states.filter(({ id }) => held.some((one) => one.feature_state_id === id)).map((state) => state.feature_id);
 }
 
-/** Whether the handler of an event for this target comes to the change's document. */
+/** Whether the event's handler for this target reaches the change's document. */
 function names(target: EventTarget, { identity, kind }: Change, { states }: SpreadRows): boolean {
   switch (target.kind) {
     case 'identity':
       return refersTo(target.environment, identity) && target.identifier === identity.identifier;
     case 'identityId':
-      // Of an identity that is gone, the id leads nowhere.
+      // The id of a deleted identity leads nowhere.
       return kind !== 'gone' && target.identityId === identity.id;
     case 'environment':
       return refersTo(target.environment, identity);
@@ -233,7 +233,7 @@ function refersTo(reference: EnvironmentReference, identity: IdentityRows): bool
   return hashes.includes(reference.serverKeySha256);
 }
 
-/** Whoever handles an event leaves traits alone when a setting says that Core ignored them. */
+/** An event's handler leaves traits alone when a setting says that Core ignored them. */
 function gatesOpen({ traitGates }: WriteEvent, identity: IdentityRows): boolean {
   if (traitGates.includes('clientTraits') && !identity.allowClientTraits) return false;
   return !(traitGates.includes('persistTraitData') && !identity.persistTraitData);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { identifier, identifierJson, type Make, maker, type Pick, traitJson, traitKey, traitValue } from './request.ts';
 import type { Rows } from './rows.ts';
 
-/** An environment's key, and the identifier of an identity that is there already or not. */
+/** An environment's key, and the identifier of an existing or new identity. */
 function sdk(rows: Rows, pick: Pick, wanted: string): { key: Record<string, string>; name: string } {
   const environment = pick(rows.environments);
   const keys = [environment.api_key, environment.server_key];
@@ -105,7 +105,7 @@ const increment = fc
     };
   });
 
-/** Requests with an environment's key, as often as is useful. */
+/** Requests with an environment's key, weighted by usefulness. */
 export const sdkRequests = [
   { weight: 6, arbitrary: maker(identify) },
   { weight: 3, arbitrary: maker(readByQuery) },

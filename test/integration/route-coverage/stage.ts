@@ -20,28 +20,28 @@ import { waitFor } from '../../cluster/wait.ts';
 import type { Request } from './request.ts';
 import { type Change, changesOf, type Rows, readRows, readSpreadRows, uncovered } from './rows.ts';
 
-/** What one request changed of Core's rows, beside the events that it left. */
+/** One request's changes in Core's rows, and the events that it left. */
 interface Observation {
   readonly request: Request;
   /** Undefined when the connection broke. */
   readonly status: number | undefined;
   readonly events: readonly WriteEvent[];
   readonly changes: readonly Change[];
-  /** Of the changes, what no event covers. */
+  /** The changes that no event covers. */
   readonly missed: readonly string[];
   /** Gaps that the request left. */
   readonly gaps: number;
 }
 
-/** Proxy, capture and spool in front of a Core API, and a look at the API's database. */
+/** Proxy, capture and spool in front of a Core API, with access to the API's database. */
 export interface Stage extends AsyncDisposable {
   readonly port: number;
   readonly spool: Spool;
   readonly client: Client;
   rows(): Promise<Rows>;
-  /** What is to be published now, oldest first; each is handed out once. */
+  /** The events to be published now, oldest first; each is returned once. */
   events(): Promise<WriteEvent[]>;
-  /** Sends one request and compares Core before and after with the events that it left. */
+  /** Sends one request and compares Core's change with the events that it left. */
   observe(makeRequest: (rows: Rows) => Request, until?: () => Promise<boolean>): Promise<Observation>;
 }
 

@@ -7,7 +7,7 @@ import { createFolder, removeFolder } from '../../cluster/reaper.ts';
 
 const SOURCE = fileURLToPath(new URL('./hanging-disk.c', import.meta.url));
 
-/** Whether this machine can compile it. On CI it must: there the tests fail instead of being skipped. */
+/** Whether this machine can compile it. CI must: there the tests fail instead of being skipped. */
 export function hasCompiler(): boolean {
   if (process.env['CI'] !== undefined) return true;
   try {
@@ -22,16 +22,16 @@ export function hasCompiler(): boolean {
 export interface HangingDisk extends AsyncDisposable {
   readonly path: string;
   readonly env: Readonly<Record<string, string>>;
-  /** From now on each call on the folder's files hangs the thread that made it. */
+  /** From now on each call on the folder's files blocks its thread. */
   hang(): void;
-  /** From now on each takes a quarter of a second. */
+  /** From now on each call takes a quarter of a second. */
   slow(): void;
-  /** Lets all of them go on. */
+  /** Releases all blocked calls. */
   release(): void;
 }
 
 /**
- * @param directory the folder where the other process has it; by default one of this disk's own
+ * @param directory the folder as seen by the other process; by default one on this disk
  * @throws when there is no C compiler
  */
 export function createHangingDisk(directory?: string): HangingDisk {

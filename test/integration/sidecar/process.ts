@@ -13,9 +13,9 @@ export interface SidecarProcess extends AsyncDisposable {
   readonly port: number;
   readonly spoolDirectory: string;
   readonly process: ManagedProcess;
-  /** Kills it, and starts it again on the same spool and port. */
+  /** Kills it and restarts it on the same spool and port. */
   restart(): Promise<void>;
-  /** SIGTERM, and what came of it. */
+  /** Sends SIGTERM and returns the result. */
   stop(): Promise<Exit>;
   /** Status of `/readyz` or `/livez`. */
   health(path: string): Promise<number>;
@@ -26,11 +26,11 @@ export interface SidecarProcess extends AsyncDisposable {
 export interface SidecarSettings {
   natsUrl: string;
   upstreamPort: number;
-  /** More variables, without the prefix. */
+  /** Additional variables, without the prefix. */
   settings?: Readonly<Record<string, string>>;
-  /** More variables, as they are. */
+  /** Additional variables, unchanged. */
   env?: Readonly<Record<string, string>>;
-  /** How many descriptors it may have open. */
+  /** Maximum number of open descriptors. */
   descriptors?: number;
 }
 

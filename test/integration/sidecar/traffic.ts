@@ -4,26 +4,26 @@ import { Agent, request } from 'node:http';
 export interface Write {
   readonly identifier: string;
   readonly beganTime: number;
-  /** Undefined when no response came: then nobody was promised anything. */
+  /** Undefined when no response came: then the client was promised nothing. */
   status: number | undefined;
   endedTime: number;
 }
 
 export interface Traffic extends Disposable {
   readonly writes: readonly Write[];
-  /** Creates an identity; resolves in any case. */
+  /** Creates an identity; never rejects. */
   write(identifier: string, headers?: Readonly<Record<string, string>>): Promise<Write>;
-  /** Asks for an identity, which creates it; its status. */
+  /** Requests an identity, which creates it; returns the status. */
   read(identifier: string): Promise<number | undefined>;
   /** Creates `count` identities called `<prefix>-…`, several at a time. */
   burst(prefix: string, count: number): Promise<Write[]>;
 }
 
 const AT_A_TIME = 16;
-/** No answer after this is no answer. */
+/** An answer after this time does not count. */
 const PATIENCE_MS = 60_000;
 
-/** A client of the Core API with kept connections, which knows what it sent and what came back. */
+/** A client of the Core API with keep-alive connections, which records what it sent and received. */
 export function createTraffic(port: number): Traffic {
   const agent = new Agent({ keepAlive: true, maxSockets: AT_A_TIME });
   const writes: Write[] = [];

@@ -2,14 +2,14 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { findPython, providePackages } from '../../differential/python.ts';
 
-/** Not where there is no Python; on CI that must not look as if boto3 had been tried. */
+/** False without Python; on CI that must not look as if boto3 had been tested. */
 export const canRunBoto3 = findPython() !== undefined || process.env['CI'] !== undefined;
 if (!canRunBoto3) process.stdout.write('No Python 3 with venv and ensurepip: boto3 is not tried\n');
 
 /** One entry of PutEvents. */
 export type Entry = Readonly<Record<string, string>>;
 
-/** What Flagsmith sends (its `send_migration_event`). */
+/** The entry that Flagsmith sends (its `send_migration_event`). */
 export const pressButton = (projectId: number, eventBus: string): Entry => ({
   EventBusName: eventBus,
   Source: 'flagsmith.api.migrate',
@@ -40,9 +40,9 @@ export const provideBoto3 = (signal?: AbortSignal): Promise<string> =>
   });
 
 /**
- * Runs boto3 as Flagsmith does, with this environment and nothing else.
+ * Runs boto3 as Flagsmith does, with only this environment.
  *
- * @throws Error with what Python says when it fails
+ * @throws Error with Python's error output when it fails
  */
 export async function callFlagsmith(
   python: string,

@@ -29,15 +29,15 @@ export const EVENT_BUS = 'flagsmith-identity-migration';
 export const KEY = { accessKeyId: 'FLAGSMITHTRIGGER0001', secretAccessKey: 'not-a-secret-of-anyone/+=' };
 export const API_KEY = 'api-key-of-the-destination';
 
-/** A trigger that runs in this process with the rights that are shipped, on a real API server and Postgres. */
+/** A trigger in this process with the shipped rights, on a real API server and Postgres. */
 export interface Stage extends AsyncDisposable {
-  /** As the cluster's admin. */
+  /** With the cluster admin's rights. */
   readonly client: KubernetesClient;
   readonly namespace: string;
   readonly folder: string;
-  /** Of the trigger that was started first. */
+  /** URL of the first trigger. */
   readonly url: string;
-  /** Everything that was logged so far. */
+  /** The complete log so far. */
   log(): string;
   /** Starts another one; returns its URL. */
   start(settings?: Readonly<Record<string, string>>, clock?: Clock): Promise<string>;
@@ -119,13 +119,13 @@ export async function startStage(): Promise<Stage> {
   };
 }
 
-/** As the kubelet mounts a Secret. */
+/** Writes files as the kubelet mounts a Secret. */
 export function writeSecret(folder: string, values: Readonly<Record<string, string>>): void {
   mkdirSync(folder, { recursive: true });
   for (const [name, value] of Object.entries(values)) writeFileSync(join(folder, name), value);
 }
 
-/** The account and its rights from the manifest that is shipped, in this namespace; returns the account's token. */
+/** The account and its rights from the shipped manifest, in this namespace; returns the account's token. */
 async function grantRights(client: KubernetesClient, namespace: string): Promise<string> {
   const text = readFileSync(new URL('../../../operator/deploy/trigger.yaml', import.meta.url), 'utf8');
   const kinds = { ServiceAccount: serviceAccounts, Role: roles, RoleBinding: roleBindings };
@@ -146,7 +146,7 @@ export interface SignOptions {
   readonly at?: number;
 }
 
-/** Headers of a PutEvents call with this body, signed as AWS's SDKs do. */
+/** Headers of a PutEvents call with this body, signed like AWS's SDKs do. */
 export async function signCall(
   url: string,
   body: string | Uint8Array,

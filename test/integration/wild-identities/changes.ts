@@ -7,7 +7,7 @@ const RENAMED_KEY = 'renamed-key';
 
 type Changed = { environmentId: number; identifier: string; traits: string[]; overrides: number[] };
 
-/** Each of a twentieth of all identities: what Core's API does to its rows, and which parts it touches. */
+/** Each applies to a twentieth of all identities: the change in Core's rows, and the parts that it touches. */
 const CHANGES: readonly { readonly name: string; readonly where: string; readonly statement: string }[] = [
   {
     name: 'deletes',
@@ -61,7 +61,7 @@ const CHANGES: readonly { readonly name: string; readonly where: string; readonl
   },
 ];
 
-/** The first trait of each. */
+/** Each identity's first trait. */
 function trait(set: string): string {
   return `
     WITH first AS (SELECT min(t.id) AS id FROM environments_trait t JOIN gone ON t.identity_id = gone.id GROUP BY identity_id),
@@ -73,7 +73,7 @@ function trait(set: string): string {
 /**
  * Changes a good quarter of Core's identities, then the client key of environment 2.
  *
- * @returns an event for each change, as a sidecar would send them, by the keys of before
+ * @returns an event for each change, as a sidecar would send them, with the former keys
  */
 export async function changeCore(databaseUrl: string): Promise<WriteEvent[]> {
   const client = new Client({ connectionString: databaseUrl });
@@ -109,7 +109,7 @@ function renamed(): WriteEvent[] {
   ];
 }
 
-/** Long enough ago that it is handled once. */
+/** Long enough ago to be handled only once. */
 function event(target: WriteEvent['target'], touched: TouchedParts): WriteEvent {
   return {
     version: 1,

@@ -9,7 +9,7 @@ type Item = Awaited<ReturnType<TestTables['scan']>>[number];
 /** Composite keys. */
 export interface Judgement {
   readonly missing: readonly string[];
-  /** Missing as well, since the identity that had the document was deleted: that of another one may come. */
+  /** Also missing, because the identity with the document was deleted: another one's may replace it. */
   readonly freed: readonly string[];
   readonly different: readonly string[];
   readonly extra: readonly string[];
@@ -17,23 +17,23 @@ export interface Judgement {
 
 export const AS_IT_MUST_BE: Judgement = { missing: [], freed: [], different: [], extra: [] };
 
-/** What Edge clients have added to documents that came from Core. */
+/** Additions by Edge clients to documents that came from Core. */
 export const EDGE_TRAIT = 'set on Edge';
 
 export interface Evidence {
   readonly databaseUrl: string;
   readonly items: readonly Item[];
-  /** Keys and documents of others, as they were. */
+  /** Keys and original documents of other owners. */
   readonly foreign: ReadonlyMap<string, Item>;
   /**
-   * Documents by key as they were before replay: those of identities that Edge cannot hold any more may remain, and traits
+   * Documents by key from before replay: those of identities that Edge can no longer store may remain, and traits
    * have any order.
    */
   readonly replayedOver?: ReadonlyMap<string, Item>;
 }
 
 /**
- * Compares Edge with an independent statement of what Flagsmith would have written. Of two identities with one key
+ * Compares Edge with an independent statement of what Flagsmith would have written. If two identities share a key,
  * either may have it.
  */
 export async function judge({ databaseUrl, items, foreign, replayedOver }: Evidence): Promise<Judgement> {
@@ -63,7 +63,7 @@ export async function judge({ databaseUrl, items, foreign, replayedOver }: Evide
   return { missing, freed, different, extra: [...actual.keys()] };
 }
 
-/** By composite key, what each identity of it would have there, by owner; undefined where Edge cannot hold that. */
+/** By composite key, the expected document of each of its identities, by owner; undefined if Edge cannot store it. */
 async function readClaims(databaseUrl: string): Promise<Map<string, Map<string, Item | undefined>>> {
   const claims = new Map<string, Map<string, Item | undefined>>();
   for (const projectId of PROJECTS) {
@@ -76,7 +76,7 @@ async function readClaims(databaseUrl: string): Promise<Map<string, Map<string, 
   return claims;
 }
 
-/** Whose a document is: two identities may have one composite key. */
+/** The owner of a document: two identities may have one composite key. */
 const ownerOf = ({ environment_api_key, identifier }: Item) => JSON.stringify([environment_api_key?.S, identifier?.S]);
 
 export const hasEdgeTrait = (item: Item) => (item['identity_traits']?.L ?? []).some(isEdgeTrait);

@@ -2,7 +2,7 @@ import { execute, insertRows } from '@edge-migration/identity/fixtures/core-rows
 import { numbered, WILD_PROJECT, wildIdentity } from '@edge-migration/identity/fixtures/wild-rows.ts';
 import fc from 'fast-check';
 
-/** Two projects. The key of the second one's first environment continues the key of the first one's. */
+/** Two projects. The key of the second one's first environment begins with the key of the first one's. */
 export const PROJECTS = [1, 2] as const;
 const [FIRST_KEY = '', SECOND_KEY = ''] = WILD_PROJECT['environments_environment']!.map((row) =>
   String(row['api_key']),
@@ -13,7 +13,7 @@ export const KEYS: Readonly<Record<number, string>> = {
   3: `${FIRST_KEY}_b`,
   4: 'plain-key',
 };
-/** Of an environment that no project here has, whose documents have keys of the first environment's identities. */
+/** Key of an environment in no project here, whose documents have keys of the first environment's identities. */
 export const STRANGER_KEY = `${FIRST_KEY}_c`;
 
 /** Traits of 1,990 characters; an identity of 100 bytes has none. */
@@ -24,24 +24,24 @@ const LARGE = [
 ];
 const SHARES = { wild: 0.56, colliding: 0.05, stranger: 0.01, small: 0.29 };
 
-/** Changes go by id modulo 20. So many pairs, and an odd number of them, have each change in one identity of some pair. */
+/** Changes go by id modulo 20. This odd number of pairs has each change in one identity of some pair. */
 const LEAST_PAIRS = 21;
 
 export interface Population {
   readonly identities: number;
   /** Identities whose composite key belongs to an identity of the other project, too. */
   readonly pairs: number;
-  /** Identifiers in environment 1 whose keys are a stranger's documents'. */
+  /** Identifiers in environment 1 whose keys are those of foreign documents. */
   readonly strangers: readonly string[];
 }
 
-/** More than Edge can hold: 1.2 MB, unless its traits have been deleted. */
+/** More than Edge can store: 1.2 MB, unless its traits have been deleted. */
 export const isTooLarge = (document: object) => JSON.stringify(document).length > 2 ** 20;
 
 /**
- * Fills Core with so many identities, from 100 bytes to 1.2 MB, as wild as its columns allow.
+ * Fills Core with this many identities, from 100 bytes to 1.2 MB, as wild as its columns allow.
  *
- * @param seed the same makes the same rows
+ * @param seed the same seed gives the same rows
  */
 export async function insertPopulation(databaseUrl: string, count: number, seed: number): Promise<Population> {
   const { organisations_organisation: _, ...project } = WILD_PROJECT;
@@ -71,7 +71,7 @@ export async function insertPopulation(databaseUrl: string, count: number, seed:
   return { identities: bulk.reduce((sum, [, , count]) => sum + count, wild), pairs, strangers };
 }
 
-/** In both environments of the first project. A number in front makes them differ under whatever collation. */
+/** In both environments of the first project. A leading number makes them differ under any collation. */
 async function insertWild(databaseUrl: string, count: number, seed: number): Promise<void> {
   const all = fc.sample(wildIdentity, { numRuns: count, seed }).map((identity, index) => ({
     ...identity,
@@ -79,7 +79,7 @@ async function insertWild(databaseUrl: string, count: number, seed: number): Pro
   }));
   const { tables } = numbered(all, 1);
   await insertRows(databaseUrl, tables);
-  // The rows that follow get ids of their own.
+  // The following rows get their own ids.
   await execute(
     databaseUrl,
     ...Object.keys(tables).map(

@@ -1,4 +1,4 @@
-/** The faulty proxy before DynamoDB as a pod: GET /writes on its control port, PUT /disturbances sets them. */
+/** The fault proxy in front of DynamoDB as a pod: GET /writes on its control port, PUT /disturbances sets them. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { json } from 'node:stream/consumers';

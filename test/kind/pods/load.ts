@@ -18,7 +18,7 @@ const configuration = z.object({
 
 const RETRY_AFTER_MS = 250;
 const TIMEOUT_MS = 10_000;
-/** A write that is not acknowledged by then is given up, and reported. */
+/** A write not acknowledged by then is abandoned and reported. */
 const PATIENCE_MS = 300_000;
 
 const { url, environmentKey, rate, seconds, identities } = parseEnvironment(configuration, process.env);

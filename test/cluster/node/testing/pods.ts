@@ -1,4 +1,4 @@
-/** What the tests of the node do with pods. */
+/** Helpers for the node's tests on pods. */
 import { z } from 'zod';
 import { type ApiClient, connectApi } from '../../api-client.ts';
 import { type Cluster, startCluster } from '../../cluster.ts';
@@ -28,7 +28,7 @@ export interface PodCluster extends AsyncDisposable {
   apply(manifest: object): Promise<void>;
   createPod(name: string, spec: object, metadata?: object): Promise<void>;
   podStatus(name: string): Promise<PodStatus>;
-  /** The pod's status once `condition` holds for it. */
+  /** The pod's status once it satisfies `condition`. */
   podThat(name: string, condition: (status: PodStatus) => boolean): Promise<PodStatus>;
   /** Deletes the pod and waits until it is gone. */
   deletePod(name: string): Promise<void>;

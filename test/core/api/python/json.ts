@@ -4,7 +4,7 @@ export class JsonError extends Error {
   override readonly name = 'JsonError';
 }
 
-/** Python refuses to turn longer texts into an `int`. */
+/** Python refuses to convert longer texts to an `int`. */
 const MOST_DIGITS = 4300;
 
 /**
@@ -99,7 +99,7 @@ export function parseJson(text: string): Value {
 
 const NUMBER = /-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?/y;
 
-/** What a view answers with: parsed values, and plain objects whose numbers are floats and whose integers bigints. */
+/** The answer of a view: parsed values, and plain objects whose numbers are floats and whose integers bigints. */
 export type Output = Value | readonly Output[] | { readonly [key: string]: Output };
 
 /**

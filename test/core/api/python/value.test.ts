@@ -20,7 +20,7 @@ describe('JSON as Python reads it', () => {
         ['1', 2n],
       ]),
     ],
-  ])('makes %s %s', (text, value) => {
+  ])('parses %s as %s', (text, value) => {
     expect(parseJson(text)).toEqual(value);
   });
 
@@ -44,7 +44,7 @@ describe('JSON as Python reads it', () => {
     expect(() => parseJson(text)).toThrow(JsonError);
   });
 
-  it('reads whatever JSON.stringify writes', () => {
+  it('reads everything that JSON.stringify writes', () => {
     fc.assert(
       fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
         expect(JSON.parse(renderJson(parseJson(JSON.stringify(value))))).toEqual(JSON.parse(JSON.stringify(value)));
@@ -58,7 +58,7 @@ describe('JSON as Python writes it', () => {
     expect(renderJson(parseJson('{"b": [2, 2.0, 1e22, 1e-7], "1": {}}'))).toBe('{"b":[2,2.0,1e+22,1e-07],"1":{}}');
   });
 
-  it('fails on what JSON cannot say', () => {
+  it('fails on values that JSON cannot represent', () => {
     expect(() => renderJson(Infinity)).toThrow(RangeError);
     expect(() => renderJson('\ud800')).toThrow(TypeError);
   });

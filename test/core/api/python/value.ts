@@ -44,18 +44,18 @@ export function floatRepr(value: number): string {
   return `${sign}${whole}.${digits.slice(exponent + 1) || '0'}`;
 }
 
-/** `str.strip()`: unlike `trim()` it takes U+001C to U+001F and U+0085 and leaves U+FEFF. */
+/** `str.strip()`: unlike `trim()` it strips U+001C to U+001F and U+0085 and keeps U+FEFF. */
 export function strip(text: string): string {
   return text.replace(LEADING_SPACE, '').replace(TRAILING_SPACE, '');
 }
 
-/** `int(text)`, which takes surrounding space, underscores and the digits of every script. */
+/** `int(text)`, which accepts surrounding space, underscores and the digits of every script. */
 export function pythonInt(text: string): bigint | undefined {
   const digits = strip(text).replace(/\p{Nd}/gu, decimalDigit);
   return /^[+-]?\d+(_\d+)*$/.test(digits) ? BigInt(digits.replaceAll(/[+_]/g, '')) : undefined;
 }
 
-/** The digits of a script follow each other, from its zero on. */
+/** The digits of a script are consecutive, starting with its zero. */
 function decimalDigit(character: string): string {
   let zero = character.codePointAt(0)!;
   const start = zero;
@@ -63,7 +63,7 @@ function decimalDigit(character: string): string {
   return String(start - zero);
 }
 
-/** Length as Python counts it. */
+/** Length in Python, in code points. */
 export function codePoints(text: string): number {
   let length = 0;
   for (const _ of text) length++;
@@ -74,7 +74,7 @@ const SPACE = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029
 const LEADING_SPACE = new RegExp(`^${SPACE}`);
 const TRAILING_SPACE = new RegExp(`${SPACE}$`);
 
-/** Everything that Python does not call printable, and the backslash. */
+/** Every character that is not printable in Python, and the backslash. */
 const ESCAPED = /[\p{C}\p{Z}\\]/gu;
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\\': '\\\\', ' ': ' ' };
 

@@ -2,17 +2,17 @@ import { type Environment, findByKey } from '../store/environments.ts';
 import type { Call } from './call.ts';
 import { detail, HttpError } from './errors.ts';
 
-/** Somebody with a token. */
+/** A user with a token. */
 export interface User {
-  /** Of which the user is a member; of all when left out. */
+  /** Organisations that the user is a member of; all by default. */
   readonly organisations?: readonly bigint[];
-  /** What the user may do there: everything, read, or nothing without a permission of its own. */
+  /** The user's rights there: everything, reading, or nothing without a separate permission. */
   readonly role: 'admin' | 'viewer' | 'member';
-  /** For the routes that ask for it. */
+  /** For the routes that require it. */
   readonly password?: string;
 }
 
-/** How callers prove who they are. */
+/** Authentication of callers. */
 export interface Access {
   /** The environment of the key in `X-Environment-Key`. @throws HttpError 403 */
   environment(call: Call): Promise<Environment>;
@@ -23,7 +23,7 @@ export interface Access {
 }
 
 export interface AccessOptions {
-  /** How long a worker goes on with what it knows of an environment, as `ENVIRONMENT_CACHE_SECONDS` does. */
+  /** How long a worker uses its cached environment, like `ENVIRONMENT_CACHE_SECONDS`. */
   readonly environmentCacheSeconds: number;
   /** By token; accepted as `Authorization: Token …` and `Api-Key …`. */
   readonly users: ReadonlyMap<string, User>;
@@ -66,7 +66,7 @@ export function createAccess({ environmentCacheSeconds, users, now }: AccessOpti
   };
 }
 
-/** "Server" is whoever presents a key that looks like one. */
+/** "Server" is any caller that presents a key that looks like one. */
 export function mayWriteTraits(call: Call, environment: Environment): boolean {
   return environment.allowClientTraits || (call.header('x-environment-key') ?? '').startsWith('ser.');
 }
@@ -77,7 +77,7 @@ export function requirePermission({ user, method }: Call, organisationId: bigint
   if (!maySee(user, organisationId) || (user?.role !== 'admin' && !isRead)) throw forbidden();
 }
 
-/** Whether the user knows of what is in the organisation. */
+/** Whether the user can see the organisation's contents. */
 export function maySee(user: User | undefined, organisationId: bigint): boolean {
   return user !== undefined && user.role !== 'member' && (user.organisations?.includes(organisationId) ?? true);
 }

@@ -2,7 +2,7 @@ import { JsonError, parseJson } from '../python/json.ts';
 import type { Value } from '../python/value.ts';
 import { detail, HttpError } from './errors.ts';
 
-/** A parsed body: JSON's value, or the fields of a form, of which URLSearchParams keeps order and duplicates. */
+/** A parsed body: a JSON value, or the fields of a form, of which URLSearchParams keeps order and duplicates. */
 export type Input = Value | URLSearchParams;
 
 /** A form with its files' contents by field. */
@@ -11,9 +11,9 @@ export class Form extends URLSearchParams {
 }
 
 /**
- * The request's data by its content type, as Django REST framework's three parsers read it.
+ * Parses the request's data by its content type, like Django REST framework's three parsers.
  *
- * @throws HttpError 400 for what does not parse, 415 for another content type
+ * @throws HttpError 400 for invalid data, 415 for another content type
  */
 export async function parseBody(body: Buffer, contentType: string): Promise<Input> {
   const type = contentType.split(';', 1)[0]!.trim().toLowerCase();
@@ -25,7 +25,7 @@ export async function parseBody(body: Buffer, contentType: string): Promise<Inpu
   throw new HttpError(415, detail(`Unsupported media type "${contentType}" in request.`));
 }
 
-/** The fields of a query string or URL-encoded body; the body's charset counts for both. */
+/** The fields of a query string or URL-encoded body; the body's charset applies to both. */
 export function form(text: string, contentType: string): URLSearchParams {
   const decode = (part: string) => decoderOf(contentType, false)(percentDecoded(part));
   const fields = text.split('&').filter((field) => field !== '');
@@ -69,16 +69,16 @@ async function multipart(body: Buffer, contentType: string): Promise<Form> {
   }
 }
 
-/** By the charset that the content type names, if Python would know it. */
+/** Decodes with the charset of the content type, if Python knows it. */
 function decoderOf(contentType: string, fatal: boolean): (bytes: Buffer) => string {
   const [, name = 'utf-8'] = /;\s*charset="?([^";\s]+)/i.exec(contentType) ?? [];
-  // TextDecoder takes Latin-1 for Windows-1252.
+  // TextDecoder treats Latin-1 as Windows-1252.
   if (/^(latin[-_]?1|iso-?8859-1)$/i.test(name)) return (bytes) => bytes.toString('latin1');
   let label = 'utf-8';
   try {
     label = new TextDecoder(name).encoding;
   } catch {
-    // Django goes on with its default.
+    // Django continues with its default.
   }
   return (bytes) => new TextDecoder(label, { fatal, ignoreBOM: true }).decode(bytes);
 }

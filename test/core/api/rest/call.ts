@@ -11,15 +11,15 @@ export interface Call {
   /** Decoded, without `/api/v1/`. */
   readonly path: string;
   readonly query: URLSearchParams;
-  /** What the path's pattern captured. */
+  /** Captures of the path's pattern. */
   readonly parameters: Readonly<Record<string, string>>;
   readonly session: Session;
-  /** Who calls, on routes for users. */
+  /** The caller, on routes for users. */
   readonly user?: User;
   header(name: string): string | undefined;
   /** The parsed body; read on first use, so that a view that answers without it leaves it unread. */
   data(): Promise<Input>;
-  /** Runs after the answer, as Flagsmith's task processor would. */
+  /** Runs after the answer, like Flagsmith's task processor. */
   later(task: (session: Session) => Promise<void>): void;
 }
 
@@ -28,7 +28,7 @@ type View = (call: Call) => Promise<Reply>;
 export interface Route {
   readonly pattern: RegExp;
   readonly methods: Readonly<Record<string, View>>;
-  /** Runs before the method is looked at. @throws HttpError */
+  /** Runs before the method is checked. @throws HttpError */
   readonly authenticate: (call: Call) => Promise<User | undefined>;
 }
 

@@ -1,13 +1,13 @@
 import type { Output } from '../python/json.ts';
 
-/** What a view answers. */
+/** The answer of a view. */
 export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-/** Ends a view with an answer other than its ordinary one. What was committed before stays committed. */
+/** Ends a view with another answer than its ordinary one. Earlier commits stay committed. */
 export class HttpError extends Error {
   override readonly name = 'HttpError';
   readonly status: number;
@@ -39,6 +39,6 @@ export class ValidationError extends HttpError {
 }
 
 export const detail = (text: string): Output => ({ detail: text });
-/** Without a model's name it is a page or a format that does not exist. */
+/** Without a model's name: for a page or a format that does not exist. */
 export const notFound = (model?: string) =>
   new HttpError(404, detail(model === undefined ? 'Not found.' : `No ${model} matches the given query.`));

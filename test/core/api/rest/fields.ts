@@ -2,14 +2,14 @@ import { codePoints, pythonInt, str, strip, typeName, type Value } from '../pyth
 import { Form, type Input } from './body.ts';
 import { type Messages, ValidationError } from './errors.ts';
 
-/** Nothing was sent for the field. */
+/** Marks a field that was not sent. */
 const ABSENT = Symbol('absent');
 
-/** One field of a serializer: takes its raw value out of the data and turns it into what the view works with. */
+/** One field of a serializer: extracts its raw value from the data and converts it to the view's value. */
 export interface Field<T> {
   readonly required: boolean;
   readonly allowNull: boolean;
-  /** Value of an absent field; without one the field stays absent. */
+  /** Value of an absent field; without a default the field stays absent. */
   readonly fallback?: T;
   pick(source: Source, name: string): Input | readonly Input[] | typeof ABSENT;
   /** @throws ValidationError */
@@ -18,7 +18,7 @@ export interface Field<T> {
 
 type Source = Map<string, Value> | URLSearchParams;
 type Shape = Readonly<Record<string, Field<unknown>>>;
-/** Every field may be absent or null as far as types go; required ones never are. */
+/** By its type every field may be absent or null; required ones never are. */
 export type Validated<S extends Shape> = { [K in keyof S]?: S[K] extends Field<infer T> ? T : never };
 
 interface Options {
@@ -28,7 +28,7 @@ interface Options {
   readonly maxLength?: number;
 }
 
-/** Text: numbers are stringified, surrounding whitespace as Python knows it is removed. */
+/** Text: numbers are stringified, surrounding whitespace in Python's sense is removed. */
 export function charField(options: Options = {}): Field<string> {
   const { allowBlank = false, maxLength } = options;
   return scalar(options, (input) => {
@@ -45,7 +45,7 @@ export function charField(options: Options = {}): Field<string> {
   });
 }
 
-/** An SDK's trait value: scalars as they are, anything else as Python prints it. */
+/** An SDK's trait value: scalars unchanged, anything else as Python prints it. */
 export function traitValueField(options: Options = {}): Field<Value> {
   return scalar(options, (input) => {
     const value = Array.isArray(input) || input instanceof Map ? str(input) : input;
@@ -68,7 +68,7 @@ export function booleanField(options: Options & { fallback?: boolean } = {}): Fi
   return fallback === undefined ? field : { ...field, required: false, fallback };
 }
 
-/** Python's `int()` of the text, which knows signs, underscores and whitespace; a fraction of zeros is dropped. */
+/** Python's `int()` of the text, with signs, underscores and whitespace; a fraction of zeros is dropped. */
 export function integerField(options: Options & { range?: 'int32' } = {}): Field<bigint> {
   return scalar(options, (input) => {
     const text = strip(str(input)).replace(/\.0*$/, '');
@@ -79,7 +79,7 @@ export function integerField(options: Options & { range?: 'int32' } = {}): Field
   });
 }
 
-/** Python's `float()`, which knows infinity and `nan`; the latter passes every check of a range. */
+/** Python's `float()`, with infinity and `nan`; the latter passes every check of a range. */
 export function floatField(options: Options & { range?: 'percentage' } = {}): Field<number> {
   return scalar(options, (input) => {
     const value = typeof input === 'boolean' ? undefined : parseFloatText(strip(str(input)));
@@ -108,7 +108,7 @@ export function choiceField<T extends string>(choices: readonly T[], options: Op
   });
 }
 
-/** The id of a row; whether there is such a row the view must see. */
+/** The id of a row, whose existence the view has to check. */
 export function primaryKeyField(options: Options = {}): Field<bigint> {
   return scalar(options, (input) => {
     const id = typeof input === 'boolean' ? undefined : pythonInt(str(input));
@@ -148,7 +148,7 @@ export function many<S extends Shape>(shape: S, options: Options = {}): Field<Va
 /**
  * The serializer's validated data.
  *
- * @throws ValidationError with the messages of every field at fault
+ * @throws ValidationError with the messages of every invalid field
  */
 export function validate<S extends Shape>(shape: S, input: Input, mode: { partial?: boolean } = {}): Validated<S> {
   if (input === null) throw new ValidationError({ non_field_errors: ['No data provided'] });
@@ -207,7 +207,7 @@ function scalar<T>(options: Options, parse: (input: Value) => T): Field<T> {
   const { required, allowNull } = defaults(options);
   const pick = (source: Source, name: string) => {
     if (source instanceof Map) return pickValue(source, name);
-    // A file in the place of a text is a value of another type.
+    // A file in place of a text is a value of another type.
     if (source instanceof Form && source.files.has(name)) return new Map();
     const value = source.getAll(name).at(-1);
     if (value !== '' || (!allowNull && required)) return value ?? ABSENT;

@@ -38,7 +38,7 @@ const SERVER_KEY = {
   expires_at: dateTimeField({ required: false, allowNull: true }),
 };
 
-/** Environments as a whole: what changes the documents of many identities at once. */
+/** Environments as a whole: changes that affect the documents of many identities at once. */
 export function adminEnvironmentRoutes(access: Access): Route[] {
   const action = (name: string, view: Route['methods'][string]) =>
     userRoute(access, String.raw`${ENVIRONMENT}\/${name}`, { POST: view }, OR_JSON);
@@ -89,7 +89,7 @@ async function create(call: Call): Promise<Reply> {
   return json(await showEnvironment(call.session.read, id), 201);
 }
 
-/** The client key is a field like any other; the project is none. */
+/** The client key is a field like any other; the project is not a field. */
 async function update(call: Call): Promise<Reply> {
   const { id, projectId } = await environmentOf(call);
   const data = validate(FIELDS, await call.data(), { partial: call.method === 'PATCH' });
@@ -117,7 +117,7 @@ async function refuseTakenName(call: Call, name: string, projectId: bigint, exce
   throw new ValidationError({ non_field_errors: ['An environment with this name already exists.'] });
 }
 
-/** Looks for the key before it is written; the database has the last word. */
+/** Checks for the key before it is written; the database has the last word. */
 async function keeping<T>(call: Call, data: { api_key?: string }, write: () => Promise<T>, exceptId = 0n): Promise<T> {
   const taken = await call.session.read(
     'SELECT id FROM environments_environment WHERE api_key = $1 AND id <> $2 AND deleted_at IS NULL',
@@ -175,7 +175,7 @@ async function disable(call: Call): Promise<Reply> {
   return { status: 202, headers: {}, body: '' };
 }
 
-/** These views do not take the format that the path gives them. */
+/** These views do not accept the format from the path. */
 function refuseFormat({ path }: Call): void {
   if (!path.endsWith('versioning/')) throw new TypeError("got an unexpected keyword argument 'format'");
 }

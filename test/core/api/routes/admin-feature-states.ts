@@ -28,7 +28,7 @@ import {
   VALUE,
 } from './feature-state-data.ts';
 
-/** The routes below an identity, which set its overrides, and below an environment, which set everyone's as well. */
+/** The routes below an identity, which set its overrides, and below an environment, which set everyone's too. */
 export function adminFeatureStateRoutes(access: Access): Route[] {
   const one = { GET: retrieve, PUT: update, PATCH: update, DELETE: remove };
   const below = String.raw`${IDENTITY}\/featurestates`;
@@ -82,7 +82,7 @@ async function retrieve(call: Call): Promise<Reply> {
   return json(await shown(call, (await stateOf(call)).id));
 }
 
-/** Creates the state before it looks at the value, and then takes no offence at it. */
+/** Creates the state before it checks the value, and then ignores an invalid one. */
 async function create(call: Call): Promise<Reply> {
   const environment = await outerEnvironmentOf(call);
   const given = await call.data();
@@ -107,7 +107,7 @@ async function create(call: Call): Promise<Reply> {
   return json(await shown(call, state.id), 201);
 }
 
-/** The feature that a permission is asked for. @throws Error where the data is no dictionary or names no id */
+/** The feature for which a permission is required. @throws Error where the data is no dictionary or names no id */
 export function featureIn(data: Input): bigint | null {
   const isDictionary = data instanceof Map || data instanceof URLSearchParams;
   if (!isDictionary) throw new TypeError("object has no attribute 'get'");
@@ -122,7 +122,7 @@ export function newState({ featureId, enabled = false, ...changes }: StateChange
   return { ...changes, featureId: featureId!, enabled };
 }
 
-/** Sets the value before it looks at the rest. Always partial; PATCH knows two fields only. */
+/** Sets the value before it checks the rest. Always partial; PATCH supports two fields only. */
 async function update(call: Call): Promise<Reply> {
   const state = await stateOf(call);
   const given = await call.data();
@@ -167,7 +167,7 @@ async function remove(call: Call): Promise<Reply> {
   return noContent();
 }
 
-/** Of all flags of the identity, only its overrides: this API evaluates none. */
+/** The identity's overrides instead of all its flags: this API evaluates none. */
 async function all(call: Call): Promise<Reply> {
   await outerEnvironmentOf(call);
   const id = idOf(call, 'identity', 'Identity');
@@ -193,7 +193,7 @@ async function overridesOf(call: Call, identityId: bigint): Promise<Output[]> {
   );
 }
 
-/** Source and target may be of any environment, whichever the path names. */
+/** Source and target may be in any environment, whichever the path names. */
 async function clone(call: Call): Promise<Reply> {
   const environment = await findByClientKey(call.session.read, call.parameters['environment']!);
   if (environment === undefined) throw forbidden();
@@ -211,7 +211,7 @@ async function clone(call: Call): Promise<Reply> {
   return json(await overridesOf(call, target.id));
 }
 
-/** A bare value: int and bool have their columns, anything else is text; the other columns stay stale. */
+/** A bare value: int and bool have their own columns, anything else is text; the other columns stay stale. */
 async function setScalar(call: Call, stateId: bigint, value: Value): Promise<void> {
   const type = typeof value === 'bigint' ? 'int' : typeof value === 'boolean' ? 'bool' : 'unicode';
   const column = { int: 'integer_value', bool: 'boolean_value', unicode: 'string_value' }[type];

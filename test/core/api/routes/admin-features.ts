@@ -13,7 +13,7 @@ import { NESTED_OPTION } from './admin-options.ts';
 const OPTIONS = { multivariate_options: many(NESTED_OPTION, { required: false }) };
 const TYPE = choiceField(['STANDARD', 'MULTIVARIATE'], { required: false, allowBlank: true });
 
-/** What an existing feature can be set to; its name and what it starts with cannot. */
+/** The fields that can be set on an existing feature, without its name and initial values. */
 const CHANGES = { ...OPTIONS, type: TYPE, is_archived: booleanField({ required: false }) };
 const FIELDS = {
   ...CHANGES,
@@ -80,7 +80,7 @@ async function update(call: Call): Promise<Reply> {
   return json(await shown(call, await featureOf(call, project)));
 }
 
-/** The options that are not named go first; one that is named by its id comes to this feature from wherever it is. */
+/** Unnamed options are removed first; one named by its id moves to this feature from any other. */
 async function setOptions(
   call: Call,
   featureId: bigint,
@@ -98,7 +98,7 @@ async function setOptions(
   }
 }
 
-/** Ids are no fields of the serializer: they are taken from what was sent. */
+/** Ids are not fields of the serializer: they are taken from the raw data. */
 function optionIds(given: unknown): (bigint | undefined)[] {
   const options = given instanceof Map ? given.get('multivariate_options') : [];
   return (options as Value[]).map((option) => {
@@ -112,7 +112,7 @@ function requireHundredAtMost({ multivariate_options: options = [] }: Validated<
   if (total > 100) throw new ValidationError({ multivariate_options: ['Invalid percentage allocation'] });
 }
 
-/** A number that a feature shall start with becomes text before it is looked at. */
+/** A number as initial value becomes text before it is checked. */
 function withTextValue(given: Awaited<ReturnType<Call['data']>>): typeof given {
   if (!(given instanceof Map)) return given;
   const value = given.get('initial_value');

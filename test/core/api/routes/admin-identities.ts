@@ -47,7 +47,7 @@ async function retrieve(call: Call): Promise<Reply> {
   return json(shown(await identityOf(call)));
 }
 
-/** The name that the identity has already is a duplicate, too. */
+/** The identity's own current name also counts as a duplicate. */
 async function rename(call: Call): Promise<Reply> {
   const identity = await identityOf(call);
   const { identifier } = validate(FIELDS, await call.data(), { partial: call.method === 'PATCH' });

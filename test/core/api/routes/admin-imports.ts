@@ -10,7 +10,7 @@ import { userRoute } from './admin.ts';
 
 const FIELDS = { strategy: choiceField(['SKIP', 'OVERWRITE_DESTRUCTIVE']) };
 
-/** Features from a file, which a background task brings into an environment. */
+/** Features from a file, which a background task imports into an environment. */
 export function adminImportRoutes(access: Access): Route[] {
   return [userRoute(access, String.raw`features\/feature-import\/(?<environment>\d+)`, { POST: create }, '')];
 }

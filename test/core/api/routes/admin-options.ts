@@ -57,7 +57,7 @@ async function list(call: Call): Promise<Reply> {
   return json({ count: BigInt(results.length), next: null, previous: null, results });
 }
 
-/** Of the feature in the body, whatever the path says. */
+/** Options of the feature in the body, whatever the path says. */
 async function create(call: Call): Promise<Reply> {
   await featureIdOf(call);
   const { feature, ...columns } = await validated(call, validate(FIELDS, await call.data()));
@@ -77,9 +77,9 @@ async function remove(call: Call): Promise<Reply> {
 }
 
 /**
- * What the fields must be together.
+ * Rules that span several fields.
  *
- * @throws ValidationError, and Error where feature or share is left out, which a partial update allows
+ * @throws ValidationError, and Error without feature or share, which a partial update allows
  */
 async function validated(call: Call, data: Validated<typeof FIELDS>, id?: bigint) {
   const { feature, key, default_percentage_allocation: share } = data;

@@ -14,7 +14,7 @@ import {
 } from '../store/projects.ts';
 import { OR_JSON, PROJECT, projectOf, userRoute } from './admin.ts';
 
-/** Projects, organisations and users, with each of which the former may go. */
+/** Projects, organisations and users; deleting any of them can delete projects. */
 export function adminProjectRoutes(access: Access): Route[] {
   return [
     userRoute(access, 'projects', { GET: list }),
@@ -88,7 +88,7 @@ async function removeOrganisations(call: Call, ids: readonly bigint[]): Promise<
   }
 }
 
-/** Only oneself. The organisations that nobody else is a member of go as well, on request and in any form of it. */
+/** Only the caller. On request, in any form, this also deletes organisations with no other member. */
 async function removeUser(call: Call, access: Access): Promise<Reply> {
   const data = await call.data();
   const fields = {

@@ -18,7 +18,7 @@ import {
 } from '../store/traits.ts';
 import { IDENTITY, identityOf, idOf, outerEnvironmentOf } from './admin.ts';
 
-/** Type and value need not agree; the value is NULL then. */
+/** Type and value need not match; the value is then NULL. */
 const FIELDS = {
   trait_key: charField({ maxLength: 200 }),
   value_type: charField({ required: false, allowNull: true, allowBlank: true, maxLength: 10 }),
@@ -49,7 +49,7 @@ export function adminTraitRoutes(access: Access): Route[] {
   ];
 }
 
-/** These views look for the identity before they look at the caller, and fail where there is none. @throws Error */
+/** These views look up the identity before they check the caller, and fail if there is none. @throws Error */
 async function requireIdentity({ session, parameters }: Call): Promise<void> {
   const id = pythonInt(parameters['identity'] ?? '');
   const identity = id === undefined ? undefined : await findIdentityById(session.read, id);

@@ -6,20 +6,20 @@ import { type Environment, findByClientKey } from '../store/environments.ts';
 import { findIdentityById, type Identity } from '../store/identities.ts';
 import { findProject, type Project } from '../store/projects.ts';
 
-/** Start of the paths below an environment; router lookups take anything but slashes and dots. */
+/** Prefix of the paths below an environment; router lookups match anything but slashes and dots. */
 export const ENVIRONMENT = String.raw`environments\/(?<environment>[^/.]+)`;
 export const IDENTITY = String.raw`${ENVIRONMENT}\/identities\/(?<identity>[^/.]+)`;
 export const PROJECT = String.raw`projects\/(?<project>[^/.]+)`;
 
-/** Routes that are not below another one take a format as well. */
+/** Routes that are not below another one also accept a format. */
 export const OR_JSON = String.raw`(?:\/|\.json\/?)`;
 
-/** A route for users. @param end what the path ends with */
+/** A route for users. @param end the end of the path */
 export function userRoute(access: Access, path: string, methods: Route['methods'], end = String.raw`\/`): Route {
   return { pattern: new RegExp(`^${path}${end}$`, 'u'), authenticate: async (call) => access.user(call), methods };
 }
 
-/** The environment that the route is about. @throws HttpError 404, 403 */
+/** The environment that the route concerns. @throws HttpError 404, 403 */
 export async function environmentOf(call: Call): Promise<Environment> {
   const environment = await findByClientKey(call.session.read, call.parameters['environment']!);
   if (environment === undefined) throw notFound('Environment');
@@ -43,7 +43,7 @@ export async function identityOf(call: Call): Promise<Identity> {
   return identity;
 }
 
-/** The project that the route is about. @throws HttpError 404, also where the user knows of none, 403 */
+/** The project that the route concerns. @throws HttpError 404, even if only invisible to the user, 403 */
 export async function projectOf(call: Call): Promise<Project> {
   const project = await findProject(call.session.read, idOf(call, 'project', 'Project'));
   if (project === undefined || !maySee(call.user, project.organisationId)) throw notFound('Project');
@@ -59,7 +59,7 @@ export async function outerProjectOf(call: Call): Promise<Project> {
   return project;
 }
 
-/** The id in the path, as Python reads it. @throws HttpError 404 for what can be no id */
+/** The id in the path, as Python parses it. @throws HttpError 404 for an impossible id */
 export function idOf(call: Call, name: string, model: string): bigint {
   const id = pythonInt(call.parameters[name] ?? '');
   if (id === undefined) throw notFound();

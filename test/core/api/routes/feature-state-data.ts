@@ -20,7 +20,7 @@ import { findIdentity, findIdentityById, type Identity } from '../store/identiti
 import { findMissingOption } from '../store/options.ts';
 import { ModelError } from '../store/session.ts';
 
-/** A value with its type, as `features/featurestates/` takes it. */
+/** A value with its type, in the format of `features/featurestates/`. */
 export const VALUE = {
   type: choiceField(['int', 'unicode', 'bool'], { required: false, allowNull: true }),
   string_value: charField({ required: false, allowNull: true, allowBlank: true, maxLength: 20000 }),
@@ -33,7 +33,7 @@ export const ENABLE = {
   enabled: booleanField({ required: false }),
 };
 
-/** What can be written of an override: also the identity that it belongs to. */
+/** The writable fields of an override, including its identity. */
 export const OVERRIDE = {
   feature: primaryKeyField(),
   environment: primaryKeyField({ required: false, allowNull: true }),
@@ -66,9 +66,9 @@ export type StateChanges = Partial<
 >;
 
 /**
- * Finds what the data refers to, and checks that it belongs together.
+ * Finds the rows that the data refers to, and checks that they belong together.
  *
- * @param state the one that is to be changed, which stays with its feature and its environment
+ * @param state the state to be changed, which keeps its feature and environment
  * @param context the environment of the path; a route without one fails where the data names none
  * @throws ValidationError, Error
  */
@@ -140,7 +140,7 @@ async function requireIdentity(call: Call, { identity: id }: Data): Promise<Iden
   return (await findIdentityById(call.session.read, id)) ?? invalid('identity', id);
 }
 
-/** An identifier counts more than an id. */
+/** An identifier takes precedence over an id. */
 async function identityBy(
   call: Call,
   { identifier }: Data,
@@ -171,7 +171,7 @@ export function requireDirectWrite(versioned: boolean, isOverride: boolean): voi
   throw new HttpError(400, detail(text));
 }
 
-/** Runs a save of which the models' own rules are answered with 400. */
+/** Runs a save in which violations of the models' own rules are answered with 400. */
 export async function saving<T>(save: () => Promise<T>): Promise<T> {
   try {
     return await save();
@@ -181,7 +181,7 @@ export async function saving<T>(save: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The feature that the data of a permission check names. @throws HttpError 403, Error on what can be no id */
+/** The feature named in the data of a permission check. @throws HttpError 403, Error on an impossible id */
 export async function requireNamedFeature(call: Call, id: bigint | null, projectId?: bigint): Promise<void> {
   if (id === null || !(await featureExists(call, id, projectId))) throw forbidden();
 }

@@ -97,7 +97,7 @@ async function identify(
   return persist ? changeTraits(session, identity.id, items) : overlayTraits(session, identity.id, items, false);
 }
 
-/** Nothing is stored, but what is stored counts. */
+/** Nothing is stored, but stored values apply. */
 async function identifyTransiently(
   { session }: Call,
   environment: Environment,
@@ -115,7 +115,7 @@ function answer(environment: Environment, identifier: string, traits: readonly S
   return json({ identifier, traits: shown, flags: [] }, 200, headers);
 }
 
-/** The feature that a caller asks for is looked for last. @throws HttpError 404 */
+/** The feature that a caller asks for is looked up last. @throws HttpError 404 */
 async function requireFeature({ query, session }: Call, { projectId }: Environment): Promise<void> {
   const name = query.getAll('feature').at(-1);
   if (!name) return;

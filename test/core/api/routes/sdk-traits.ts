@@ -25,7 +25,7 @@ const SET = { identity, trait_value: traitValueField(), trait_key: charField() }
 const BULK_ITEM = { ...SET, trait_value: traitValueField({ allowNull: true }) };
 const INCREMENT = { trait_key: charField(), increment_by: integerField(), identifier: charField() };
 
-/** How the deprecated route checks the column that it is about to write; strings are trimmed here, and only here. */
+/** How the deprecated route validates the column that it is about to write; only here strings are trimmed. */
 const COLUMNS = {
   value_type: charField({ required: false }),
   string_value: charField({ required: false, allowNull: true, allowBlank: true, maxLength: 2000 }),
@@ -49,7 +49,7 @@ export function sdkTraitRoutes(access: Access): { current: Route[]; deprecated: 
   };
   const view = (handle: (call: Call, environment: Environment) => Promise<Output>) => async (call: Call) =>
     json(await handle(call, await access.environment(call)));
-  /** Flagsmith's views of these do not take the format that the path gives them. */
+  /** Flagsmith's views of these do not accept the format from the path. */
   const broken = async (): Promise<Reply> => {
     throw new TypeError("got an unexpected keyword argument 'format'");
   };
@@ -80,7 +80,7 @@ async function set(call: Call, environment: Environment): Promise<Output> {
   return echo(data);
 }
 
-/** Deletes first, from the raw body, and only then checks the rest: what it deleted stays deleted. */
+/** Deletes first, from the raw body, and only then validates the rest: deletions are not undone. */
 async function bulk(call: Call, environment: Environment): Promise<Output> {
   if (!mayWriteTraits(call, environment)) throw new BadRequestError('Unable to set traits with client key.');
   const { deletions, rest } = splitBulk(await call.data());
@@ -107,7 +107,7 @@ async function increment(call: Call, environment: Environment): Promise<Output> 
   return { trait_key: trait_key!, trait_value: value, identifier: identifier! };
 }
 
-/** Creates identity and trait before it looks at the value, so that a bad value leaves a trait that is NULL. */
+/** Creates identity and trait before it checks the value, so that a bad value leaves a trait that is NULL. */
 async function setDeprecated(call: Call, environment: Environment): Promise<Output> {
   const data = await call.data();
   const value = traitValueOf(data);
@@ -122,7 +122,7 @@ async function setDeprecated(call: Call, environment: Environment): Promise<Outp
   return { ...show(changed, false) };
 }
 
-/** An object with a `type` is taken for a value with its type; any other object or list is refused by the column. */
+/** An object with a `type` is parsed as a value with its type; the column rejects any other object or list. */
 function deprecatedColumns(value: Value): Record<string, Value> {
   const typed = value instanceof Map && value.get('type') ? value : undefined;
   if (typed === undefined) return traitColumns(value) as Record<string, Value>;
@@ -152,7 +152,7 @@ interface Deletion {
 /** @throws HttpError 400 if the body is not a list of objects, Error if one of them has no identity to delete from */
 function splitBulk(data: Input): { deletions: Deletion[]; rest: Value[] } {
   const invalid = () => new HttpError(400, detail('Invalid request data'));
-  // An empty object or form is a list of nothing.
+  // An empty object or form counts as an empty list.
   if ((data instanceof Map || data instanceof URLSearchParams) && data.size === 0) return { deletions: [], rest: [] };
   if (!Array.isArray(data)) throw invalid();
   const deletions: Deletion[] = [];

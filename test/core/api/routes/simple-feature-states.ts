@@ -12,7 +12,7 @@ import { idOf, OR_JSON, userRoute } from './admin.ts';
 import { featureIn, newState, saveAllocations } from './admin-feature-states.ts';
 import { requireDirectWrite, requireNamedFeature, resolve, SIMPLE, saving } from './feature-state-data.ts';
 
-/** `features/featurestates/`, which knows feature states by their ids alone. */
+/** `features/featurestates/`, which identifies feature states only by their ids. */
 export function simpleFeatureStateRoutes(access: Access): Route[] {
   const path = String.raw`features\/featurestates`;
   return [
@@ -61,7 +61,7 @@ async function update(call: Call): Promise<Reply> {
   return json(await shown(call, state.id));
 }
 
-/** What is part of a version that is not published is no direct write. */
+/** A part of an unpublished version is not a direct write. */
 async function requirePublished(call: Call, { versionId, identityId }: FeatureState, versioned: boolean) {
   const [draft] = await call.session.read(
     'SELECT uuid FROM feature_versioning_environmentfeatureversion WHERE uuid = $1 AND published_at IS NULL',
@@ -70,7 +70,7 @@ async function requirePublished(call: Call, { versionId, identityId }: FeatureSt
   if (draft === undefined) requireDirectWrite(versioned, identityId !== null);
 }
 
-/** @throws HttpError 403, also where the data names none */
+/** @throws HttpError 403, even where the data names none */
 async function environmentNamed(call: Call, data: Input): Promise<Environment> {
   const given = fieldOf(data, 'environment') ?? call.query.get('environment');
   const isId = typeof given === 'bigint' || (typeof given === 'string' && /^\d+$/.test(given));

@@ -38,7 +38,7 @@ async function find(read: Query, condition: string, value: Value): Promise<Envir
   return environment;
 }
 
-/** The environment of a client or server key, unless deleted; whether a server key is active or expired is not asked. */
+/** The environment of a client or server key, unless deleted; ignores whether a server key is active or expired. */
 export const findByKey = (read: Query, key: string) =>
   find(
     read,
@@ -46,12 +46,12 @@ export const findByKey = (read: Query, key: string) =>
     key,
   );
 
-/** As the admin routes name it: by client key only. */
+/** In the admin routes' form: by client key only. */
 export const findByClientKey = (read: Query, key: string) => find(read, 'e.api_key = $1', key);
 
 export const findById = (read: Query, id: bigint) => find(read, 'e.id = $1', id);
 
-/** What an environment can be set to; the names are those of columns. */
+/** The settable fields of an environment; the names are those of columns. */
 export interface EnvironmentColumns {
   readonly name?: string;
   readonly api_key?: string;
@@ -70,7 +70,7 @@ export async function updateEnvironment(session: Session, id: bigint, columns: E
   ]);
 }
 
-/** As the admin routes answer it. */
+/** In the admin routes' format. */
 export async function showEnvironment(read: Query, id: bigint): Promise<Record<string, Value>> {
   const [environment] = await read(
     `SELECT id, uuid, name, api_key, project_id AS project, allow_client_traits, hide_disabled_flags,
@@ -82,7 +82,7 @@ export async function showEnvironment(read: Query, id: bigint): Promise<Record<s
   return environment!;
 }
 
-/** With a state of every feature of the project. */
+/** Includes a state of every feature of the project. */
 export async function createEnvironment(
   session: Session,
   projectId: bigint,
@@ -102,12 +102,12 @@ export async function createEnvironment(
   return created!.id;
 }
 
-/** Whether a feature starts enabled is no column here, but its first state was created like that. */
+/** Whether a feature starts enabled is not a column here, but its first state was created like that. */
 const FEATURES_WITH_DEFAULTS = `
   SELECT f.id, coalesce((SELECT enabled FROM features_featurestate WHERE feature_id = f.id ORDER BY id LIMIT 1), false) AS enabled
   FROM features_feature AS f WHERE f.project_id = $1 AND f.deleted_at IS NULL ORDER BY f.id`;
 
-/** The environment's row under another name and key; {@link cloneEnvironmentStates} makes its feature states. */
+/** Copies the environment's row under another name and key; {@link cloneEnvironmentStates} copies its states. */
 export async function cloneEnvironment(session: Session, sourceId: bigint, name: string): Promise<bigint> {
   const [clone] = await session.write<{ id: bigint }>(
     `INSERT INTO environments_environment (uuid, name, project_id, api_key, allow_client_traits, use_mv_v2_evaluation,
@@ -121,7 +121,7 @@ export async function cloneEnvironment(session: Session, sourceId: bigint, name:
   return clone!.id;
 }
 
-/** The live states of the source that are no identity's; a segment override gets a segment of its own. */
+/** The source's live states that belong to no identity; a segment override gets its own segment. */
 export async function cloneEnvironmentStates(session: Session, sourceId: bigint, cloneId: bigint): Promise<void> {
   const clone = (await findById(session.read, cloneId))!;
   const states = await findStates(session.read, `s.environment_id = $1 AND s.identity_id IS NULL AND ${LIVE}`, [
@@ -158,7 +158,7 @@ async function cloneState(session: Session, sourceId: bigint, environmentId: big
   return state!.id;
 }
 
-/** Removes identities and keys for good, table by table and each in its own transaction, and marks the rest. */
+/** Deletes identities and keys for good, table by table, each in its own transaction, and marks the rest. */
 export async function deleteEnvironment(session: Session, id: bigint): Promise<void> {
   const identities = 'identity_id IN (SELECT id FROM environments_identity WHERE environment_id = $1)';
   await session.write('UPDATE environments_environment SET deleted_at = now() WHERE id = $1', [id]);

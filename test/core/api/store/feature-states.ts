@@ -10,11 +10,11 @@ export interface FeatureState {
   readonly enabled: boolean;
   readonly liveFrom: string | null;
   readonly version: bigint | null;
-  /** The version of the feature that it is part of, in an environment with feature versioning v2. */
+  /** The version of the feature that it belongs to, in an environment with feature versioning v2. */
   readonly versionId: string | null;
 }
 
-/** What a new one may differ in from an environment's own state. */
+/** The differences of a new state from an environment's own state. */
 export interface NewState {
   readonly featureId: bigint;
   readonly environmentId: bigint;
@@ -31,11 +31,11 @@ const COLUMNS = `s.id, s.feature_id AS "featureId", s.environment_id AS "environ
   s.feature_segment_id AS "segmentId", s.enabled, s.live_from AS "liveFrom", s.version,
   s.environment_feature_version_id AS "versionId"`;
 
-/** A row that waits for its time is not live, except in an environment with feature versioning v2. */
+/** A row scheduled for later is not live, except in an environment with feature versioning v2. */
 export const LIVE = `(s.live_from <= now() AND s.version IS NOT NULL OR s.environment_id IN
   (SELECT id FROM environments_environment WHERE use_v2_feature_versioning))`;
 
-/** Feature states that are not deleted, in order of their ids; `condition` speaks of `s` and of its parameters. */
+/** Feature states that are not deleted, in order of their ids; `condition` uses `s` and its parameters. */
 export async function findStates(read: Query, condition: string, values: readonly Value[]): Promise<FeatureState[]> {
   return read<FeatureState>(
     `SELECT ${COLUMNS} FROM features_featurestate AS s WHERE s.deleted_at IS NULL AND ${condition} ORDER BY s.id`,
@@ -44,10 +44,10 @@ export async function findStates(read: Query, condition: string, values: readonl
 }
 
 /**
- * Creates a feature state, in a second commit its value, which is what the feature starts with, and in a third one, for
+ * Creates a feature state, in a second commit its value, which is the feature's initial value, and in a third one, for
  * an environment's own state, the shares of the feature's options.
  *
- * @throws ModelError if there is such a state
+ * @throws ModelError if the state already exists
  */
 export async function createState(session: Session, state: NewState): Promise<FeatureState> {
   const { identityId = null, segmentId = null, version = 1n, versionId = null, liveFrom = null } = state;
@@ -77,7 +77,7 @@ export async function createState(session: Session, state: NewState): Promise<Fe
   return created!;
 }
 
-/** What the feature starts with: a text, which becomes what it reads like. */
+/** The feature's initial value: a text, converted to the type that it looks like. */
 async function createValue(session: Session, { id, featureId }: FeatureState): Promise<void> {
   const [feature] = await session.read<{ initial_value: string | null }>(
     'SELECT initial_value FROM features_feature WHERE id = $1',
@@ -100,7 +100,7 @@ async function createValue(session: Session, { id, featureId }: FeatureState): P
   );
 }
 
-/** Only a check before the write, as in Flagsmith: two requests at once get two rows. @throws ModelError */
+/** Only checked before the write, as in Flagsmith: two concurrent requests get two rows. @throws ModelError */
 async function requireUnique(
   read: Query,
   state: Omit<NewState, 'enabled'> & { readonly id?: bigint; readonly version: bigint | null },
@@ -132,7 +132,7 @@ export async function updateState(session: Session, state: FeatureState, changes
   );
 }
 
-/** Marks states with their values, and removes their shares. @param condition on `s` and the values */
+/** Marks states and their values, and removes their shares. @param condition on `s` and the values */
 export async function deleteStates(session: Session, condition: string, values: readonly Value[]): Promise<void> {
   const states = `(SELECT s.id FROM features_featurestate AS s WHERE s.deleted_at IS NULL AND ${condition})`;
   await session.write(
@@ -150,7 +150,7 @@ export async function deleteStates(session: Session, condition: string, values: 
   );
 }
 
-/** Removes states for good, with all that hangs on them; those of segments and identities go this way. */
+/** Removes states for good with all dependent rows; used for those of segments and identities. */
 export async function removeStates(query: Query, condition: string, values: readonly Value[]): Promise<void> {
   const states = `feature_state_id IN (SELECT s.id FROM features_featurestate AS s WHERE ${condition})`;
   await query(`DELETE FROM multivariate_multivariatefeaturestatevalue WHERE ${states}`, values);
@@ -159,7 +159,7 @@ export async function removeStates(query: Query, condition: string, values: read
 }
 
 /**
- * The environment of a segment override; segments have no table here, so that one exists if a feature state names it.
+ * The environment of a segment override; segments have no table here, so one exists if a feature state names it.
  */
 export async function findSegmentEnvironment(read: Query, segmentId: bigint): Promise<bigint | undefined> {
   const [state] = await findStates(read, 's.feature_segment_id = $1', [segmentId]);

@@ -23,7 +23,7 @@ export async function findFeatures(read: Query, condition: string, values: reado
   );
 }
 
-/** With a state in every environment of the project, and there with a first version where features have versions. */
+/** Creates a state in every environment of the project, with a first version there where features have versions. */
 export async function createFeature(
   session: Session,
   feature: { projectId: bigint; name: string; type: string; initialValue: string | null; enabled: boolean },
@@ -57,7 +57,7 @@ export async function updateFeature(
   );
 }
 
-/** Marks the feature and its states; options and segment overrides go for good. */
+/** Marks the feature and its states; deletes options and segment overrides for good. */
 export async function deleteFeature(session: Session, id: bigint): Promise<void> {
   await session.write('UPDATE features_feature SET deleted_at = now() WHERE id = $1', [id]);
   await session.atomic((query) => removeStates(query, 's.feature_id = $1 AND s.feature_segment_id IS NOT NULL', [id]));

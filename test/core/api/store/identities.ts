@@ -21,13 +21,13 @@ export async function findIdentity(
   return identity;
 }
 
-/** In whatever environment. */
+/** In any environment. */
 export async function findIdentityById(read: Query, id: bigint): Promise<Identity | undefined> {
   const [identity] = await read<Identity>(`SELECT ${COLUMNS} FROM environments_identity WHERE id = $1`, [id]);
   return identity;
 }
 
-/** One page in order of creation; `search` as the dashboard sends it: part of an identifier, or all of it in quotes. */
+/** One page in order of creation; `search` as sent by the dashboard: part of an identifier, or all of it in quotes. */
 export async function listIdentities(
   read: Query,
   environmentId: bigint,
@@ -75,7 +75,7 @@ export async function renameIdentity(session: Session, id: bigint, identifier: s
   await session.write('UPDATE environments_identity SET identifier = $2 WHERE id = $1', [id, identifier]);
 }
 
-/** For good, with traits and overrides, in one transaction. */
+/** Deletes for good, with traits and overrides, in one transaction. */
 export async function deleteIdentity(session: Session, id: bigint): Promise<void> {
   await session.atomic(async (query) => {
     await query('DELETE FROM environments_trait WHERE identity_id = $1', [id]);

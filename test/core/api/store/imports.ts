@@ -5,7 +5,7 @@ import { createOption, listOptions } from './options.ts';
 import type { Session } from './session.ts';
 import { setValue } from './state-values.ts';
 
-/** Where the import goes, and whether what is there already stays as it is. */
+/** The target of the import, and whether existing data is kept. */
 export interface ImportTarget {
   readonly environmentId: bigint;
   readonly projectId: bigint;
@@ -14,7 +14,7 @@ export interface ImportTarget {
 
 const COLUMNS = { int: 'integer_value', bool: 'boolean_value', unicode: 'string_value' } as const;
 
-/** The background task of an import: one feature after another, each of the file's form unchecked. */
+/** The background task of an import: one feature after another, without validating the file's entries. */
 export async function importFeatures(session: Session, target: ImportTarget, features: Value): Promise<void> {
   if (!Array.isArray(features)) throw new TypeError('string indices must be integers');
   for (const data of features as Dict[]) {
@@ -57,7 +57,7 @@ async function overwrite(session: Session, environmentId: bigint, feature: Featu
   ]);
 }
 
-/** Options are found by type and value. @returns ids of those of the file */
+/** Matches options by type and value. @returns ids of those of the file */
 async function importOptions(session: Session, stateId: bigint, featureId: bigint, options: readonly Dict[]) {
   const existing = await listOptions(session.read, featureId);
   const ids: bigint[] = [];

@@ -8,7 +8,7 @@ export interface OptionColumns {
   readonly boolean_value?: boolean | null;
   readonly default_percentage_allocation?: number;
   readonly key?: string | null;
-  /** The feature that it is of, or comes to. */
+  /** The feature that it belongs or moves to. */
   readonly feature_id?: bigint;
 }
 
@@ -24,7 +24,7 @@ export async function listOptions(read: Query, featureId: bigint): Promise<Optio
   );
 }
 
-/** Whether there are all of these, whichever feature they are of. */
+/** The first of these ids without an option in any feature. */
 export async function findMissingOption(read: Query, ids: readonly bigint[]): Promise<bigint | undefined> {
   const found = await read<{ id: bigint }>(
     'SELECT id FROM multivariate_multivariatefeatureoption WHERE id = ANY ($1)',
@@ -57,7 +57,7 @@ export async function createOption(
   return created!;
 }
 
-/** @returns undefined if there is no such option */
+/** @returns undefined if the option does not exist */
 export async function updateOption(session: Session, id: bigint, columns: OptionColumns): Promise<Option | undefined> {
   const assignments = Object.keys(columns).map((name, index) => `${name} = $${index + 2}`);
   const [updated] = await session.write<Option>(
@@ -68,7 +68,7 @@ export async function updateOption(session: Session, id: bigint, columns: Option
   return updated;
 }
 
-/** With all shares of them, in one transaction; the feature stays multivariate. */
+/** Deletes options and all shares of them, in one transaction; the feature stays multivariate. */
 export async function deleteOptions(session: Session, ids: readonly bigint[]): Promise<void> {
   await session.atomic(async (query) => {
     const shares = 'multivariate_multivariatefeaturestatevalue WHERE multivariate_feature_option_id = ANY ($1)';
@@ -77,7 +77,7 @@ export async function deleteOptions(session: Session, ids: readonly bigint[]): P
   });
 }
 
-/** As {@link deleteOptions}, after which a feature without options is a standard one again. */
+/** Like {@link deleteOptions}, after which a feature without options is a standard one again. */
 export async function deleteOption(session: Session, featureId: bigint, id: bigint): Promise<void> {
   await deleteOptions(session, [id]);
   await session.write(
@@ -88,9 +88,9 @@ export async function deleteOption(session: Session, featureId: bigint, id: bigi
 }
 
 /**
- * What a new option of the feature would make too much of: the defaults of the others, or the shares in one environment.
+ * The totals that a new option of the feature would exceed: the others' defaults, or the shares in one environment.
  *
- * @param exceptId the option that is being changed; only the defaults count then
+ * @param exceptId the option to be changed; then only the defaults count
  */
 export async function exceedsHundred(
   read: Query,

@@ -16,7 +16,7 @@ export async function findProject(read: Query, id: bigint): Promise<Project | un
   return project;
 }
 
-/** As the admin routes answer it. */
+/** In the admin routes' format. */
 export async function showProject(read: Query, id: bigint): Promise<Record<string, Value>> {
   const [project] = await read(
     'SELECT id, uuid, name, organisation_id AS organisation, enable_dynamo_db FROM projects_project WHERE id = $1',

@@ -8,8 +8,8 @@ type Row = Record<string, Value>;
 export type Query = <R extends object = Row>(statement: string, values?: readonly Parameter[]) => Promise<R[]>;
 
 /**
- * What a view has of the database. As in Core, no transaction spans a request: each `write` commits by itself, and
- * only what Django itself does in one transaction goes through `atomic`.
+ * A view's access to the database. As in Core, no transaction spans a request: each `write` commits by itself, and
+ * only what Django itself does in one transaction uses `atomic`.
  */
 export interface Session {
   read: Query;
@@ -18,9 +18,9 @@ export interface Session {
 }
 
 export interface Store {
-  /** @param onCommit is called after every commit of this session, before the view goes on */
+  /** @param onCommit is called after every commit of this session, before the view continues */
   session(onCommit: () => Promise<void>): Session;
-  /** Waits until nobody holds the advisory lock, so that a test decides when the request goes on. */
+  /** Waits until the advisory lock is free, so that a test decides when the request continues. */
   waitForLock(key: bigint): Promise<void>;
   close(): Promise<void>;
 }
@@ -32,7 +32,7 @@ export function connectStore(databaseUrl: string, connections: number): Store {
     types: typeParsers,
     options: '-c timezone=UTC',
   });
-  // An idle connection that breaks is replaced by the next query, which reports the error if it cannot be.
+  // An idle connection that breaks is replaced by the next query, which reports the error if that fails.
   pool.on('error', () => {});
   const gates = new Pool({ connectionString: databaseUrl, max: 10, idleTimeoutMillis: 1000 });
   gates.on('error', () => {});
@@ -79,7 +79,7 @@ async function transaction<T>(client: PoolClient, work: (query: Query) => Promis
   }
 }
 
-/** Statements on one connection, or each on any of a pool's; their values as Python's driver takes them. */
+/** Statements on one connection, or each on any in a pool; their values in the form that Python's driver takes. */
 export function queryWith(client: Pool | ClientBase): Query {
   return async (statement, values = []) => {
     const { rows } = await client.query(statement, values.map(encode));
@@ -87,7 +87,7 @@ export function queryWith(client: Pool | ClientBase): Query {
   };
 }
 
-/** @throws Error on text that Python's driver refuses to send, where node-postgres would change it silently */
+/** @throws Error on text that Python's driver refuses to send, but node-postgres would change silently */
 function encode(value: Parameter): unknown {
   if (Array.isArray(value)) return value.map(encode);
   if (typeof value !== 'string') return value;
@@ -99,7 +99,7 @@ function encode(value: Parameter): unknown {
 const INTEGERS = new Set<number>([types.builtins.INT2, types.builtins.INT4, types.builtins.INT8]);
 const TIMES = new Set<number>([types.builtins.TIMESTAMP, types.builtins.TIMESTAMPTZ]);
 
-/** For connections that are given to {@link queryWith}. */
+/** For connections passed to {@link queryWith}. */
 export const typeParsers = { getTypeParser };
 
 function getTypeParser(oid: number, format?: 'text' | 'binary'): (text: string) => unknown {
@@ -117,7 +117,7 @@ export function isDuplicate(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === '23505';
 }
 
-/** As Django answers it: `2026-01-02 03:04:05.6+00` becomes `2026-01-02T03:04:05.600000Z`, if it is a time in UTC. */
+/** In Django's format: `2026-01-02 03:04:05.6+00` becomes `2026-01-02T03:04:05.600000Z`, if it is a time in UTC. */
 function isoTime(text: string): string {
   const [, date, time, fraction = ''] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d+))?\+00$/.exec(text) ?? [];
   if (date === undefined) return text;

@@ -4,7 +4,7 @@ import type { FeatureState } from './feature-states.ts';
 import { createState, deleteStates, updateState } from './feature-states.ts';
 import { ModelError, type Query, type Session } from './session.ts';
 
-/** The columns of a value; only those given are written. */
+/** The columns of a value; only given ones are written. */
 export interface ValueColumns {
   readonly type?: string;
   readonly string_value?: string | null;
@@ -14,13 +14,13 @@ export interface ValueColumns {
 
 /** The share of an option. */
 export interface Allocation {
-  /** Id of the row to update, wherever it is; a new one without. */
+  /** Id of the row to update, in any state; undefined for a new one. */
   readonly id?: bigint;
   readonly multivariate_feature_option?: bigint;
   readonly percentage_allocation?: number;
 }
 
-/** Columns that are not given keep what they had. */
+/** Columns that are not given are unchanged. */
 export async function setValue(session: Session, stateId: bigint, columns: ValueColumns): Promise<void> {
   const names = Object.keys(columns);
   if (names.length === 0) return;
@@ -32,8 +32,8 @@ export async function setValue(session: Session, stateId: bigint, columns: Value
 }
 
 /**
- * Writes the shares one by one, and then removes the state's other ones. A row that is given by its id comes to this
- * state from whichever it was of.
+ * Writes the shares one by one, and then removes the state's other ones. A row given by its id moves to this
+ * state from any other.
  *
  * @throws ModelError if the state has a share of that option
  */
@@ -74,8 +74,8 @@ async function saveAllocation(session: Session, stateId: bigint, allocation: All
 }
 
 /**
- * Makes the target's overrides those of the source: first those go that the source has not, then one after another is
- * copied. Shares are added to those that the target has.
+ * Makes the target's overrides equal to the source's: removes those that the source lacks, then copies one after
+ * another. Shares are added to the target's existing ones.
  */
 export async function cloneStates(
   session: Session,
@@ -96,7 +96,7 @@ export async function cloneStates(
   }
 }
 
-/** All of them or, where the state has a share of one of these options, none and an error. */
+/** All of them or, if the state already has a share of one of these options, none and an error. */
 export async function copyAllocations(session: Session, sourceId: bigint, target: { id: bigint; featureId: bigint }) {
   await session.write(
     `INSERT INTO multivariate_multivariatefeaturestatevalue
@@ -117,7 +117,7 @@ export async function copyValue(session: Session, sourceId: bigint, targetId: bi
   );
 }
 
-/** As the admin routes answer it, without the value, whose form depends on the route. */
+/** In the admin routes' format, without the value, whose format depends on the route. */
 export async function showState(
   read: Query,
   id: bigint,
@@ -141,7 +141,7 @@ export async function showState(
   return { state: { ...state, multivariate_feature_state_values: allocations }, value: value ?? {} };
 }
 
-/** The value that counts. */
+/** The effective value. */
 export function scalarValue({ type, string_value, integer_value, boolean_value }: ValueColumns): Value {
   if (type === 'int') return integer_value ?? null;
   return (type === 'bool' ? boolean_value : string_value) ?? null;

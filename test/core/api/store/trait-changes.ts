@@ -12,7 +12,7 @@ import {
   updateTraits,
 } from './traits.ts';
 
-/** A trait as the SDK endpoints answer it. */
+/** A trait in the format of the SDK endpoints. */
 export interface ShownTrait {
   readonly id: bigint | null;
   readonly trait_key: string;
@@ -21,7 +21,7 @@ export interface ShownTrait {
 }
 
 export interface SdkTrait extends TraitChange {
-  /** Neither written nor deleted, only used for this one answer. */
+  /** Neither written nor deleted, only used for this answer. */
   readonly transient: boolean;
 }
 
@@ -46,11 +46,11 @@ export async function traitsOfNewIdentity(
 }
 
 /**
- * The update of an identity that exists, in three steps that commit one by one: delete what is null, update what is
- * stored, insert the rest. Hence the order of the items does not decide: null beside a value for a stored key deletes
+ * The update of an existing identity, in three steps that commit separately: delete nulls, update stored traits,
+ * insert the rest. Hence the order of the items does not matter: null beside a value for a stored key deletes
  * it, and of two values for a key that is not stored the first is kept.
  *
- * @returns what Core answers, which is not always what is stored
+ * @returns Core's answer, which is not always what is stored
  */
 export async function changeTraits(
   session: Session,
@@ -79,7 +79,7 @@ export async function changeTraits(
   return [...shown.values()];
 }
 
-/** Traits for one answer only, over those that are stored. */
+/** Traits for one answer only, on top of the stored ones. */
 export async function overlayTraits(
   session: Session,
   identityId: bigint,

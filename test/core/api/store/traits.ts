@@ -30,7 +30,7 @@ export function traitValue(trait: Trait): Value {
   return columns[trait.value_type as keyof typeof columns] ?? null;
 }
 
-/** The two columns that setting a value changes; the others keep what they had. */
+/** The two columns that setting a value changes; the others are unchanged. */
 export function traitColumns(value: Value): Partial<Trait> {
   if (typeof value === 'bigint') return { value_type: 'int', integer_value: value };
   if (typeof value === 'number') return { value_type: 'float', float_value: value };
@@ -57,7 +57,7 @@ export async function findTrait(read: Query, identityId: bigint, id: bigint): Pr
   return trait;
 }
 
-/** All or none; of duplicate keys the first, if conflicts are ignored, else none and an error. */
+/** All or none; for duplicate keys the first if conflicts are ignored, otherwise none and an error. */
 export async function createTraits(
   session: Session,
   identityId: bigint,
@@ -117,7 +117,7 @@ export async function deleteTraits(session: Session, condition: string, values: 
   await session.write(`DELETE FROM environments_trait WHERE ${condition}`, values);
 }
 
-/** The key from every identity of the environment. */
+/** Deletes the key from every identity of the environment. */
 export async function deleteTraitKey(session: Session, environmentId: bigint, key: string): Promise<void> {
   const identities = 'identity_id IN (SELECT id FROM environments_identity WHERE environment_id = $1)';
   await deleteTraits(session, `${identities} AND trait_key = $2`, [environmentId, key]);

@@ -1,7 +1,7 @@
 import { LIVE } from './feature-states.ts';
 import type { Session } from './session.ts';
 
-/** A version of a feature in an environment, which is live at once. @returns its uuid */
+/** A version of a feature in an environment, live at once. @returns its uuid */
 export async function createVersion(session: Session, environmentId: bigint, featureId: bigint): Promise<string> {
   const [version] = await session.write<{ uuid: string }>(
     `INSERT INTO feature_versioning_environmentfeatureversion (uuid, environment_id, feature_id, published_at, live_from)
@@ -11,7 +11,7 @@ export async function createVersion(session: Session, environmentId: bigint, fea
   return version!.uuid;
 }
 
-/** A first version of every feature, of which the environment's own states become part. */
+/** A first version of every feature, to which the environment's own states then belong. */
 export async function enableVersioning(session: Session, id: bigint): Promise<void> {
   const features = await session.read<{ id: bigint }>(
     `SELECT f.id FROM features_feature AS f JOIN environments_environment AS e USING (project_id)

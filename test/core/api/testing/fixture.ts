@@ -16,18 +16,18 @@ interface Answer {
 }
 
 interface Sent {
-  /** An object is sent as JSON; text with the content type among the headers. */
+  /** An object is sent as JSON, a text with the content type among the headers. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A Core API with a project of one environment (id 1, key `client-key`) and three features, and a look at its tables. */
+/** A Core API with a project of one environment (id 1, key `client-key`) and three features, and its tables. */
 export interface Fixture extends AsyncDisposable {
   readonly api: Api;
   readonly databaseUrl: string;
-  /** As an SDK with the client key, unless the headers say otherwise. Redirects are not followed. */
+  /** Sends as an SDK with the client key, unless the headers say otherwise. Does not follow redirects. */
   send(method: string, path: string, sent?: Sent): Promise<Answer>;
-  /** As an admin. */
+  /** Sends as an admin. */
   admin(method: string, path: string, body?: unknown): Promise<Answer>;
   /** Rows as arrays, integers as numbers. */
   query(statement: string, values?: readonly unknown[]): Promise<unknown[][]>;
@@ -37,7 +37,7 @@ export interface Fixture extends AsyncDisposable {
   traits(identifier: string): Promise<Record<string, string> | undefined>;
   /** @returns the identity's id */
   addIdentity(identifier: string, traits?: Readonly<Record<string, string>>): Promise<number>;
-  /** Forgets all identities and resets settings. */
+  /** Deletes all identities and resets settings. */
   reset(): Promise<void>;
 }
 
@@ -125,7 +125,7 @@ const PROJECT = `
   SELECT setval(pg_get_serial_sequence('features_feature', 'id'), 10),
     setval(pg_get_serial_sequence('multivariate_multivariatefeatureoption', 'id'), 10)`;
 
-/** The type is what counts; a value in another column is stale. */
+/** The type decides; a value in another column is stale. */
 const TRAITS = `
   SELECT t.trait_key, concat_ws(' ', t.value_type, CASE t.value_type WHEN 'int' THEN t.integer_value::text
     WHEN 'float' THEN t.float_value::text WHEN 'bool' THEN t.boolean_value::text ELSE t.string_value END)

@@ -1,14 +1,14 @@
 import { Client } from 'pg';
 
-/** A hold on requests that were sent with `X-Fixture-Fault: lock-before=<key>` or `lock-after=<key>`. */
+/** Holds requests that were sent with `X-Fixture-Fault: lock-before=<key>` or `lock-after=<key>`. */
 export interface Lock extends AsyncDisposable {
-  /** Whether a request has come to where it waits. */
+  /** Whether a request waits for the lock. */
   isAwaited(): Promise<boolean>;
-  /** Lets the waiting requests go on. */
+  /** Releases the waiting requests. */
   release(): Promise<void>;
 }
 
-/** Takes the advisory lock in the API's database, in a connection of its own, until it is released. */
+/** Takes the advisory lock in the API's database, on its own connection, until it is released. */
 export async function holdLock(databaseUrl: string, key: number): Promise<Lock> {
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();

@@ -12,13 +12,13 @@ const LONGEST_MS = 15_000;
 const READING_MS = 200;
 
 export interface Clocks extends AsyncDisposable {
-  /** Of the processes whose clocks are to be stepped. */
+  /** Environment of the processes whose clocks are to be stepped. */
   readonly environment: Readonly<Record<string, string>>;
-  /** One for each kind of process that was started with {@link environment}. */
+  /** One for each kind of process started with {@link environment}. */
   faults(kinds: readonly Kind[], targets: Targets, random: Random): Fault[];
 }
 
-/** Clocks of single processes, stepped three minutes ahead or back for a while. */
+/** Steps the clocks of single processes three minutes ahead or back for a while. */
 export function createClocks(clock: Clock = systemClock): Clocks {
   const folder = createFolder('clocks');
   const file = join(folder, 'offset');
@@ -40,13 +40,13 @@ export function createClocks(clock: Clock = systemClock): Clocks {
     faults: (kinds, { broken, choose }, random) =>
       kinds.map((kind) => ({
         name: `clock of one ${kind} stepped`,
-        // The file is one for all.
+        // All share one file.
         subject: 'clocks',
         weight: 2,
         async run(share) {
           const target = await choose(kind);
           if (target === undefined) return;
-          // A frozen one would get its signal when the file says something else.
+          // A frozen one would get its signal when the file has another content.
           broken.add(target.name);
           await step(random.chance(0.5) ? STEP_MS : -STEP_MS, target);
           await clock.sleep(share * LONGEST_MS);

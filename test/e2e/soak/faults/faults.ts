@@ -3,35 +3,35 @@ import type { Installation } from '../../installation.ts';
 import type { Random } from '../random.ts';
 import type { Kind, Targets } from './targets.ts';
 
-/** How long a frozen process stays frozen, in seconds; what others allow it before they give it up lies in between. */
+/** How long a frozen process stays frozen, in seconds; the others' timeouts for it lie within that range. */
 export interface Patience {
-  /** After which messages in an applier's hand are delivered again. */
+  /** Time after which messages in an applier's hand are redelivered. */
   readonly ackWaitSeconds: number;
-  /** After which the other operator takes over. */
+  /** Time after which the other operator takes over. */
   readonly leaseSeconds: number;
-  /** After which a page in a copy pod's hand must not be written. */
+  /** Time after which a page in a copy pod's hand must not be written. */
   readonly pageMaxAgeSeconds: number;
 }
 
-/** One way to break something else than a process. */
+/** One way to break something other than a process. */
 export interface Fault {
-  /** In reports. */
+  /** Name in reports. */
   readonly name: string;
-  /** What it breaks; of each, one thing is broken at a time. Processes have names of their own, `nats` is the server's. */
+  /** Its target; of each, one is broken at a time. Processes have their own names, `nats` is the server's. */
   readonly subject: string;
-  /** Against those of processes, which are 28 together. */
+  /** Relative to those of processes, which add up to 28. */
   readonly weight: number;
   /**
-   * Breaks it and mends it again.
+   * Breaks it and repairs it.
    *
    * @param share from 0 to 1, of the longest time that it may be broken
    */
   run(share: number): Promise<void>;
 }
 
-/** Something that was broken. */
+/** A fault that occurred. */
 export interface Occurrence {
-  /** As `kill applier`. */
+  /** For example `kill applier`. */
   readonly name: string;
   /** Milliseconds since the epoch. */
   readonly from: number;
@@ -39,7 +39,7 @@ export interface Occurrence {
 }
 
 export interface Faults {
-  /** Breaks something every few seconds until the signal aborts, but not while paused; returns when all has been mended. */
+  /** Breaks something every few seconds until the signal aborts, except while paused; returns when all is repaired. */
   run(signal: AbortSignal, isPaused?: () => boolean): Promise<void>;
   /** In the order in which they ended. */
   readonly occurrences: readonly Occurrence[];
@@ -64,16 +64,16 @@ const CHOICES: readonly (readonly [weight: number, choice: readonly [Kind, Actio
 export interface FaultsOptions {
   readonly random: Random;
   readonly patience: Patience;
-  /** From one fault to the next. */
+  /** Time between two faults. */
   readonly pauseSeconds: readonly [number, number];
-  /** Besides those of processes. */
+  /** In addition to those of processes. */
   readonly others?: readonly Fault[];
-  /** Told of each occurrence. */
+  /** Called with each occurrence. */
   readonly say: (text: string) => void;
   readonly clock?: Clock;
 }
 
-/** Breaks parts of the installation at random, several at a time, but none that is broken already. */
+/** Breaks parts of the installation at random, several at a time, but none that is already broken. */
 export function createFaults(installation: Installation, targets: Targets, options: FaultsOptions): Faults {
   const { random, patience, pauseSeconds, others = [], say, clock = systemClock } = options;
   const { nats } = installation.cluster;
@@ -123,13 +123,13 @@ export function createFaults(installation: Installation, targets: Targets, optio
     const from = clock.now();
     try {
       await target.signal(action === 'kill' ? 'SIGKILL' : 'SIGSTOP');
-      // Kubernetes starts the container again; NATS is not its business here.
+      // Kubernetes restarts the container; NATS does not concern it here.
       if (action === 'freeze' || kind === 'nats') await clock.sleep(millis);
       if (action === 'freeze') await target.signal('SIGCONT');
       else if (kind === 'nats') await nats.restart();
       note(`${action} ${kind}`, from);
     } catch (error) {
-      // It ended meanwhile: a copy that is complete, a container that is between two runs.
+      // It ended meanwhile: a completed copy, or a container between two runs.
       if (!(error instanceof Error) || !error.message.endsWith('does not run')) throw error;
     } finally {
       broken.delete(target.name);

@@ -5,11 +5,11 @@ import type { Fault } from './faults.ts';
 const LONGEST_DARK_MILLIS = 40_000;
 const LONGEST_REFUSAL_MILLIS = 15_000;
 
-/** The product's ways into both regions; Edge clients have their own. */
+/** The product's endpoints of both regions; Edge clients have their own. */
 export interface Ways {
   readonly home: Way;
   readonly other: Way;
-  /** Runs something while the product cannot reach the home region, also where that was so already. */
+  /** Runs a function while the product cannot reach the home region, even if that was already so. */
   inTheDark(meanwhile: () => Promise<void>): Promise<void>;
 }
 
@@ -29,7 +29,7 @@ export function createWays(home: Way, other: Way): Ways {
   };
 }
 
-/** For a while the product cannot reach the home region, or one of the regions refuses what it wants to write. */
+/** For a while the product cannot reach the home region, or one of the regions refuses its writes. */
 export function createHomeFaults({ home, other, inTheDark }: Ways, clock: Clock = systemClock): Fault[] {
   const refuse = (way: Way) => async (share: number) => {
     way.refuseWrites(true);

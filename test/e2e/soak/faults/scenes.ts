@@ -9,18 +9,18 @@ import { createDiskFaults, createStandbyFaults } from './stores.ts';
 import { createStreamFaults } from './streams.ts';
 import type { Targets } from './targets.ts';
 
-/** Kinds of faults besides killed and frozen processes; `home` takes two regions (regions.ts). */
+/** Kinds of faults besides killed and frozen processes; `home` requires two regions (regions.ts). */
 export const SCENES = ['streams', 'clocks', 'standby', 'disks', 'home'] as const;
 export type Scene = (typeof SCENES)[number];
 
-/** What an installation needs for them, and what they do to it. */
+/** Their requirements on an installation, and their effects on it. */
 export interface Scenery extends AsyncDisposable {
   readonly options: InstallationOptions;
-  /** Before anything is written to Core, but for what it begins with. */
+  /** Called before anything except the initial data is written to Core. */
   prepare(installation: Installation, targets: Targets, random: Random): Promise<Fault[]>;
 }
 
-/** Where the sidecars' volume is mounted. */
+/** Mount path of the sidecars' volume. */
 const SPOOL_VOLUME = '/var/spool/edge-migration';
 
 /** @throws Error when there is no C compiler for `disks` */

@@ -1,6 +1,6 @@
 /**
- * Preloaded into a process (`--import`), it steps that process's wall clock whenever SIGWINCH comes, which does nothing
- * otherwise: by the milliseconds in the file $STEPPING_CLOCK. The monotonic clock goes on as it is.
+ * Preloaded into a process (`--import`), it steps that process's wall clock on SIGWINCH, which has no other effect,
+ * by the milliseconds in the file $STEPPING_CLOCK. The monotonic clock is unchanged.
  */
 import { readFileSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';

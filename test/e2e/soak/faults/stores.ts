@@ -5,7 +5,7 @@ import type { Fault } from './faults.ts';
 
 const LONGEST_MS = 10_000;
 
-/** Core's address leads to a standby that lags behind, for some of the connections or for all. */
+/** Core's address leads to a standby that lags behind, for some or all of the connections. */
 export function createStandbyFaults(
   address: TcpSwitch,
   { primary, standby }: { primary: number; standby: number },
@@ -23,7 +23,7 @@ export function createStandbyFaults(
   }));
 }
 
-/** The volumes of all sidecars hang, or are slow. */
+/** The volumes of all sidecars hang or are slow. */
 export function createDiskFaults(disk: HangingDisk, clock: Clock = systemClock): Fault[] {
   return (['hang', 'slow'] as const).map((how) => ({
     name: how === 'hang' ? "the sidecars' disks hang" : "the sidecars' disks are slow",

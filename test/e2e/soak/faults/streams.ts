@@ -8,7 +8,7 @@ import type { Fault } from './faults.ts';
 
 const LONGEST_MS = 6_000;
 
-/** What storage does to NATS that does not keep its promises, and administrators to streams. */
+/** Effects of storage that breaks its promises on NATS, and of administrators on streams. */
 export function createStreamFaults(nats: Nats, clock: Clock = systemClock): Fault[] {
   const { storeDirectory } = nats;
   if (storeDirectory === undefined) throw new TypeError('NATS must run as a process of this machine');

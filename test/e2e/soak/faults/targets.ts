@@ -3,7 +3,7 @@ import type { Installation } from '../../installation.ts';
 import { CORE_API } from '../../replay-parts.ts';
 import type { Random } from '../random.ts';
 
-/** What there is to be broken. */
+/** The possible targets. */
 export type Kind = 'applier' | 'sidecar' | 'api' | 'operator' | 'copy' | 'nats';
 
 const COMPONENTS: Record<Exclude<Kind, 'nats'>, { component: string; container: string }> = {
@@ -14,16 +14,16 @@ const COMPONENTS: Record<Exclude<Kind, 'nats'>, { component: string; container: 
   copy: { component: 'copy', container: 'worker' },
 };
 
-/** Something that takes signals. */
+/** A target that accepts signals. */
 export interface Target {
   readonly name: string;
   signal(name: NodeJS.Signals): unknown;
 }
 
 export interface Targets {
-  /** Names of what is broken now. */
+  /** Names of the targets that are broken now. */
   readonly broken: Set<string>;
-  /** One at random that is whole; undefined when there is none. */
+  /** A random intact one; undefined when there is none. */
   choose(kind: Kind): Promise<Target | undefined>;
 }
 

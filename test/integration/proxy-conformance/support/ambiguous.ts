@@ -174,7 +174,7 @@ const MUTATION = fc.record({
   ),
 });
 
-/** An answer with whatever can go wrong about its length. */
+/** An answer with any possible error in its length. */
 export const AMBIGUOUS_RESPONSE: fc.Arbitrary<string> = fc
   .record({
     first: fc.constantFrom(
@@ -191,7 +191,7 @@ export const AMBIGUOUS_RESPONSE: fc.Arbitrary<string> = fc
     mutations.reduce(mutate, `${first}${eol}${lines.map((line) => line.join('')).join('')}${end}${body}`),
   );
 
-/** A request with whatever can go wrong about its length; `/n` tells which one it is. */
+/** A request with any possible error in its length; `/n` identifies it. */
 export const AMBIGUOUS_REQUEST: fc.Arbitrary<(n: number) => string> = fc
   .record({
     method: fc.constantFrom('GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'OPTIONS', 'CONNECT', 'P T'),
@@ -208,7 +208,7 @@ export const AMBIGUOUS_REQUEST: fc.Arbitrary<(n: number) => string> = fc
     return mutations.reduce(mutate, head + body);
   });
 
-/** Where to cut a text, as parts of the whole. */
+/** Where to cut a text, as fractions of the whole. */
 export const CUTS = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 3 });
 
 function mutate(text: string, { at, remove, insert }: { at: number; remove: number; insert: string }): string {

@@ -3,9 +3,9 @@ export interface Case {
   readonly name: string;
   readonly request: string;
   readonly response: string;
-  /** The API ends its connection behind the response. */
+  /** The API ends its connection after the response. */
   readonly closes?: boolean;
-  /** The API says this when it has the head; the client waits for it before it sends the body. */
+  /** The API sends this once it has the head; the client waits for it before it sends the body. */
   readonly interim?: string;
 }
 
@@ -21,7 +21,7 @@ function head(first: string, ...lines: string[]): string {
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'get'];
 
-/** How a body can be sent: its framing lines and its bytes. */
+/** A way to send a body: its framing lines and its bytes. */
 const BODIES: Readonly<Record<string, readonly [lines: readonly string[], bytes: string]>> = {
   'no body': [[], ''],
   'an empty body of known length': [['Content-Length: 0'], ''],
@@ -221,7 +221,7 @@ const expectations: Case[] = ['POST', 'PUT', 'PATCH'].flatMap((method) =>
     })),
 );
 
-/** Every head up to the final one's, which is the last when bodies are left out. */
+/** All heads up to the final one, which is the last when bodies are left out. */
 function withoutBody(response: string): string {
   const interim = /^(?:HTTP\/1\.1 1[\s\S]*?\r\n\r\n)*/.exec(response)?.[0] ?? '';
   return interim + response.slice(interim.length, response.indexOf('\r\n\r\n', interim.length) + 4);

@@ -1,6 +1,6 @@
 /**
- * All that the proxy may change. Both sides of a comparison go through here, so whatever is not named below has to be
- * the same byte for byte.
+ * Everything that the proxy may change. Both sides of a comparison are normalised here, so anything not named below
+ * must be the same byte for byte.
  */
 
 /**
@@ -11,21 +11,21 @@
 const HOP_BY_HOP = ['connection', 'http2-settings', 'keep-alive', 'proxy-connection', 'te'];
 const NEVER_NOMINATED = ['content-length', 'transfer-encoding', 'host'];
 
-/** WSGI could take a request's fields so named for others; gunicorn leaves them out by itself. */
+/** WSGI could confuse such names of request fields with others; gunicorn itself drops them. */
 const ALIASED = /_/;
 
-/** Empty lines in front of a request (RFC 9112, section 2.2) are not passed on. */
+/** Empty lines before a request (RFC 9112, section 2.2) are not forwarded. */
 const LEADING_EMPTY_LINES = /^(?:\r\n)+/;
 
-/** Interim responses are not passed on to clients of HTTP/1.0, which do not know them (RFC 9110, section 15.2). */
+/** Interim responses are not forwarded to HTTP/1.0 clients, which do not know them (RFC 9110, section 15.2). */
 const INTERIM = /^HTTP\/1\.1 1(?!01)/;
 
-/** The request that the API saw, without what may differ. */
+/** The request as the API saw it, without allowed differences. */
 export function comparableRequest(text: string): string {
   return withoutHopByHop(text.replace(LEADING_EMPTY_LINES, ''), 'request');
 }
 
-/** The bytes that the client got, without what may differ. */
+/** The client's received bytes, without allowed differences. */
 export function comparableResponses(text: string, requestVersion: string): string {
   const headEnd = text.indexOf('\r\n\r\n');
   if (headEnd < 0) return text;

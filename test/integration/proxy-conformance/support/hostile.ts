@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 
-/** What a hostile API does with one request. `TOKEN` in the bytes stands for the request's target. */
+/** A hostile API's behaviour for one request. `TOKEN` in the bytes stands for the request's target. */
 export interface Hostility {
   readonly name: string;
   readonly bytes: string;
-  /** Where the bytes are cut into pieces that arrive on their own, as parts of the whole. */
+  /** Where the bytes are cut into separately sent pieces, as fractions of the whole. */
   readonly cuts: readonly number[];
-  /** What it sends without being asked, behind the answer. */
+  /** Unasked bytes after the answer. */
   readonly unasked: string;
   readonly connection: 'keep' | 'end' | 'reset';
 }
@@ -31,7 +31,7 @@ const CORRECT: readonly (readonly [name: string, bytes: string])[] = [
   ['an empty answer', head('HTTP/1.1 204 No Content')],
 ];
 
-/** Bytes behind a correct answer, or with no request at all. */
+/** Bytes after a correct answer, or without any request. */
 const UNASKED: readonly (readonly [name: string, bytes: string])[] = [
   ['a second answer', sized()],
   ['a byte', 'x'],
@@ -89,7 +89,7 @@ const CORRECT_ANSWER: fc.Arbitrary<Hostility> = fc
   .tuple(named(CORRECT), CUTS)
   .map(([[name, bytes], cuts]) => ({ name, bytes, cuts, unasked: '', connection: 'keep' }));
 
-/** Correct, and then more than was asked for. */
+/** A correct answer, and then more than was asked for. */
 export const TALKATIVE: fc.Arbitrary<Hostility> = fc
   .tuple(named(CORRECT), named(UNASKED), CUTS)
   .map(([[name, bytes], [more, unasked], cuts]) => ({
@@ -100,7 +100,7 @@ export const TALKATIVE: fc.Arbitrary<Hostility> = fc
     connection: 'keep',
   }));
 
-/** Wrong, or correct as far as it goes, and then the end of the connection. */
+/** A wrong answer, or a correct beginning, and then the end of the connection. */
 const WRONG: fc.Arbitrary<Hostility> = fc
   .tuple(
     fc.oneof(named(BROKEN), named(CORRECT)),
@@ -116,7 +116,7 @@ const WRONG: fc.Arbitrary<Hostility> = fc
     connection,
   }));
 
-/** What an API does that is broken, taken over or none at all. */
+/** The behaviour of an API that is broken, compromised or not an API at all. */
 export const HOSTILITY: fc.Arbitrary<Hostility> = fc.oneof(
   { weight: 2, arbitrary: CORRECT_ANSWER },
   { weight: 3, arbitrary: TALKATIVE },

@@ -1,4 +1,4 @@
-/** A proxy in a process of its own, so that its memory can be told from the test's. Arguments: port, `capture` or `pass`. */
+/** A proxy in its own process, so that its memory is separate from the test's. Arguments: port, `capture` or `pass`. */
 import { createRecordingHook, PASS_ALL, startProxy } from './proxy-under-test.ts';
 
 const [upstreamPort, mode] = process.argv.slice(2);

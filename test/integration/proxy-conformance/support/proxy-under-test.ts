@@ -53,7 +53,7 @@ export async function startProxy(settings: ProxySettings): Promise<ProxyUnderTes
   };
 }
 
-/** One captured request as the hook saw it. */
+/** One captured request as seen by the hook. */
 export interface CapturedCall {
   readonly head: RequestHead;
   intent?: { readonly body: string | undefined; readonly extent: BodyExtent };
@@ -66,7 +66,7 @@ export interface RecordingHook extends CaptureHook {
   readonly misses: { readonly stage: string; readonly error: unknown }[];
 }
 
-/** Captures every request and writes down what it is told; `overrides` replace parts of the capture. */
+/** Captures every request and records the hook's calls; `overrides` replace parts of the capture. */
 export function createRecordingHook(
   overrides: (call: CapturedCall) => Partial<Capture> = () => ({}),
   wanted: (head: RequestHead) => boolean = () => true,

@@ -2,16 +2,16 @@ import { connect, type Socket } from 'node:net';
 
 export interface RawClient extends Disposable {
   readonly socket: Socket;
-  /** Everything that came, as latin1. */
+  /** All received bytes, as latin1. */
   readonly received: string;
   readonly ended: boolean;
   /** The connection was reset. */
   readonly broken: boolean;
   readonly closed: Promise<void>;
   send(bytes: string | Buffer): void;
-  /** Sends no more. */
+  /** Ends the sending side. */
   end(): void;
-  /** Waits until the bytes received satisfy the condition; fails when the connection ends before. */
+  /** Waits until the received bytes satisfy the condition; fails when the connection ends first. */
   until(condition: (received: string) => boolean): Promise<string>;
   /** Waits for that or for the connection's end. */
   untilOrEnd(condition: (received: string) => boolean): Promise<string>;
@@ -19,7 +19,7 @@ export interface RawClient extends Disposable {
   all(): Promise<string>;
 }
 
-/** A client that sends and shows bytes. */
+/** A client that sends and shows raw bytes. */
 export async function connectRaw(port: number): Promise<RawClient> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
   const waiting = new Set<() => void>();

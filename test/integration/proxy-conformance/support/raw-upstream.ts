@@ -3,7 +3,7 @@ import { type Message, readRequests } from './reading.ts';
 
 interface UpstreamConnection {
   readonly socket: Socket;
-  /** Every byte that came over it, as latin1. */
+  /** All bytes received over it, as latin1. */
   received: string;
   ended: boolean;
   /** The connection broke instead of ending. */
@@ -24,7 +24,7 @@ export interface UpstreamBehaviour {
   onRequest?(request: SeenRequest): void;
   onConnection?(connection: UpstreamConnection): void;
   onData?(connection: UpstreamConnection, bytes: Buffer): void;
-  /** The peer sends no more. By default this side ends, too. */
+  /** The peer has ended its sending side. By default this side ends, too. */
   onEnd?(connection: UpstreamConnection): void;
 }
 
@@ -42,7 +42,7 @@ export interface RawUpstream extends AsyncDisposable {
 
 export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
-/** An API that shows the bytes that it was sent, and sends the bytes that it is told to. */
+/** An API that shows the bytes it received, and sends given bytes. */
 export async function startRawUpstream(behaviour: UpstreamBehaviour = {}): Promise<RawUpstream> {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => accept(socket));
   const upstream = {

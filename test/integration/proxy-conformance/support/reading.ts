@@ -1,6 +1,6 @@
 /**
- * A reader of HTTP/1.1 that shares no code with the proxy, in the many ways in which servers have been known to read
- * ambiguous messages. The ordinary reading says where messages end; the fuzzer holds the proxy's output against all.
+ * A reader of HTTP/1.1 that shares no code with the proxy, with the many known ways in which servers read
+ * ambiguous messages. The ordinary reading decides where messages end; the fuzzer checks the proxy's output with all.
  */
 export interface Reading {
   readonly name: string;
@@ -8,7 +8,7 @@ export interface Reading {
   readonly bareLf: boolean;
   /** A carriage return alone ends a line. */
   readonly bareCr: boolean;
-  /** With both fields: which one counts. */
+  /** With both fields: which one takes precedence. */
   readonly prefer: 'chunked' | 'length';
   readonly lengthField: 'first' | 'last';
   /** `exact`: `chunked` alone; `contains`: anywhere in the value. */
@@ -67,7 +67,7 @@ export interface Message {
   readonly trailers: readonly string[];
 }
 
-/** What ends a message without own framing: nothing follows (requests), or the connection's end (responses). */
+/** The end of a message without its own framing: nothing follows (requests), or the connection's end (responses). */
 export type Unframed = 'empty' | 'untilClose' | 'interim';
 
 /**
@@ -94,7 +94,7 @@ export function readRequests(text: string, reading: Reading = ORDINARY): Message
   return readMessages(text, reading, () => 'empty', false);
 }
 
-/** `methods`: of the requests in order; interim responses do not count. */
+/** `methods`: those of the requests in order; interim responses do not count. */
 export function readResponses(text: string, methods: readonly string[], ended: boolean): Message[] {
   let answered = 0;
   return readMessages(

@@ -8,7 +8,7 @@ export interface ApiBehindProxy extends AsyncDisposable {
   readonly proxy: ProxyUnderTest;
 }
 
-/** An API and a proxy in front of it, both of one test. */
+/** An API and a proxy in front of it, both for one test. */
 export async function startBoth(
   behaviour: UpstreamBehaviour,
   settings: Omit<ProxySettings, 'upstreamPort'> = {},
@@ -44,7 +44,7 @@ export function answer(body: string, status = 200, ...lines: string[]): string {
 export const respond = ({ message, connection }: SeenRequest) =>
   connection.socket.write(message.firstLine.startsWith('HEAD') ? answer('ok').slice(0, -2) : answer('ok'));
 
-/** Sends the request over a connection of its own and returns everything that came. */
+/** Sends the request over a separate connection and returns all received bytes. */
 export async function ask(port: number, request: string): Promise<string> {
   using client = await connectRaw(port);
   client.send(request);
