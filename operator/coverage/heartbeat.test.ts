@@ -135,7 +135,7 @@ describe('the heartbeat', () => {
     const answer = Promise.withResolvers<void>();
     heartbeat = heartbeatOf(rig.spool, {
       connected: true,
-      publish: rig.publisher.publish,
+      publish: (...message) => rig.publisher.publish(...message),
       async probe(...test) {
         const proof = await rig.publisher.probe(...test);
         asked.resolve();

@@ -108,12 +108,16 @@ async function startEtcd(folder: string, signal?: AbortSignal): Promise<Service 
       ...['--initial-cluster', `default=${peerUrl}`],
     ],
     folder,
+    env: GO_SERVER,
     ready: async () => (await probeHttp(`${url}/health`)).status === 200,
     cleanUp: keepFolder,
     signal,
   });
   return Object.assign(service, { url });
 }
+
+/** Servers that live for a minute collect less garbage: a quarter less CPU for 100 MB more memory. */
+const GO_SERVER = { ...process.env, GOGC: '400' };
 
 interface CredentialFiles {
   /** Created by the API server; contains its certificate and the signing CA. */
@@ -172,6 +176,7 @@ async function startApiserver(
     command: await binary('kube-apiserver', signal),
     args: toArguments(flags),
     folder,
+    env: GO_SERVER,
     ready: async () => (await probeHttp(`${url}/readyz`)).status === 200,
     graceMs: 1000,
     cleanUp: keepFolder,
@@ -202,6 +207,7 @@ async function startControllerManager(
     command: await binary('kube-controller-manager', signal),
     args: toArguments(flags),
     folder,
+    env: GO_SERVER,
     ready: async () => (await probeHttp(`https://127.0.0.1:${port}/healthz`)).status === 200,
     graceMs: 1000,
     cleanUp: keepFolder,
