@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 import LongestFirst from './test/setup/sequencer.ts';
 import { readTestKinds } from './test/setup/test-kinds.ts';
 
-const { inProcess, withServices } = readTestKinds();
+const { inProcess, models, withServices } = readTestKinds();
 // Of everything generated in this run; see test/setup/seed.ts.
 process.env['SEED'] ??= String(Math.floor(Math.random() * 0x7fffffff));
 const setupFiles = ['test/setup/seed.ts', 'test/setup/logs.ts', 'test/setup/leaks.ts'];
@@ -31,11 +31,13 @@ export default defineConfig({
     // One cause that makes hundreds of tests wait in vain must not keep CI for hours.
     bail: process.env['CI'] === undefined ? 0 : 25,
     projects: [
-      {
-        extends: true,
+      ...[
+        { name: 'in-process', include: [...inProcess] },
+        { name: 'models', include: [...models] },
+      ].map((project) => ({
+        extends: true as const,
         test: {
-          name: 'in-process',
-          include: [...inProcess],
+          ...project,
           // Most of the time of these files goes into loading modules, which a worker needs to do once only.
           isolate: false,
           // They compute all the time; and what fails here is known before anything slow begins.
@@ -44,7 +46,7 @@ export default defineConfig({
           setupFiles,
           testTimeout: 60_000,
         },
-      },
+      })),
       {
         extends: true,
         test: {

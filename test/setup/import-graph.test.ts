@@ -6,8 +6,8 @@ import { readTestKinds } from './test-kinds.ts';
 const graph = readImportGraph();
 
 test('each test file is of exactly one kind', () => {
-  const { inProcess, withServices } = readTestKinds();
-  expect([...inProcess, ...withServices].sort()).toEqual(graph.tests);
+  const { inProcess, models, withServices } = readTestKinds();
+  expect([...inProcess, ...models, ...withServices].sort()).toEqual(graph.tests);
 });
 
 test('a test that starts a process, or uses a service that the run shares, is not a quick test', () => {
