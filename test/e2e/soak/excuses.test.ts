@@ -49,6 +49,7 @@ test("only writes inside a gap are excused, by the keys under which Core's chang
   expect(isExcused(missing, [{ ...gap, from: at(-90_000), until: at(-60_000) }], changes)).toBe(false);
   expect(isExcused({ ...missing, key: 'key_bob' }, [gap], changes)).toBe(false);
   expect(isExcused({ ...missing, kind: 'edge write lost' }, [gap], changes)).toBe(false);
+  expect(isExcused({ ...missing, kind: 'edge row left' }, [gap], changes)).toBe(false);
 
   await execute(database.url, "UPDATE environments_environment SET name = 'other'");
   expect(isExcused({ ...missing, key: 'key_bob' }, [gap], await readChanges(database.url))).toBe(true);

@@ -41,8 +41,10 @@ export function findExcuse(
   return undefined;
 }
 
-/** Edge clients' writes, which another region's later write may have replaced. */
-const OVERTAKABLE: ReadonlySet<Violation['kind']> = new Set(['edge-born lost', 'edge write lost']);
+/**
+ * Edge clients' writes, which another region's later write may have replaced; rows that the product made of them stay.
+ */
+const OVERTAKABLE: ReadonlySet<Violation['kind']> = new Set(['edge-born lost', 'edge write lost', 'edge row left']);
 
 /**
  * Whether an Edge client's write is gone because another region, which did not have it yet, wrote the document later

@@ -14,6 +14,7 @@ export interface Violation {
     | 'edge-born lost'
     | 'edge write lost'
     | 'override rows'
+    | 'edge row left'
     | 'foreign project'
     | 'regions differ';
   readonly key: string;
@@ -163,38 +164,41 @@ function judgeEdgeWrites(
   return { lost, present };
 }
 
-/** The rows for local evaluation repeat the documents' overrides; for Edge clients' ones that is not guaranteed. */
 async function judgeOverrideRows(
   documents: ReadonlyMap<string, Document>,
   { tables, population }: Evidence,
 ): Promise<Violation[]> {
-  const edgeOverride = String(population.edgeFeature);
-  const rows = new Map<string, AttributeValue | undefined>();
-  /** Keys of the documents that they belong to. */
-  const owners = new Map<string, string>();
-  for (const row of await tables.scan(tables.settings.environmentsV2Table)) {
-    rows.set(row['document_key']?.S ?? '', row['feature_state']);
-    owners.set(row['document_key']?.S ?? '', `${row['environment_api_key']?.S}_${row['identifier']?.S}`);
-  }
+  const rows = await tables.scan(tables.settings.environmentsV2Table);
+  return compareOverrideRows(documents, rows, population.edgeFeature);
+}
+
+/**
+ * The rows for local evaluation repeat the documents' overrides; for Edge clients' ones that is not guaranteed. A row of
+ * theirs whose override no document has is told apart from rows of Core's overrides: Core never had it.
+ */
+export function compareOverrideRows(
+  documents: ReadonlyMap<string, Document>,
+  all: readonly Document[],
+  edgeFeature: number,
+): Violation[] {
+  const rows = new Map(all.map((row) => [row['document_key']?.S ?? '', row]));
   const violations: Violation[] = [];
   for (const [key, document] of documents) {
     for (const [feature, element] of overridesOf(document)) {
       const name = `identity_override:${feature}:${document['identity_uuid']?.S}`;
-      const row = rows.get(name);
+      const state = rows.get(name)?.['feature_state'];
       rows.delete(name);
-      if (feature === edgeOverride || same(row, element)) continue;
-      violations.push({ kind: 'override rows', key, detail: `row of feature ${feature} is ${show(row)}` });
+      if (feature === String(edgeFeature) || same(state, element)) continue;
+      violations.push({ kind: 'override rows', key, detail: `row of feature ${feature} is ${show(state)}` });
     }
   }
-  const extra = [...rows.keys()].filter((name) => name.startsWith('identity_override:'));
-  return [
-    ...violations,
-    ...extra.map((name) => ({
-      kind: 'override rows' as const,
-      key: owners.get(name) ?? name,
-      detail: `${name} of no override`,
-    })),
-  ];
+  for (const [name, row] of rows) {
+    if (!name.startsWith('identity_override:')) continue;
+    const kind = name.startsWith(`identity_override:${edgeFeature}:`) ? 'edge row left' : 'override rows';
+    const key = `${row['environment_api_key']?.S}_${row['identifier']?.S}`;
+    violations.push({ kind, key, detail: `${name} of no override` });
+  }
+  return violations;
 }
 
 const traitsOf = (document: Document): ByName =>

@@ -70,8 +70,10 @@ test('two slow and separated regions converge, and every lost write of an Edge c
 
 test('a write by Core never counts as overtaken, nor does a write to a document that no other region has written', () => {
   const losses = new Map([['key_a', []]]);
-  expect(isOvertaken({ kind: 'edge write lost', key: 'key_a', detail: '' }, losses)).toBe(true);
-  expect(isOvertaken({ kind: 'edge write lost', key: 'key_b', detail: '' }, losses)).toBe(false);
+  for (const kind of ['edge write lost', 'edge row left'] as const) {
+    expect(isOvertaken({ kind, key: 'key_a', detail: '' }, losses)).toBe(true);
+    expect(isOvertaken({ kind, key: 'key_b', detail: '' }, losses)).toBe(false);
+  }
   for (const kind of ['missing', 'differs', 'left over', 'override rows', 'regions differ'] as const) {
     expect(isOvertaken({ kind, key: 'key_a', detail: '' }, losses)).toBe(false);
   }

@@ -60,6 +60,8 @@ interface RegionalResult {
   readonly lostWrites: number;
   /** Number of Edge clients' last writes that are lost for that reason. */
   readonly edgeWritesLost: number;
+  /** Number of rows left of overrides that are lost for that reason. */
+  readonly edgeRowsLeft: number;
   /** Time from a lost write until the winning one. */
   readonly longestWindowSeconds: number;
   /** Number of the product's requests that wrote in the other region. */
@@ -207,7 +209,8 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
     edgeClients: far ? addCounts(edge.counts, far.counts) : edge.counts,
     regional: losses && {
       lostWrites: losses.byKey.values().reduce((sum, lost) => sum + lost.length, 0),
-      edgeWritesLost: overtaken.length,
+      edgeWritesLost: overtaken.filter(({ kind }) => kind !== 'edge row left').length,
+      edgeRowsLeft: overtaken.filter(({ kind }) => kind === 'edge row left').length,
       longestWindowSeconds: losses.longestWindowSeconds,
       writtenElsewhere: regions?.writtenElsewhere ?? 0,
     },
