@@ -4,11 +4,12 @@ import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.t
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Item } from './edge/document/document.ts';
 import type { Touched } from './edge/merge.ts';
+import { keyOf } from './edge/table/override-rows.ts';
 import { openEdge } from './edge/table/table.ts';
 import { execute, insertRows } from './fixtures/core-rows.ts';
 import { KEY, useAda } from './testing/ada.ts';
 
-const { on, putInCore, deleteFromCore, fromEdge, run } = useAda();
+const { on, putInCore, putInEdge, deleteFromCore, fromEdge, run } = useAda();
 
 describe('with the table of overrides for local evaluation', () => {
   const FLAG = { id: 31, uuid: '3f1c1a52-6a0e-4f0e-9a3c-7a1d2b3c4d5e', identity_id: 7, feature_id: 5 };
@@ -16,6 +17,9 @@ describe('with the table of overrides for local evaluation', () => {
   const featuresOf = (item: Item | undefined) =>
     item?.['identity_features']?.L?.map(({ M }) => M?.['feature']?.M?.['id']?.N);
   const rows = () => on.tables.scan(on.tables.settings.environmentsV2Table);
+  const deleteRows = async () => {
+    for (const row of await rows()) await on.stores.edge.overrideRows?.delete(keyOf(row));
+  };
 
   beforeAll(() => insertRows(on.databaseUrl, { features_feature: [{ id: 5, name: 'banner' }] }));
 
@@ -150,6 +154,30 @@ describe('with the table of overrides for local evaluation', () => {
     expect(await run(touched, stores)).toMatchObject({ outcome });
     expect(await rows()).toEqual([]);
   });
+
+  test.each([
+    ['changes', 'UPDATE features_featurestate SET enabled = false', ['9b2cf0a6-3c5e-4d0f-8a4b-0c1d2e3f4a5b']],
+    ['is deleted', 'UPDATE features_featurestate SET deleted_at = now()', []],
+  ] as const)(
+    "the row of a document that an Edge client of another region replaced by its own is removed when Core's override %s",
+    async (_, statement, uuids) => {
+      const { edge } = on.stores;
+      const guarantees = () => ({ transactions: edge.guarantees().transactions, final: false });
+      const stores = { ...on.stores, edge: { ...edge, guarantees } };
+      const touched = { traits: new Set<string>(), overrides: new Set(['5']) };
+      await putInCore(7);
+      await insertRows(on.databaseUrl, { features_featurestate: [{ ...FLAG, enabled: true }] });
+      await run(touched, stores);
+      const ours = await fromEdge();
+      // Replication replaces the document only.
+      await edge.identities.deleteIfUnchanged(ours ?? {});
+      await putInEdge();
+      await execute(on.databaseUrl, statement);
+      await run(touched, stores);
+      expect((await rows()).map((row) => row['identity_uuid']?.S)).toEqual(uuids);
+      await deleteRows();
+    },
+  );
 
   test('rows of overrides are removed with their identity', async () => {
     await putInCore(7);

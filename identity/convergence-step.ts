@@ -4,6 +4,7 @@ import type { Item, SkippedIdentity } from './edge/document/document.ts';
 import { sameValue } from './edge/document/reader.ts';
 import { itemBytes, MAX_ITEM_BYTES } from './edge/document/size.ts';
 import { fitTouched } from './edge/fit.ts';
+import { identityUuid } from './edge/identity-uuid.ts';
 import {
   EVERYTHING,
   findMissingTraits,
@@ -178,24 +179,35 @@ async function findWrongRows(
 /**
  * Keys of rows of touched overrides that the document neither has nor had, and with which they would be removed: a
  * row that was put separately may have been on its way when the override was removed, and a write in another region
- * may have replaced the document that the row came with.
+ * may have replaced the document that the row came with: perhaps ours, inserted when an Edge client elsewhere created
+ * its own, which has another uuid.
  */
 async function findLeftRows(
-  { overrideRows }: EdgeStore,
+  { overrideRows, guarantees }: EdgeStore,
   environmentId: number,
   before: Item | undefined,
   after: Item | undefined,
   touched: Touched | undefined,
   { signal }: EdgeCallOptions,
 ): Promise<Item[]> {
-  const identityUuid = before?.['identity_uuid']?.S;
-  if (overrideRows === undefined || identityUuid === undefined || touched === undefined || touched.overrides === 'all')
-    return [];
+  const { identity_uuid, environment_api_key, identifier } = before ?? {};
+  if (overrideRows === undefined || identity_uuid?.S === undefined) return [];
+  if (touched === undefined || touched.overrides === 'all') return [];
   const elements = [before, after].flatMap((document) => document?.['identity_features']?.L ?? []);
   const features = new Set(elements.map(overriddenFeature));
-  const keys = [...touched.overrides]
-    .filter((featureId) => !features.has(featureId))
-    .map((featureId) => keyOf(overrideRowKey({ environmentId, featureId, identityUuid })));
+  const keysOf = (featureIds: readonly string[], identityUuid: string) =>
+    featureIds.map((featureId) => keyOf(overrideRowKey({ environmentId, featureId, identityUuid })));
+  const all = [...touched.overrides];
+  const inserted = identityUuid(environment_api_key?.S ?? '', identifier?.S ?? '');
+  const mayBeOther = !guarantees().final;
+  const isOther = mayBeOther && [before, after].every((document) => document?.['identity_uuid']?.S !== inserted);
+  const keys = [
+    ...keysOf(
+      all.filter((featureId) => !features.has(featureId)),
+      identity_uuid.S,
+    ),
+    ...(isOther ? keysOf(all, inserted) : []),
+  ];
   if (keys.length === 0) return [];
   const present = await overrideRows.getMany(keys, { signal });
   return [...present.values()].map(({ environment_id, document_key }) => ({
