@@ -24,7 +24,8 @@ export class NatsTransport extends NodeTransport {
 
   /**
    * The library flushes in every microtask that has something to send, and an acknowledgement is mostly a microtask of
-   * its own: a system call for each was the dearest item in a profile of the applier under load. Data of one event-loop turn leaves together.
+   * its own: a system call for each was the dearest item in a profile of the applier under load. Data of one
+   * event-loop turn leaves together.
    */
   override send(frame: Uint8Array): void {
     this.#frames.push(frame);
