@@ -244,11 +244,11 @@ describe('a copy pod', () => {
       'cannot be read; plan the migration',
     ],
     [
-      'a database that is down, once patience has ended',
+      'a database that is down, once the retry budget is spent',
       75,
       () => ({
         EDGE_MIGRATION_DATABASE_URL: 'postgres://u:p@127.0.0.1:1/core',
-        EDGE_MIGRATION_PATIENCE_SECONDS: '1',
+        EDGE_MIGRATION_RETRY_BUDGET_SECONDS: '1',
       }),
       '127.0.0.1:1/core cannot be reached',
     ],

@@ -101,11 +101,11 @@ describe('while others write', () => {
         return on.stores.edge.identities.updateIfUnchanged(...values);
       },
     };
-    const impatient = {
+    const interrupted = {
       ...on.stores,
       clock: { ...systemClock, sleep: async () => {} },
       edge: { ...on.stores.edge, identities },
     };
-    await expect(run(TOUCHED, impatient)).rejects.toThrow(ConvergenceContentionError);
+    await expect(run(TOUCHED, interrupted)).rejects.toThrow(ConvergenceContentionError);
   });
 });

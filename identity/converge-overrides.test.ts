@@ -220,7 +220,7 @@ describe('with the table of overrides for local evaluation', () => {
       const access = await dynamodb();
       await using proxy = await startDynamodbProxy(access.endpoint);
       const settings = { ...on.tables.settings, dynamodbEndpoint: proxy.endpoint };
-      const edge = openEdge(settings, { credentials: access.credentials, patienceMs: 0 });
+      const edge = openEdge(settings, { credentials: access.credentials, retryBudgetMs: 0 });
       let count = 0;
       proxy.inject(({ operation }) =>
         operation === 'TransactWriteItems' && ++count >= transaction ? { kind: 'reset' } : undefined,

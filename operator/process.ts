@@ -260,8 +260,8 @@ function openWorkerStores(configuration: OperatorConfiguration, clock: Clock) {
   const edge = openEdge(configuration, { clock });
   const connection = connectToEdge(configuration, { clock });
   // A check of Edge must not delay other decisions.
-  const hasty = connectToEdge(configuration, { clock, patienceMs: LOOK_MS });
-  const hastyEdge = openEdge(configuration, { clock, patienceMs: LOOK_MS });
+  const hasty = connectToEdge(configuration, { clock, retryBudgetMs: LOOK_MS });
+  const hastyEdge = openEdge(configuration, { clock, retryBudgetMs: LOOK_MS });
   const { projectMetadataTable } = configuration;
   return {
     core,

@@ -93,7 +93,7 @@ export const JOB_AGAIN = { firstMs: 15_000, longestMs: 10 * 60_000 } satisfies B
 /** The next hand-over after a failed one, without limit; each is a pod of the Core API's image. */
 export const HANDOVER_AGAIN = { firstMs: 10 * 60_000, longestMs: 60 * 60_000 } satisfies Backoff;
 
-/** One step of a worker; the total time is a setting (`PATIENCE_SECONDS`), after which the Job retries. */
+/** One step of a worker; the total time is a setting (`RETRY_BUDGET_SECONDS`), after which the Job retries. */
 export const WORKER_CALL = { firstMs: 200, longestMs: 10_000 } satisfies RetryPolicy;
 
 // Appliers.

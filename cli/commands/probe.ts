@@ -21,7 +21,7 @@ const DEPLOYMENTS: Resource = {
 };
 
 /** Longer than the Job's own deadline. */
-const PATIENCE_MS = 100_000;
+const TIMEOUT_MS = 100_000;
 
 const failed = (problem: string): ProbeFact => ({ kind: 'failed', problem });
 
@@ -72,7 +72,7 @@ async function readOutcomes(context: Context, namespace: string, job: string): P
   const { cluster, clock, signal } = context;
   const started = clock.monotonic();
   let last = 'no pod was made for it: kubectl describe says why of a Job that is refused';
-  while (clock.monotonic() - started < PATIENCE_MS) {
+  while (clock.monotonic() - started < TIMEOUT_MS) {
     const { items } = await cluster.client.list(PODS, { namespace, labelSelector: `job-name=${job}` }, { signal });
     const [pod] = items.map((item) => podSchema.parse(item));
     const { phase, containerStatuses = [] } = pod?.status ?? {};
@@ -84,7 +84,7 @@ async function readOutcomes(context: Context, namespace: string, job: string): P
     }
     await clock.sleep(PROBE_LOOK_MS, signal);
   }
-  return failed(`the check did not end within ${PATIENCE_MS / 1000} s: ${last}`);
+  return failed(`the check did not end within ${TIMEOUT_MS / 1000} s: ${last}`);
 }
 
 const saidSchema = z.object({ outcomes: z.array(checkOutcome).max(50) });

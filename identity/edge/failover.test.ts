@@ -151,7 +151,7 @@ describe('failover on a global table', () => {
       ...{ failoverAfterSeconds: 0.2, failoverReturnSeconds: 1, ...settings },
       dynamodbRegionEndpoints: { ...endpoints, 'sa-east-1': strangers.settings.dynamodbEndpoint, ...others },
     };
-    const edge = openEdge(all, { credentials, patienceMs: 100 });
+    const edge = openEdge(all, { credentials, retryBudgetMs: 100 });
     const stop = new AbortController();
     let refusal: unknown;
     const options = {

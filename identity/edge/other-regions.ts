@@ -130,7 +130,7 @@ function openReader(
 ): Reader {
   const edge = openEdge(settings, {
     clock,
-    patienceMs: OTHER_REGION_CALL.budgetMs,
+    retryBudgetMs: OTHER_REGION_CALL.budgetMs,
     requestTimeoutMs: OTHER_REGION_REQUEST_MS,
     ...(credentials && { credentials }),
   });

@@ -45,7 +45,7 @@ it('the region is named in messages about tables that cannot be reached', async 
   vi.stubEnv('AWS_REGION', 'us-east-1');
   vi.stubEnv('AWS_ENDPOINT_URL_DYNAMODB', 'http://127.0.0.1:1');
   const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
-  const edge = openEdge({ identitiesTable: 'identities' }, { credentials, patienceMs: 0 });
+  const edge = openEdge({ identitiesTable: 'identities' }, { credentials, retryBudgetMs: 0 });
   await expect(edge.describe()).rejects.toThrow(/DynamoDB at us-east-1 did not answer/);
   edge.close();
 });

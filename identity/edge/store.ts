@@ -15,8 +15,8 @@ import type { DocumentWrite, Expected } from './table/writes.ts';
 /**
  * Edge's tables as one process uses them: one client, one write budget.
  *
- * All calls to DynamoDB wait for the budget, retry throttling and failures for as long as patience lasts, and throw the
- * errors of `table/errors.ts`, whose messages name the table, its location and what to do.
+ * All calls to DynamoDB wait for the write or read budget, retry throttling and failures until the retry budget is
+ * spent, and throw the errors of `table/errors.ts`, whose messages name the table, its location and what to do.
  */
 export interface EdgeStore {
   readonly budget: WriteBudget;

@@ -135,7 +135,7 @@ async function checkCore(core: Core, signal: AbortSignal): Promise<CheckDetails>
 const EDGE_INDEXES = ['environment_api_key-identifier-index', 'identity_uuid-index'];
 
 async function checkEdge(configuration: CheckConfiguration, clock: Clock, signal: AbortSignal): Promise<CheckDetails> {
-  const options = { clock, patienceMs: 5000 };
+  const options = { clock, retryBudgetMs: 5000 };
   const edge = openEdge(configuration, options);
   const connection = connectToEdge(configuration, options);
   const { identitiesTable, environmentsV2Table, projectMetadataTable, environmentsTable, environmentsApiKeyTable } =

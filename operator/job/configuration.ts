@@ -12,7 +12,7 @@ export const workerSettings = {
   ...edgeSettings,
   ...logSettings,
   /** How long a worker retries while a store fails, before it leaves the next attempt to the Job. */
-  patienceSeconds: seconds.default(300),
+  retryBudgetSeconds: seconds.default(300),
 };
 
 /** Additional configuration of every pod of a Job; the operator sets where its ranges are, and which they are. */

@@ -17,7 +17,7 @@ import { ConflictError, InvalidError, UnreachableError } from '@edge-migration/k
 import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
 import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { describe, expect, test } from 'vitest';
-import { exitCode, RangeTakenOverError, withPatience } from './failure.ts';
+import { exitCode, RangeTakenOverError, withRetry } from './failure.ts';
 
 const api = { status: 0, reason: 'Test', disposition: 'transient' } as const;
 
@@ -43,13 +43,13 @@ test.each([
   expect(exitCode(error)).toBe(code);
 });
 
-describe('work with patience', () => {
+describe('a step that is retried', () => {
   const signal = new AbortController().signal;
 
   test('is repeated after temporary failures until it succeeds', async () => {
     const clock = createFakeClock();
     let attempts = 0;
-    const working = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
+    const working = withRetry({ clock, retryBudgetMs: 60_000, signal }, async () => {
       if (++attempts < 4) throw new CoreUnreachableError('down');
       return 'up';
     });
@@ -59,7 +59,7 @@ describe('work with patience', () => {
 
   test('fails with the last failure after the configured time', async () => {
     const clock = createFakeClock();
-    const failing = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
+    const failing = withRetry({ clock, retryBudgetMs: 60_000, signal }, async () => {
       throw new CoreUnreachableError('down');
     });
     const outcome = expect(failing).rejects.toThrow('down');
@@ -70,7 +70,7 @@ describe('work with patience', () => {
 
   test('is not repeated after another pod has taken over the range', async () => {
     const clock = createFakeClock();
-    const failing = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
+    const failing = withRetry({ clock, retryBudgetMs: 60_000, signal }, async () => {
       throw new RangeTakenOverError('copy-1');
     });
     await expect(failing).rejects.toThrow('copy-1');
@@ -79,7 +79,7 @@ describe('work with patience', () => {
   test('is not repeated after a permanent failure', async () => {
     let attempts = 0;
     const clock = createFakeClock();
-    const failing = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
+    const failing = withRetry({ clock, retryBudgetMs: 60_000, signal }, async () => {
       attempts++;
       throw new CoreRefusedError('wrong password');
     });

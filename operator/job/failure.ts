@@ -42,39 +42,39 @@ export function exitCode(error: unknown): number {
   }
 }
 
-export interface Patience {
+export interface RetryContext {
   readonly clock: Clock;
   /** How long the same work may keep failing. */
-  readonly patienceMs: number;
+  readonly retryBudgetMs: number;
   readonly signal: AbortSignal;
   /** Called before each retry. */
   readonly onRetry?: (error: unknown) => void;
 }
 
 /** Repeats `work`, which reads again each time, while it fails for temporary reasons. */
-export function withPatience<T>({ patienceMs, ...options }: Patience, work: () => Promise<T>): Promise<T> {
-  return retry(work, { ...options, policy: { ...WORKER_CALL, budgetMs: patienceMs }, isWorthIt });
+export function withRetry<T>({ retryBudgetMs, ...options }: RetryContext, work: () => Promise<T>): Promise<T> {
+  return retry(work, { ...options, policy: { ...WORKER_CALL, budgetMs: retryBudgetMs }, isWorthIt });
 }
 
-export interface PatienceOptions {
+export interface RetryContextOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly patienceMs: number;
+  readonly retryBudgetMs: number;
 }
 
 /**
- * A worker's patience.
+ * How a worker retries a step.
  *
  * @param onRetry called with each failure before the retry; it is logged in any case
  */
-export function patienceOf(
-  { clock, logger, patienceMs }: PatienceOptions,
+export function createRetryContext(
+  { clock, logger, retryBudgetMs }: RetryContextOptions,
   signal: AbortSignal,
   onRetry: (error: unknown) => void = () => {},
-): Patience {
+): RetryContext {
   return {
     clock,
-    patienceMs,
+    retryBudgetMs,
     signal,
     onRetry(error) {
       onRetry(error);
@@ -83,13 +83,13 @@ export function patienceOf(
   };
 }
 
-/** {@link withPatience} for one worker; `signal` replaces its own. */
-export type Patiently = <T>(work: () => Promise<T>, signal?: AbortSignal) => Promise<T>;
+/** {@link withRetry} for one worker; `signal` replaces its own. */
+export type Retrying = <T>(work: () => Promise<T>, signal?: AbortSignal) => Promise<T>;
 
-export const createPatience =
-  (patience: Patience): Patiently =>
-  (work, signal = patience.signal) =>
-    withPatience({ ...patience, signal }, work);
+export const createRetrying =
+  (context: RetryContext): Retrying =>
+  (work, signal = context.signal) =>
+    withRetry({ ...context, signal }, work);
 
 function isWorthIt(error: unknown): boolean {
   return !(error instanceof RangeTakenOverError) && exitCode(error) === WORKER_EXIT.temporary;

@@ -11,7 +11,7 @@ import type { z } from 'zod';
 import type { PodConfiguration } from './configuration.ts';
 import { measureCpuSeconds } from './consumption.ts';
 import { followSettings, readRoot } from './control-config-map.ts';
-import { patienceOf, WorkerError, withPatience } from './failure.ts';
+import { createRetryContext, WorkerError, withRetry } from './failure.ts';
 import type { RangeOptions } from './range-options.ts';
 import { createRecord, type WorkerRecord } from './record.ts';
 import { type Limits, limitsOf, openWorkerStores, type WorkerStores } from './stores.ts';
@@ -60,8 +60,8 @@ export async function runPod<Range extends AnyRange, Settings extends Limits, Ch
   const { parseSettings, fieldManager } = kind;
   const range = await readRange(configuration, kind.rangeSchema);
   const reference = { namespace, name: settingsName, migrationUid, parseSettings };
-  const patience = patienceOf({ clock, logger, patienceMs: patienceOfPod(configuration) }, signal);
-  const root = await withPatience(patience, () => readRoot(client, reference, signal));
+  const retryContext = createRetryContext({ clock, logger, retryBudgetMs: retryBudgetOf(configuration) }, signal);
+  const root = await withRetry(retryContext, () => readRoot(client, reference, signal));
   const name = `${checkpointName}-${range.rangeId}`;
   const record = createRecord(client, { namespace, name, root, fieldManager });
   const registry = new Registry();
@@ -121,9 +121,12 @@ async function workOnRange<Range extends AnyRange, Settings extends Limits, Chec
   const { range, record, live, registry } = pod;
   const { rangeId, segments } = range;
   const { projectId, lateWriteSeconds } = configuration.work;
-  const patience = { clock, logger, patienceMs: patienceOfPod(configuration) };
+  const retryOptions = { clock, logger, retryBudgetMs: retryBudgetOf(configuration) };
   const limits = { projectId, ...limitsOf(live.now()) };
-  await using stores = await openWorkerStores({ ...configuration, ...limits }, patienceOf(patience, signal));
+  await using stores = await openWorkerStores(
+    { ...configuration, ...limits },
+    createRetryContext(retryOptions, signal),
+  );
   const { budget, readBudget } = stores.edge;
   live.listen((changed) => {
     budget.setMaximum(changed.maxWriteUnitsPerSecond);
@@ -133,7 +136,7 @@ async function workOnRange<Range extends AnyRange, Settings extends Limits, Chec
   logger.info({ rangeId, segments: segments.length, ...told }, 'working on a range');
   const counts = await work(
     {
-      ...patience,
+      ...retryOptions,
       ...{ stores, project: stores.project, range, record },
       settings: live.now,
       onSettings: live.listen,
@@ -146,7 +149,7 @@ async function workOnRange<Range extends AnyRange, Settings extends Limits, Chec
   logger.info({ rangeId, ...counts, cpuSeconds: measureCpuSeconds() }, 'range is done');
 }
 
-const patienceOfPod = ({ patienceSeconds }: PodConfiguration) => patienceSeconds * 1000;
+const retryBudgetOf = ({ retryBudgetSeconds }: PodConfiguration) => retryBudgetSeconds * 1000;
 
 /** The Job's index selects the range; its file has the content. */
 async function readRange<Range>(

@@ -1,10 +1,10 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
-import type { PatienceOptions } from './failure.ts';
+import type { RetryContextOptions } from './failure.ts';
 import type { WorkerRecord } from './record.ts';
 
 /** Options common to all kinds of work on a range, in a pod or alone. */
-export interface RangeOptions<Range, Settings, Checkpoint> extends PatienceOptions {
+export interface RangeOptions<Range, Settings, Checkpoint> extends RetryContextOptions {
   readonly stores: Stores;
   readonly project: CoreProject;
   readonly range: Range;

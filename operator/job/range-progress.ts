@@ -1,5 +1,5 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import type { Patiently } from './failure.ts';
+import type { Retrying } from './failure.ts';
 import type { RangeCheckpoint } from './range-checkpoint.ts';
 import { createRateMeter } from './rate-meter.ts';
 import type { WorkerRecord } from './record.ts';
@@ -13,7 +13,7 @@ export interface RangeProgressOptions<Checkpoint> {
   readonly instance: string;
   readonly clock: Clock;
   readonly onProgress?: ((checkpoint: Checkpoint) => void) | undefined;
-  readonly patiently: Patiently;
+  readonly retrying: Retrying;
   /** The currently configured table of override rows; undefined if there is none. */
   readonly overridesTable: string | undefined;
 }
@@ -27,11 +27,11 @@ export interface SavedRange<Checkpoint> {
 
 /** @returns undefined if no readable state was saved: the range starts from its beginning */
 export async function loadRange<Checkpoint>(
-  { record, patiently }: Pick<RangeProgressOptions<Checkpoint>, 'record' | 'patiently'>,
+  { record, retrying }: Pick<RangeProgressOptions<Checkpoint>, 'record' | 'retrying'>,
   parse: (text: string | undefined) => Checkpoint | undefined,
   signal: AbortSignal,
 ): Promise<SavedRange<Checkpoint> | undefined> {
-  const texts = (await patiently(() => record.load(signal))) ?? {};
+  const texts = (await retrying(() => record.load(signal))) ?? {};
   const checkpoint = parse(texts['checkpoint']);
   return checkpoint && { checkpoint, texts };
 }
@@ -75,7 +75,7 @@ export function keepProgress<Own extends object>(
   before: RangeCheckpoint | undefined,
   isAnew: boolean,
 ): RangeProgress<RangeCheckpoint & Own> {
-  const { range, record, clock, patiently } = options;
+  const { range, record, clock, retrying } = options;
   // Rows of earlier pages are in the table that was configured then, if any.
   const isSameTable = isAnew || before?.overridesTable === options.overridesTable;
   let overridesTable = isSameTable ? options.overridesTable : undefined;
@@ -101,7 +101,7 @@ export function keepProgress<Own extends object>(
     };
     const texts = { checkpoint: JSON.stringify(checkpoint), ...account.texts() };
     // The successor of a worker that is killed now resumes from the last save, whose totals exclude this progress.
-    if (finished || sizeOf(texts) <= account.mostBytes) await patiently(() => record.save(texts, signal));
+    if (finished || sizeOf(texts) <= account.mostBytes) await retrying(() => record.save(texts, signal));
     savedAt = clock.monotonic();
     options.onProgress?.(checkpoint);
     return checkpoint;

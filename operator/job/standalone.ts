@@ -3,7 +3,7 @@ import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import type { z } from 'zod';
 import { measureConsumption } from './consumption.ts';
-import { patienceOf } from './failure.ts';
+import { createRetryContext } from './failure.ts';
 import { createMemoryRecord } from './memory-record.ts';
 import type { RangeOptions } from './range-options.ts';
 import { type Limits, openWorkerStores, type StoreSettings, type WorkerStores } from './stores.ts';
@@ -17,7 +17,7 @@ interface CommonArguments {
 /** Configuration of every worker without Kubernetes, from its environment. */
 interface CommonConfiguration extends Omit<StoreSettings, keyof Limits | 'projectId'> {
   readonly logLevel: string;
-  readonly patienceSeconds: number;
+  readonly retryBudgetSeconds: number;
   readonly lateWriteSeconds: number;
 }
 
@@ -64,14 +64,14 @@ export function createStandalone<
     const configuration = parseEnvironment(schema, process.env) as unknown as Configuration;
     const started = clock.monotonic();
     const logger = createLogger(name, configuration.logLevel, process.stderr.fd);
-    const patience = { clock, logger, patienceMs: configuration.patienceSeconds * 1000 };
+    const retryOptions = { clock, logger, retryBudgetMs: configuration.retryBudgetSeconds * 1000 };
     const settings = { ...configuration, projectId: options.project, ...chooseLimits(options) };
-    await using stores = await openWorkerStores(settings, patienceOf(patience, signal));
+    await using stores = await openWorkerStores(settings, createRetryContext(retryOptions, signal));
     const summary = await run({
       arguments: options,
       configuration,
       worker: {
-        ...patience,
+        ...retryOptions,
         ...{ stores, project: stores.project, record: createMemoryRecord(), instance: 'standalone' },
         lateWriteMs: configuration.lateWriteSeconds * 1000,
       },

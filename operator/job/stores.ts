@@ -4,7 +4,7 @@ import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
 import { type EdgeSettings, type EdgeStore, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import { type Patience, WorkerError, withPatience } from './failure.ts';
+import { type RetryContext, WorkerError, withRetry } from './failure.ts';
 
 /** One for the page that is read ahead, the others for conflicts. Core's API needs connections more urgently. */
 const MAX_CONNECTIONS = 3;
@@ -38,16 +38,16 @@ export const limitsOf = ({ maxWriteUnitsPerSecond, maxReadUnitsPerSecond }: Limi
  *
  * @throws errors of the stores; WorkerError `misconfigured` if Core has no such project
  */
-export async function openWorkerStores(settings: StoreSettings, patience: Patience): Promise<WorkerStores> {
-  const { clock, signal } = patience;
+export async function openWorkerStores(settings: StoreSettings, retryContext: RetryContext): Promise<WorkerStores> {
+  const { clock, signal } = retryContext;
   const core = openCore(settings, { maxConnections: MAX_CONNECTIONS, applicationName: 'edge-migration-worker', clock });
-  const edge = openEdgeTables(settings, clock, patience.patienceMs);
+  const edge = openEdgeTables(settings, clock, retryContext.retryBudgetMs);
   const close = async () => {
     edge.close();
     await core.close();
   };
   try {
-    const project = await withPatience(patience, () => core.projects.get(settings.projectId, signal));
+    const project = await withRetry(retryContext, () => core.projects.get(settings.projectId, signal));
     const tables = await edge.describe({ signal });
     return {
       core,
@@ -63,11 +63,11 @@ export async function openWorkerStores(settings: StoreSettings, patience: Patien
   }
 }
 
-function openEdgeTables(settings: StoreSettings, clock: Clock, patienceMs: number): EdgeStore {
+function openEdgeTables(settings: StoreSettings, clock: Clock, retryBudgetMs: number): EdgeStore {
   const { maxWriteUnitsPerSecond, maxReadUnitsPerSecond: maximum } = settings;
   const budget = createWriteBudget({ clock, maximum: maxWriteUnitsPerSecond });
   const readBudget = maximum === undefined ? undefined : createWriteBudget({ clock, maximum });
-  return openEdge(settings, { clock, budget, readBudget, patienceMs });
+  return openEdge(settings, { clock, budget, readBudget, retryBudgetMs });
 }
 
 function checkProject(project: CoreProject | undefined, projectId: number): CoreProject {

@@ -11,7 +11,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { BY_PROJECT, createMigrationView, projectsOf } from './admit/migrations.ts';
 import type { ApplierConfiguration } from './config.ts';
-import { createPatience } from './patience.ts';
+import { createEventRetry } from './event-retry.ts';
 import { assemblePipeline, type Parts } from './pipeline.ts';
 import { type Credentials, openApplierStores } from './stores.ts';
 
@@ -49,12 +49,12 @@ export async function runApplier(options: ApplierOptions): Promise<void> {
     await cached;
   });
 
-  const patience = createPatience(clock, (error) => {
+  const eventRetry = createEventRetry(clock, (error) => {
     if (error === undefined) logger.info('the stores answer again');
     else logger.warn({ err: error }, 'a store cannot be used; retried until it can');
   });
   const { credentials } = options;
-  const stores = resources.use(openApplierStores(configuration, { clock, patience, logger, credentials, signal }));
+  const stores = resources.use(openApplierStores(configuration, { clock, eventRetry, logger, credentials, signal }));
   // The home region may be unreachable from the start.
   const choosing = stores.failover.run(signal);
   choosing.catch(() => {});
@@ -71,7 +71,7 @@ export async function runApplier(options: ApplierOptions): Promise<void> {
   const migrations = createMigrationView(reflector, clock);
   isRunning = true;
   logger.info('the applier takes events');
-  await takeEvents(options, { registry, stores, connection, migrations, patience }, choosing);
+  await takeEvents(options, { registry, stores, connection, migrations, eventRetry }, choosing);
 }
 
 /** Runs the parts between the stream and the stores, until the signal aborts or one of them fails. */

@@ -20,7 +20,7 @@ import { derivedHeaders } from './consume/delivery.ts';
 import { createOrphanedMessages } from './consume/orphaned-messages.ts';
 import { createRenewal } from './consume/renewal.ts';
 import { createWitness, type Witness } from './consume/witness.ts';
-import type { EventRetry } from './patience.ts';
+import type { EventRetry } from './event-retry.ts';
 import { createBacklog } from './report/backlog.ts';
 import { type Counts, createCounts } from './report/counts.ts';
 import { createLagHistogram, registerApplierMetrics } from './report/metrics.ts';
@@ -47,7 +47,7 @@ export interface Parts {
   stores: ApplierStores;
   connection: NatsConnection;
   migrations: MigrationView;
-  patience: EventRetry;
+  eventRetry: EventRetry;
 }
 
 /** How long looks continue after the replay window has closed: several of them with the usual lag. */
@@ -86,7 +86,7 @@ export function assemblePipeline(options: PipelineOptions, parts: Parts, signal:
   });
   const runner = createRunner({
     ...describeStores(options, parts),
-    ...{ aborts, rateLimiter, admission, parking, patience: parts.patience, counts },
+    ...{ aborts, rateLimiter, admission, parking, eventRetry: parts.eventRetry, counts },
     repeats: createRepeats(configuration.apiTimeoutSeconds),
     publish: createPublish(connection, taking.witnesses.events),
     isOver: createIsOver(parts, taking.now),
@@ -116,9 +116,9 @@ function assembleTaking({ configuration, clock, logger }: PipelineOptions, { con
   return { consumer, witnesses, backlog, now };
 }
 
-function assembleResolving({ clock }: PipelineOptions, { stores, migrations, patience }: Parts, signal: AbortSignal) {
+function assembleResolving({ clock }: PipelineOptions, { stores, migrations, eventRetry }: Parts, signal: AbortSignal) {
   const { core, edge } = stores;
-  const asked = { core, migrating: migrations.listProjects, patience, signal };
+  const asked = { core, migrating: migrations.listProjects, eventRetry, signal };
   const environments = createEnvironmentCache({ ...asked, clock });
   const spreader = createSpreader({ ...asked, environments });
   return { environments, resolver: createResolver({ ...asked, edge, environments, spreader }) };
@@ -166,7 +166,7 @@ interface Reported {
 
 function assembleReporter(
   { configuration, clock, logger }: PipelineOptions,
-  { stores, connection, migrations, patience }: Parts,
+  { stores, connection, migrations, eventRetry }: Parts,
   { process, counts, lag, taking, queue }: Reported,
 ) {
   const { instance, edgeUnreachableSeconds } = configuration;
@@ -176,7 +176,7 @@ function assembleReporter(
     ensureStreams: (manager: JetStreamManager) => ensureApplierStreams(manager, configuration),
     inHand: queue.inHand,
     isAble: migrations.isAble,
-    outage: patience.outage,
+    outage: eventRetry.outage,
     edgeUnreachable: stores.edge.silence,
     away: () => stores.failover.away(),
     /** A project's counts go with its EdgeMigration, except while it has events in hand. */

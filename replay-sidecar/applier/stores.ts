@@ -11,7 +11,7 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { STORES_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { isPassing } from '@edge-migration/runtime/retry.ts';
 import type { ApplierConfiguration } from './config.ts';
-import { type EventRetry, isOutage } from './patience.ts';
+import { type EventRetry, isOutage } from './event-retry.ts';
 
 export type Credentials = NonNullable<EdgeOptions['credentials']>;
 
@@ -31,7 +31,7 @@ export interface ApplierStores extends Stores, AsyncDisposable {
 
 export interface OpenOptions {
   readonly clock: Clock;
-  readonly patience: EventRetry;
+  readonly eventRetry: EventRetry;
   readonly logger: Logger;
   readonly credentials: Credentials | undefined;
   /** Ends requests to other regions. */
@@ -40,7 +40,7 @@ export interface OpenOptions {
 
 export function openApplierStores(
   configuration: ApplierConfiguration,
-  { clock, patience, logger, credentials, signal: closing }: OpenOptions,
+  { clock, eventRetry, logger, credentials, signal: closing }: OpenOptions,
 ): ApplierStores {
   const core = openCore(configuration, {
     maxConnections: configuration.maxDatabaseConnections,
@@ -55,7 +55,7 @@ export function openApplierStores(
     signal: closing,
     ...(credentials && { credentials }),
   });
-  const isRefused = () => patience.outages().some(isRefusal);
+  const isRefused = () => eventRetry.outages().some(isRefusal);
   const failover = new Failover(edge, regions, configuration, { clock, logger, isRefused });
   let isUndescribed = false;
 
@@ -76,12 +76,12 @@ export function openApplierStores(
         isUndescribed = true;
       });
     };
-    await patience.persist(look, signal);
+    await eventRetry.run(look, signal);
   }
 
   async function prepare(signal: AbortSignal): Promise<void> {
     await describe(signal);
-    await patience.persist(() => core.server.release(signal), signal);
+    await eventRetry.run(() => core.server.release(signal), signal);
   }
 
   return {

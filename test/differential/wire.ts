@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 export const DIRECT = '127.0.0.2';
 export const NEIGHBOUR = '127.0.0.1';
 
-const PATIENCE_MS = 8_000;
+const TIMEOUT_MS = 8_000;
 
 export interface Sent {
   readonly port: number;
@@ -29,7 +29,7 @@ export function exchange({ port, from, bytes }: Sent): Promise<Answered> {
     const timer = setTimeout(() => {
       late = true;
       socket.destroy();
-    }, PATIENCE_MS);
+    }, TIMEOUT_MS);
     socket.on('data', (data) => {
       received += data.toString('latin1');
     });

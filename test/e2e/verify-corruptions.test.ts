@@ -97,7 +97,7 @@ test(`exactly the 110 documents damaged in 22 ways among ${IDENTITIES.toLocaleSt
       projectId: project.seeded.projectId,
       maxWriteUnitsPerSecond: 1_000_000,
     },
-    { clock: systemClock, patienceMs: 20_000, signal: new AbortController().signal },
+    { clock: systemClock, retryBudgetMs: 20_000, signal: new AbortController().signal },
   );
   const writes = startWrites(
     applier,

@@ -126,8 +126,8 @@ test('a write that was not answered in time does not bring a deleted identity ba
   await using proxy = await startDynamodbProxy(on.dynamodbEndpoint);
   const held = holdFirst(proxy, /PutItem/);
   // The late write is released before this time is over, which a busy machine needs for the deletion.
-  const patient = { ...QUICK, EDGE_MIGRATION_LATE_WRITE_SECONDS: '12' };
-  const stop = on.start({ ...patient, EDGE_MIGRATION_DYNAMODB_ENDPOINT: proxy.endpoint });
+  const withLateWrites = { ...QUICK, EDGE_MIGRATION_LATE_WRITE_SECONDS: '12' };
+  const stop = on.start({ ...withLateWrites, EDGE_MIGRATION_DYNAMODB_ENDPOINT: proxy.endpoint });
   await on.publish(written(2, 'ada'));
   await isThere(2);
   await waitsAside(2);

@@ -23,7 +23,7 @@ export interface EdgeOptions {
   /** Read units for readers of whole tables; single reads and replay are not held up. */
   readonly readBudget?: WriteBudget | undefined;
   /** How long one call keeps trying while DynamoDB throttles, fails or cannot be reached. */
-  readonly patienceMs?: number;
+  readonly retryBudgetMs?: number;
   /** Longest time for one request. */
   readonly requestTimeoutMs?: number;
   /** For tests and tools; AWS's default chain when left out. */
@@ -56,13 +56,13 @@ export interface EdgeConnection {
   goTo(settings: ConnectionSettings | undefined): void;
   /**
    * Sends until there is an answer: throttling, server failures and network failures are retried with growing, jittered
-   * pauses for as long as patience lasts. A write that is repeated may have been done the first time.
+   * pauses until the retry budget is spent. A write that is repeated may have been done the first time.
    *
    * @throws EdgeError, DeadlinePassedError, or the signal's reason
    */
   call<O>(table: string, send: Send<O>, options: EdgeCallOptions): Promise<O>;
   /**
-   * Repeats work that consists of calls, with the same patience, where an answer leaves a part of it to do: for that
+   * Repeats work that consists of calls, with the same budget, where an answer leaves a part of it to do: for that
    * part `work` throws what {@link call} would throw for all of it.
    */
   repeat<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
@@ -109,7 +109,7 @@ function openWay(settings: ConnectionSettings, options: EdgeOptions): Way {
 export function connectToEdge(settings: ConnectionSettings, options: EdgeOptions): EdgeConnection {
   const clock = options.clock ?? systemClock;
   const budget = options.budget ?? createWriteBudget({ clock });
-  const policy = { ...DYNAMODB_CALL, budgetMs: options.patienceMs ?? DYNAMODB_CALL.budgetMs };
+  const policy = { ...DYNAMODB_CALL, budgetMs: options.retryBudgetMs ?? DYNAMODB_CALL.budgetMs };
   const home = openWay(settings, options);
   const others = new Map<string, Way>();
   let way = home;

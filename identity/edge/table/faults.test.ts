@@ -90,8 +90,8 @@ describe('throttling', () => {
     expect(edge.budget.spent().throttled).toBe(2);
   });
 
-  test('throttling that outlasts patience ends with an error that says what to do', async () => {
-    const edge = openFaulty({ patienceMs: 100 });
+  test('throttling that outlasts the retry budget ends with an error that says what to do', async () => {
+    const edge = openFaulty({ retryBudgetMs: 100 });
     proxy.inject(() => ({ kind: 'throttle' }));
     await expect(insert(edge, createItems(1))).rejects.toMatchObject({
       name: 'EdgeThrottled',
@@ -102,8 +102,8 @@ describe('throttling', () => {
     await expect(insert(edge, createItems(1))).rejects.toMatchObject({ name: 'EdgeThrottled' });
   });
 
-  test('reads end with an error when nothing was answered for as long as patience lasts', async () => {
-    const edge = openFaulty({ patienceMs: 100 });
+  test('reads end with an error when nothing was answered until the retry budget is spent', async () => {
+    const edge = openFaulty({ retryBudgetMs: 100 });
     proxy.inject(first(1, 'BatchGetItem', { kind: 'leaveKeys' } as const));
     expect(await edge.identities.getMany(['a', 'b'])).toEqual(new Map());
     proxy.inject(() => ({ kind: 'leaveKeys' }));
@@ -114,7 +114,7 @@ describe('throttling', () => {
   });
 
   test('the budget is not charged for writes that were not carried out', async () => {
-    const edge = openFaulty({ patienceMs: 0 });
+    const edge = openFaulty({ retryBudgetMs: 0 });
     proxy.inject(() => ({ kind: 'throttle' }));
     await expect(insert(edge, createItems(5))).rejects.toThrow();
     expect(edge.budget.spent().units).toBe(0);
@@ -165,7 +165,7 @@ describe('failures', () => {
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     await new Promise((resolve) => server.close(resolve));
-    const edge = openFaulty({ patienceMs: 0 }, `http://127.0.0.1:${port}`);
+    const edge = openFaulty({ retryBudgetMs: 0 }, `http://127.0.0.1:${port}`);
     await expect(edge.describe()).rejects.toMatchObject({
       name: 'EdgeUnreachable',
       message: expect.stringMatching(
@@ -175,7 +175,7 @@ describe('failures', () => {
   });
 
   test('silence lasts from the first unanswered request for items until any answer, even a refusal', async () => {
-    const edge = openFaulty({ patienceMs: 0 });
+    const edge = openFaulty({ retryBudgetMs: 0 });
     expect(edge.silence()).toBeUndefined();
     const before = Date.now();
     proxy.inject(() => ({ kind: 'reset' }));
@@ -200,13 +200,13 @@ describe('failures', () => {
     'KMSInternalException',
     'ANameOfTheFutureException',
   ])('%s leads to a retry, and its message does not mention credentials', async (type) => {
-    const edge = openFaulty({ patienceMs: 2000 });
+    const edge = openFaulty({ retryBudgetMs: 2000 });
     const fault = { kind: 'answer', status: 400, type } as const;
     proxy.inject(first(2, 'BatchExecuteStatement', fault));
     expect(await insert(edge, createItems(1))).toEqual(['inserted']);
     proxy.inject(() => fault);
-    const impatient = openFaulty({ patienceMs: 0 });
-    await expect(insert(impatient, createItems(1))).rejects.toMatchObject({
+    const withoutRetries = openFaulty({ retryBudgetMs: 0 });
+    await expect(insert(withoutRetries, createItems(1))).rejects.toMatchObject({
       name: 'EdgeUnreachable',
       disposition: 'transient',
       message: expect.not.stringContaining('credentials'),
@@ -214,12 +214,12 @@ describe('failures', () => {
   });
 
   test('ReplicatedWriteConflictException means that another region was faster: the write is sent again', async () => {
-    const edge = openFaulty({ patienceMs: 2000 });
+    const edge = openFaulty({ retryBudgetMs: 2000 });
     const fault = { kind: 'answer', status: 400, type: 'ReplicatedWriteConflictException' } as const;
     proxy.inject(first(2, 'BatchExecuteStatement', fault));
     expect(await insert(edge, createItems(1))).toEqual(['inserted']);
     proxy.inject(() => fault);
-    await expect(insert(openFaulty({ patienceMs: 0 }), createItems(1))).rejects.toMatchObject({
+    await expect(insert(openFaulty({ retryBudgetMs: 0 }), createItems(1))).rejects.toMatchObject({
       name: 'EdgeConflict',
       disposition: 'transient',
       message: expect.stringContaining('try again later'),

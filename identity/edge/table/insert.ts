@@ -31,7 +31,7 @@ export const INSERT_BATCH = 25;
  * @param connection the connection to use
  * @param table the table's name
  * @returns a function from at most 25 items to their outcomes in the same order. It repeats throttled statements until
- *   patience ends, and splits a call that DynamoDB refuses as a whole, to find the item at fault.
+ *   the retry budget is spent, and splits a call that DynamoDB refuses as a whole, to find the item at fault.
  */
 export function createInserter(connection: EdgeConnection, account: CostAccount, table: string) {
   const statements = createStatements(table, 'composite_key');

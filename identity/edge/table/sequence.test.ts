@@ -32,10 +32,10 @@ beforeEach(async () => {
   if (left !== undefined) await write(undefined);
 });
 
-async function open(name: string, endpoint = global.region(name).endpoint, patienceMs = 20_000) {
+async function open(name: string, endpoint = global.region(name).endpoint, retryBudgetMs = 20_000) {
   const { region, credentials } = global.region(name);
   const settings = { ...tables.settings, dynamodbEndpoint: endpoint, dynamodbRegion: region };
-  const opened = openEdge(settings, { credentials, patienceMs });
+  const opened = openEdge(settings, { credentials, retryBudgetMs });
   resources.defer(() => opened.close());
   await opened.describe();
   return opened;

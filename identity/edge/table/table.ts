@@ -39,7 +39,7 @@ export interface EdgeSettings {
   readonly environmentsV2Table?: string | undefined;
 }
 
-/** Opens Edge's tables; nothing is sent yet. Patience lasts 20 s unless `options` says otherwise. */
+/** Opens Edge's tables; nothing is sent yet. The retry budget is 20 s unless `options` says otherwise. */
 export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}): EdgeStore {
   let guarantees = findGuarantees([undefined]);
   let regions: ReadonlySet<string> | undefined;

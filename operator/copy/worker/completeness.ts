@@ -1,4 +1,4 @@
-import { type Patiently, WorkerError } from '../../job/failure.ts';
+import { type Retrying, WorkerError } from '../../job/failure.ts';
 import type { RangeOptions } from '../../job/range-options.ts';
 import type { Range } from '../ranges.ts';
 import { type Found, findMissed } from './missed.ts';
@@ -11,7 +11,7 @@ export interface CompletenessOptions
   /** By id, as they were when this process began. */
   readonly environments: ReadonlyMap<number, unknown>;
   readonly progress: Progress;
-  readonly patiently: Patiently;
+  readonly retrying: Retrying;
   /** Copies the rest of the range from this position. */
   readonly copyFrom: (start: Start) => Promise<void>;
 }
@@ -25,19 +25,19 @@ export interface Completeness {
 }
 
 export function createCompleteness(options: CompletenessOptions): Completeness {
-  const { stores, project, range, environments, progress, patiently, logger, copyFrom } = options;
+  const { stores, project, range, environments, progress, retrying, logger, copyFrom } = options;
   /** By environment; undefined if an earlier process has read some. */
   let readIds: Map<number, ReadIds> | undefined = progress.isFromStart ? new Map() : undefined;
 
   async function findMissedNow(signal: AbortSignal): Promise<Found | 'unsure'> {
-    const present = await patiently(() => stores.core.projects.get(project.id, signal));
+    const present = await retrying(() => stores.core.projects.get(project.id, signal));
     const there = new Set(present?.environments.map(({ id }) => id));
     const isPresent = (id: number) => environments.has(id) && there.has(id);
     const isOf = (id: number) => (segment: number) => range.segments[segment]!.environmentId === id;
     const countOf = (id: number) =>
       readIds === undefined ? progress.knownOf(isOf(id)) : (readIds.get(id)?.count() ?? 0);
     const wasRead = { ids: readIds, sums: progress.knownSums(), countOf };
-    return patiently(() => findMissed({ core: stores.core, range, isPresent, wasRead, signal }));
+    return retrying(() => findMissed({ core: stores.core, range, isPresent, wasRead, signal }));
   }
 
   function deficit({ read, missed }: Found): WorkerError {

@@ -316,9 +316,9 @@ describe('a copy with failing stores', () => {
     expect(await project.compare()).toEqual(EQUAL);
   });
 
-  test('fails with the reason once nothing has succeeded for the length of its patience', async () => {
+  test('fails with the reason once nothing has succeeded for the length of the retry budget', async () => {
     project.proxy.inject(({ operation }) => (operation === 'BatchExecuteStatement' ? { kind: 'throttle' } : undefined));
-    const failing = project.copy({ pageMaxAgeMs: 300, patienceMs: 500 });
+    const failing = project.copy({ pageMaxAgeMs: 300, retryBudgetMs: 500 });
     await expect(failing).rejects.toMatchObject({ name: 'EdgeThrottled' });
   });
 

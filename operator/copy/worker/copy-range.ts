@@ -2,7 +2,7 @@ import { CoreTimeoutError } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
-import { createPatience, patienceOf } from '../../job/failure.ts';
+import { createRetryContext, createRetrying } from '../../job/failure.ts';
 import { type PageWork, type Place, workThrough } from '../../job/range-loop.ts';
 import type { RangeOptions } from '../../job/range-options.ts';
 import type { Checkpoint } from '../checkpoint.ts';
@@ -34,26 +34,26 @@ export interface CopyOptions extends RangeOptions<Range, LiveSettings, Checkpoin
  * table of several regions only when a check has found everything that it wrote still there (rule 10).
  *
  * @returns the last checkpoint, which says `finished`
- * @throws errors of the stores and of the checkpoints once patience has ended; WorkerError if fewer identities were
- *   read than Core has; the signal's reason
+ * @throws errors of the stores and of the checkpoints once the retry budget is spent; WorkerError if fewer identities
+ *   were read than Core has; the signal's reason
  */
 export async function copyRange(options: CopyOptions, signal: AbortSignal): Promise<Checkpoint> {
   const { stores, project, range, settings, logger } = options;
   const environments = new Map(project.environments.map((environment) => [environment.id, environment]));
   const sizer = createPageSizer(() => settings().pageSize, options.pageMaxAgeMs);
-  const patience = patienceOf(options, signal, (error) => {
+  const retryContext = createRetryContext(options, signal, (error) => {
     if (error instanceof CoreTimeoutError) sizer.failed();
   });
-  const patiently = createPatience(patience);
+  const retrying = createRetrying(retryContext);
   const late = createLateWrites(options.clock, options.lateWriteMs);
-  const readPage = createPageReader({ ...options, sizer, patiently, lost: late.lost }, signal);
+  const readPage = createPageReader({ ...options, sizer, retrying, lost: late.lost }, signal);
   const { budget, overridesTable } = stores.edge;
-  const progress = await openProgress({ ...options, patiently, budget, overridesTable }, lookUp, signal);
+  const progress = await openProgress({ ...options, retrying, budget, overridesTable }, lookUp, signal);
   // The previous worker may have been killed with an insert in flight.
   if (progress.isResumed) late.lost();
   // Core keeps the rest of an environment whose deletion did not end; it is not copied, so it is not missed either.
   const live = range.segments.filter(({ environmentId }) => environments.has(environmentId));
-  const completeness = createCompleteness({ ...options, environments, progress, patiently, copyFrom: copySegments });
+  const completeness = createCompleteness({ ...options, environments, progress, retrying, copyFrom: copySegments });
 
   await copySegments(progress.start);
   await completeness.ensure(signal);
@@ -91,7 +91,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
         async write(page, isFirst) {
           // With CoreWins every check would undo what Edge clients wrote since the last one, and none would be final.
           const chosen = isFirst ? settings() : ({ ...settings(), onConflict: 'KeepEdge' } as const);
-          const handled = await patiently(() => handlePage(page, chosen, signal));
+          const handled = await retrying(() => handlePage(page, chosen, signal));
           if (handled.results.length > 0) failing.ended();
           return handled;
         },
@@ -104,7 +104,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   }
 
   async function lookUp(environment: Pick<CoreEnvironment, 'id'>, id: number) {
-    const [identity] = await patiently(() => stores.core.identities.byId(environment, [id], signal));
+    const [identity] = await retrying(() => stores.core.identities.byId(environment, [id], signal));
     return identity;
   }
 
@@ -112,7 +112,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   async function writePage(page: ReadPage, failing: FailingSince): Promise<number> {
     const { identities } = page;
     const started = options.clock.monotonic();
-    const handled = await patiently(() => options.handlePage(page, settings(), signal));
+    const handled = await retrying(() => options.handlePage(page, settings(), signal));
     const done = handled.results.length;
     const seconds = (options.clock.monotonic() - started) / 1000;
     // Identities that Edge cannot hold have no documents, but their rows are read all the same.

@@ -3,17 +3,17 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 export interface FailingSince {
   /** A write succeeded. */
   ended(): void;
-  /** No write did. Throws the obstacle once patience has ended. */
+  /** No write did. Throws the obstacle once the retry budget is spent. */
   again(hindrance: unknown): void;
 }
 
 /** Successive pages that become too old without a single identity written are a failure of the store. */
 export function createFailingSince({
   clock,
-  patienceMs,
+  retryBudgetMs,
 }: {
   readonly clock: Clock;
-  readonly patienceMs: number;
+  readonly retryBudgetMs: number;
 }): FailingSince {
   let since: number | undefined;
   let reason: unknown;
@@ -27,7 +27,7 @@ export function createFailingSince({
       // A page that was too old before anything was sent does not explain why earlier ones became too old.
       const cause = hindrance instanceof Error && hindrance.cause instanceof Error ? hindrance.cause : undefined;
       reason = cause ?? reason ?? hindrance;
-      if (clock.monotonic() - since >= patienceMs) throw reason;
+      if (clock.monotonic() - since >= retryBudgetMs) throw reason;
     },
   };
 }

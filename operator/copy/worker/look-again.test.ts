@@ -68,7 +68,7 @@ const open = (saved = createCopyRecord(), found: CoreIdentity | undefined = iden
   const options = {
     ...{ range: { rangeId: 0, segments: [segment] }, record: saved, overridesTable: undefined },
     ...{ budget: createWriteBudget({ clock }), instance: 'pod', clock, logger },
-    patiently: <T>(work: () => Promise<T>) => work(),
+    retrying: <T>(work: () => Promise<T>) => work(),
   };
   return openProgress(options, async () => found, signal);
 };

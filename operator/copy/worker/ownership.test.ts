@@ -39,8 +39,8 @@ beforeAll(async () => {
     })),
   });
   const settings = { ...project.tables.settings, databaseUrl: project.databaseUrl, projectId: OTHER_PROJECT };
-  const patience = { clock: systemClock, patienceMs: 20_000, signal: new AbortController().signal };
-  other = await openWorkerStores({ ...settings, maxWriteUnitsPerSecond: 1_000_000 }, patience);
+  const retryContext = { clock: systemClock, retryBudgetMs: 20_000, signal: new AbortController().signal };
+  other = await openWorkerStores({ ...settings, maxWriteUnitsPerSecond: 1_000_000 }, retryContext);
 });
 afterAll(async () => {
   await other?.[Symbol.asyncDispose]();

@@ -2,7 +2,7 @@ import type { Stores } from '@edge-migration/identity/converge.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { boundOf } from '@edge-migration/identity/core/pages.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import type { Patiently } from '../../job/failure.ts';
+import type { Retrying } from '../../job/failure.ts';
 import type { Segment } from '../ranges.ts';
 import type { Page } from './page.ts';
 import { startPageAge } from './page-age.ts';
@@ -19,16 +19,16 @@ export interface PageReaderOptions {
   readonly clock: Clock;
   readonly pageMaxAgeMs: number;
   readonly sizer: PageSizer;
-  readonly patiently: Patiently;
+  readonly retrying: Retrying;
   /** See {@link Page.lost}. */
   readonly lost: () => void;
 }
 
 /** Reads pages of a size that can be written before they are too old. */
 export function createPageReader(options: PageReaderOptions, signal: AbortSignal) {
-  const { stores, clock, pageMaxAgeMs, sizer, patiently, lost } = options;
+  const { stores, clock, pageMaxAgeMs, sizer, retrying, lost } = options;
   return (environment: CoreEnvironment, segment: Segment, start: string | null): Promise<ReadPage> =>
-    patiently(async () => {
+    retrying(async () => {
       const limit = sizer.next();
       const deadline = startPageAge(clock, pageMaxAgeMs);
       const { order, until } = segment;

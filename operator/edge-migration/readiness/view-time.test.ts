@@ -53,7 +53,7 @@ test('the check of a project is forgotten with its EdgeMigration', async () => {
 
 test('only every tenth check asks a silent store, so that decisions about other projects go on', async () => {
   await using silent = await startSilentServer();
-  const slow = openCore({ databaseUrl: `postgres://nobody@127.0.0.1:${silent.port}/none` }, PATIENCE);
+  const slow = openCore({ databaseUrl: `postgres://nobody@127.0.0.1:${silent.port}/none` }, CONNECTING);
   let ahead = 0;
   const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + ahead };
   const view = createReadinessView({
@@ -67,13 +67,13 @@ test('only every tenth check asks a silent store, so that decisions about other 
   const asked = silent.connections();
   expect(await look(2)).toBe('problem');
   expect(silent.connections()).toBe(asked);
-  ahead = 20 * PATIENCE.connectTimeoutMs;
+  ahead = 20 * CONNECTING.connectTimeoutMs;
   expect(await look(3)).toBe('problem');
   expect(silent.connections()).toBeGreaterThan(asked);
   await slow.close();
 });
 
-const PATIENCE = { maxConnections: 1, connectTimeoutMs: 200 };
+const CONNECTING = { maxConnections: 1, connectTimeoutMs: 200 };
 
 /** Accepts connections and never answers. */
 async function startSilentServer() {

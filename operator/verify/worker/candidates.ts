@@ -50,7 +50,7 @@ export interface SettleContext {
   /** Differences between regions are compared again after this time; 0 if no regions are compared. */
   readonly lagMs: number;
   /** How long to wait for replay before remaining differences are accepted as findings. */
-  readonly replayPatienceMs: number;
+  readonly replayWaitMs: number;
 }
 
 /** Maximum number of comparisons of a candidate that changes each time. */
@@ -164,14 +164,14 @@ const toPlace = ({ identifier, key, row, region }: Candidate | Comparison): Plac
 });
 
 async function waitUntilApplied(context: SettleContext, since: number, signal: AbortSignal): Promise<void> {
-  const { clock, settings, logger, settleMs, lagMs, replayPatienceMs } = context;
+  const { clock, settings, logger, settleMs, lagMs, replayWaitMs } = context;
   const started = clock.monotonic();
   for (;;) {
     const { appliedUntil } = settings();
     const waited = clock.monotonic() - started;
     const isApplied = appliedUntil === 'none' ? waited >= settleMs : (appliedUntil ?? 0) > since;
     if (isApplied && waited >= lagMs) return;
-    if (waited >= replayPatienceMs) {
+    if (waited >= replayWaitMs) {
       logger.warn(
         { seconds: Math.round(waited / 1000) },
         'timed out waiting for replay; reporting remaining differences',

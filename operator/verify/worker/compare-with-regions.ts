@@ -1,5 +1,5 @@
 import type { EdgeSettings } from '@edge-migration/identity/edge/table/table.ts';
-import { patienceOf } from '../../job/failure.ts';
+import { createRetryContext } from '../../job/failure.ts';
 import type { RangeOptions } from '../../job/range-options.ts';
 import type { WorkerStores } from '../../job/stores.ts';
 import type { VerifyCheckpoint } from '../checkpoint.ts';
@@ -15,7 +15,7 @@ export interface VerifyChoices extends Pick<VerifyOptions, 'seal' | 'onConflict'
   readonly configuration: EdgeSettings & {
     readonly replicationLagSeconds: number;
     readonly settleSeconds: number;
-    readonly replayPatienceSeconds: number;
+    readonly replayWaitSeconds: number;
   };
 }
 
@@ -34,7 +34,7 @@ export async function compareWithRegions(
 ): Promise<VerifyCheckpoint> {
   const { maxReadUnitsPerSecond } = range.settings();
   const settings = { ...configuration, maxReadUnitsPerSecond };
-  using regions = await openRegions(range.stores.edge, settings, names, patienceOf(range, signal));
+  using regions = await openRegions(range.stores.edge, settings, names, createRetryContext(range, signal));
   range.onSettings?.((changed) => regions.setMaximum(changed.maxReadUnitsPerSecond));
   return await verifyRange(
     {
@@ -43,7 +43,7 @@ export async function compareWithRegions(
       regions: regions.tables,
       lagMs: configuration.replicationLagSeconds * 1000,
       settleMs: configuration.settleSeconds * 1000,
-      replayPatienceMs: configuration.replayPatienceSeconds * 1000,
+      replayWaitMs: configuration.replayWaitSeconds * 1000,
       holdMs: HOLD_MS,
     },
     signal,

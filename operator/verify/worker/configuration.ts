@@ -10,7 +10,7 @@ const verifySettings = {
   /** Without replay: a difference is compared again after this time. */
   settleSeconds: seconds.default(5),
   /** How long to wait for replay before differences are accepted as findings. */
-  replayPatienceSeconds: seconds.default(900),
+  replayWaitSeconds: seconds.default(900),
 };
 
 /** Configuration of a pod that compares; docs/configuration.md lists the variables. */

@@ -31,11 +31,11 @@ export interface PageReaderOptions {
   readonly look: Comparer;
   readonly settings: () => VerifySettings;
   /** Repeats work after temporary failures. */
-  readonly patiently: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly retrying: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 /** Reads a segment's pages from its own side. */
-export function createPageReader({ stores, regions, look, settings, patiently }: PageReaderOptions) {
+export function createPageReader({ stores, regions, look, settings, retrying }: PageReaderOptions) {
   const { core, edge: home } = stores;
   const byRegion = new Map(regions.map(({ region, edge }) => [region, edge]));
   const edgeOf = ({ region }: VerifySegment) => (region === undefined ? home : byRegion.get(region)) ?? home;
@@ -75,14 +75,14 @@ export function createPageReader({ stores, regions, look, settings, patiently }:
   ): Promise<ReadPage> {
     const after = typeof start === 'string' ? start : segment.after;
     const request = { environment, order: segment.order, after, until: segment.until };
-    const page = await patiently(() => readInTime(request, signal));
+    const page = await retrying(() => readInTime(request, signal));
     adaptLimit(page);
     const { identities, last, isLast } = page;
     return {
       compare: (take) =>
         inFlight(identities, (some) =>
           inParts(some, async (part) => {
-            take(await patiently(() => look.lookAtIdentities(environment, part, signal)));
+            take(await retrying(() => look.lookAtIdentities(environment, part, signal)));
           }),
         ),
       rows: 0,
@@ -98,12 +98,12 @@ export function createPageReader({ stores, regions, look, settings, patiently }:
   ): Promise<ReadPage> {
     const { after, until, region } = segment;
     const stretch = { apiKey: environment.apiKey, after, until, from: asKey(start), limit: settings().pageSize };
-    const { entries, next } = await patiently(() => edgeOf(segment).identities.listKeys(stretch, { signal }));
+    const { entries, next } = await retrying(() => edgeOf(segment).identities.listKeys(stretch, { signal }));
     return {
       compare: (take) =>
         inLargeParts(entries, async (part) => {
           take(
-            await patiently(() =>
+            await retrying(() =>
               region === undefined
                 ? look.lookAtDocuments(environment, part, signal)
                 : look.lookAtRegionDocuments(environment, part, region, signal),
@@ -125,12 +125,12 @@ export function createPageReader({ stores, regions, look, settings, patiently }:
     const { overrideRows } = edgeOf(segment);
     if (overrideRows === undefined) return { compare: async () => {}, rows: 0, next: undefined };
     const request = { environmentId: environment.id, from: asKey(start), limit: settings().pageSize };
-    const { entries, next } = await patiently(() => overrideRows.listRows(request, { signal }));
+    const { entries, next } = await retrying(() => overrideRows.listRows(request, { signal }));
     return {
       compare: (take) =>
         inLargeParts(entries, async (part) => {
           take(
-            await patiently(() =>
+            await retrying(() =>
               region === undefined
                 ? look.lookAtRows(environment, part, signal)
                 : look.lookAtRegionRows(environment, part, region, signal),

@@ -46,8 +46,8 @@ async function verify({ lagMs = 100, regions: names = [OTHER] } = {}) {
     dynamodbRegionEndpoints: { [OTHER]: global.region(OTHER).endpoint },
     maxReadUnitsPerSecond: 1_000_000,
   };
-  const patience = { clock: systemClock, patienceMs: 2_000, signal };
-  using regions = await openRegions(project.stores.edge, settings, names, patience);
+  const retryContext = { clock: systemClock, retryBudgetMs: 2_000, signal };
+  using regions = await openRegions(project.stores.edge, settings, names, retryContext);
   const { totals, samples } = await verifyProject(project, { regions: regions.tables, lagMs });
   return { totals, found: samples.flatMap(({ regions }) => regions ?? []) };
 }

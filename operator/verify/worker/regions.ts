@@ -1,6 +1,6 @@
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
 import { type EdgeSettings, type EdgeStore, inRegion, openEdge } from '@edge-migration/identity/edge/table/table.ts';
-import type { Patience } from '../../job/failure.ts';
+import type { RetryContext } from '../../job/failure.ts';
 import type { RegionTables } from './region-comparer.ts';
 
 export interface OpenRegions extends Disposable {
@@ -19,14 +19,14 @@ export async function openRegions(
   home: EdgeStore,
   settings: EdgeSettings & { readonly maxReadUnitsPerSecond: number },
   names: readonly string[],
-  { clock, signal, patienceMs }: Patience,
+  { clock, signal, retryBudgetMs }: RetryContext,
 ): Promise<OpenRegions> {
   const homeRegion = await home.region();
   const tables = [...new Set(names)]
     .filter((region) => region !== homeRegion)
     .map((region) => {
       const readBudget = createWriteBudget({ clock, maximum: settings.maxReadUnitsPerSecond });
-      const options = { clock, readBudget, patienceMs };
+      const options = { clock, readBudget, retryBudgetMs };
       return { region, edge: openEdge(inRegion(settings, region), options) };
     });
   const close = () => {

@@ -31,7 +31,7 @@ export interface RepairOptions {
   readonly holdMs: number;
   /** See {@link HoldOptions.claim}: these are about to be repaired. */
   readonly claim: (candidates: readonly Candidate[], signal: AbortSignal) => Promise<void>;
-  readonly patiently: <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;
+  readonly retrying: <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;
   readonly clock: Clock;
 }
 
@@ -40,7 +40,7 @@ const MOST_TEXT = 20_000;
 
 /** @see docs/design.md, "Convergence", rule 9, on how writes of a repair are kept from arriving late */
 export function createRepair(options: RepairOptions): Repair {
-  const { stores, look, moment, late, patiently } = options;
+  const { stores, look, moment, late, retrying } = options;
 
   return async function repairAll(found, signal) {
     const repaired: boolean[] = [];
@@ -69,7 +69,7 @@ export function createRepair(options: RepairOptions): Repair {
           isLost = true;
           late.lost();
         };
-        const isDone = await patiently(() => repairOne(looked, signal, { deadline, lost }), signal);
+        const isDone = await retrying(() => repairOne(looked, signal, { deadline, lost }), signal);
         if (!isDone) failed.add(looked);
         if (isLost) unanswered.push(looked);
       }
@@ -99,7 +99,7 @@ export function createRepair(options: RepairOptions): Repair {
 
   async function isRight(looked: Comparison, signal: AbortSignal): Promise<boolean> {
     const { kind, environment } = looked;
-    const [after] = await patiently(() => look.lookAgain(kind, environment, [looked], signal), signal);
+    const [after] = await retrying(() => look.lookAgain(kind, environment, [looked], signal), signal);
     // The latest writes have not reached every region yet.
     return after === undefined || !isDoubtful(after) || isOnly(after.verdict.finding!, 'regions');
   }

@@ -114,7 +114,7 @@ describe('a limit of read units', () => {
         maxWriteUnitsPerSecond: 1_000_000,
         maxReadUnitsPerSecond: rate,
       },
-      { clock: systemClock, patienceMs: 20_000, signal: new AbortController().signal },
+      { clock: systemClock, retryBudgetMs: 20_000, signal: new AbortController().signal },
     );
     const from = systemClock.monotonic();
     const limited = await verify({ stores }, { settings: () => ({ ...VERIFY_SETTINGS, maxReadUnitsPerSecond: rate }) });

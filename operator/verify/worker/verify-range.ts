@@ -1,5 +1,5 @@
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
-import { createPatience, patienceOf } from '../../job/failure.ts';
+import { createRetryContext, createRetrying } from '../../job/failure.ts';
 import { type PageWork, type Place, workThrough } from '../../job/range-loop.ts';
 import type { RangeOptions } from '../../job/range-options.ts';
 import type { VerifyCheckpoint } from '../checkpoint.ts';
@@ -25,7 +25,7 @@ import { createRepair, type Repair } from './repair.ts';
 
 export interface VerifyOptions
   extends RangeOptions<Pick<VerifyRange, 'rangeId' | 'segments'>, VerifySettings, VerifyCheckpoint>,
-    Pick<SettleContext, 'settleMs' | 'replayPatienceMs' | 'lagMs'> {
+    Pick<SettleContext, 'settleMs' | 'replayWaitMs' | 'lagMs'> {
   /** Other regions, whose copies are compared with the home region. */
   readonly regions: readonly RegionTables[];
   readonly seal: CheckpointCipher;
@@ -43,32 +43,29 @@ export interface VerifyOptions
  * (docs/design.md, "Convergence", rule 9).
  *
  * @returns the last checkpoint, which says `finished`
- * @throws errors of the stores and of the checkpoints once patience has ended; the signal's reason
+ * @throws errors of the stores and of the checkpoints once the retry budget is spent; the signal's reason
  */
 export async function verifyRange(options: VerifyOptions, signal: AbortSignal): Promise<VerifyCheckpoint> {
   const { stores, project, range, settings, clock, logger } = options;
   const environments = new Map(project.environments.map((environment) => [environment.id, environment]));
-  const patiently = createPatience(patienceOf(options, signal));
+  const retrying = createRetrying(createRetryContext(options, signal));
   const { regions } = options;
   const look = createComparer(stores, options.onConflict, regions);
-  const readSegment = createPageReader({ stores, regions, look, settings, patiently });
+  const readSegment = createPageReader({ stores, regions, look, settings, retrying });
   const segments = listVerifySegments(
     range,
     regions.map(({ region }) => region),
   );
-  const held = options.repair && (await patiently(() => holdRecord(options.record, options, signal)));
+  const held = options.repair && (await retrying(() => holdRecord(options.record, options, signal)));
   const { overridesTable } = stores.edge;
-  const progress = await openProgress(
-    { ...options, record: held ?? options.record, patiently, overridesTable },
-    signal,
-  );
+  const progress = await openProgress({ ...options, record: held ?? options.record, retrying, overridesTable }, signal);
   const { ledger } = progress;
-  const coreTime = () => patiently(() => stores.core.server.time(signal));
+  const coreTime = () => retrying(() => stores.core.server.time(signal));
   const context: SettleContext = {
     ...options,
     coreTime,
     lagMs: regions.length === 0 ? 0 : options.lagMs,
-    look: { ...look, lookAgain: (...request) => patiently(() => look.lookAgain(...request)) },
+    look: { ...look, lookAgain: (...request) => retrying(() => look.lookAgain(...request)) },
     ledger,
     repair: held && options.repair && repairHolding(held, options.repair),
     environments,
@@ -87,8 +84,8 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
 
   function repairHolding(record: HeldRecord, moment: 'AfterCopy' | 'AtDeadline'): Repair {
     const late = createLateWrites(clock, options.lateWriteMs);
-    const claim = (found: readonly Candidate[], own: AbortSignal) => patiently(() => record.claim(found, own), own);
-    return createRepair({ ...options, look, moment, late, claim, patiently });
+    const claim = (found: readonly Candidate[], own: AbortSignal) => retrying(() => record.claim(found, own), own);
+    return createRepair({ ...options, look, moment, late, claim, retrying });
   }
 
   /** The previous pod may have written until it noticed that it had lost the range; such writes may arrive late. */

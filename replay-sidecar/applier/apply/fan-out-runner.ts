@@ -23,7 +23,7 @@ export function createFanOutRunner(options: EventRunnerOptions, looks: Looks, en
         return;
       }
       const round = repeats.round(work.event, work.observed, now());
-      const page = await options.patience.persist(async () => {
+      const page = await options.eventRetry.run(async () => {
         if (looks.pauseForHome(work) !== undefined) return undefined;
         return readFanOutPage(options.stores, work, round, stop).catch(endings.rethrow(projectId));
       }, stop);

@@ -114,7 +114,7 @@ export function createIdentityRunner(options: EventRunnerOptions, looks: Looks, 
       hasWritten = true;
       options.wrote(compositeKey(subject.environment.apiKey, subject.identifier));
     };
-    const { convergence, held, region } = await options.patience.persist(
+    const { convergence, held, region } = await options.eventRetry.run(
       () => applyHere(subject, works, copying, stop, wrote).catch(endings.rethrow(projectId)),
       stop,
     );

@@ -57,7 +57,7 @@ test('a longer time limit of the API lengthens the wait for what a request may s
     target: IDENTITY,
     touched: { traits: [], overrides: [] },
   } as unknown as WriteEvent;
-  const patient = createRepeats(300);
-  expect(patient.next(event, NOON, NOON + 65_000)).toBe(NOON + 305_000);
-  expect(patient.next(event, NOON, NOON + 305_000)).toBeUndefined();
+  const repeats = createRepeats(300);
+  expect(repeats.next(event, NOON, NOON + 65_000)).toBe(NOON + 305_000);
+  expect(repeats.next(event, NOON, NOON + 305_000)).toBeUndefined();
 });

@@ -13,7 +13,7 @@ import { headers } from '@nats-io/transport-node';
 import { describe, expect, test } from 'vitest';
 import type { Admission } from '../admit/admission.ts';
 import { type Cursor, derivedHeaders, keepHeaders, markListing, markLook, type Work } from '../consume/delivery.ts';
-import { createPatience } from '../patience.ts';
+import { createEventRetry } from '../event-retry.ts';
 import { createCounts } from '../report/counts.ts';
 import { createRepeats } from './repeats.ts';
 import { createRunner, type EventRunnerOptions } from './runner.ts';
@@ -118,7 +118,7 @@ function createParts(isListed = false, others: Others = {}) {
       revisit: (work) => park(work, work.resolution.projectId, 'late'),
     },
     parking: { isListed: () => isListed, wake() {} },
-    patience: createPatience(systemClock, () => {}),
+    eventRetry: createEventRetry(systemClock, () => {}),
     repeats,
     counts: createCounts(),
     publish,

@@ -3,7 +3,7 @@ import type { Stores } from '@edge-migration/identity/converge.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { Admission } from '../admit/admission.ts';
 import type { Work } from '../consume/delivery.ts';
-import type { EventRetry } from '../patience.ts';
+import type { EventRetry } from '../event-retry.ts';
 import type { ProjectAborts } from '../schedule/project-aborts.ts';
 import type { ProjectRateLimiter } from '../schedule/project-rate-limiter.ts';
 import type { Parking } from '../settle/parking.ts';
@@ -20,7 +20,7 @@ export interface EventRunnerOptions extends RecheckOptions {
   rateLimiter: Pick<ProjectRateLimiter, 'charge'>;
   admission: Pick<Admission, 'admit' | 'park' | 'revisit'>;
   parking: Pick<Parking, 'isListed' | 'wake'>;
-  patience: EventRetry;
+  eventRetry: EventRetry;
   repeats: Repeats;
   /** Resolves when the stream has the derived event. */
   publish(projectId: number, event: WriteEvent, page?: NextPage): Promise<void>;

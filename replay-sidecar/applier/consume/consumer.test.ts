@@ -106,12 +106,12 @@ async function texts(): Promise<string[]> {
 
 describe('an event that was in hand when NATS lost the end of the stream', () => {
   // A delivery that comes only after NATS has waited in vain for an answer is too late for these tests.
-  const PATIENT = { ...APPLIER, ackWaitSeconds: 3600 };
+  const LONG_ACK_WAIT = { ...APPLIER, ackWaitSeconds: 3600 };
 
   test('is no longer acknowledged: its sequence is another event now, which comes at once', async () => {
-    await ensureApplierStreams(manager, PATIENT);
+    await ensureApplierStreams(manager, LONG_ACK_WAIT);
     copyData();
-    await using applier = await startApplier(PATIENT);
+    await using applier = await startApplier(LONG_ACK_WAIT);
     await publish('lost');
     const lost = await applier.get('lost');
     await nats.kill('SIGKILL');
@@ -128,9 +128,9 @@ describe('an event that was in hand when NATS lost the end of the stream', () =>
   });
 
   test('no longer takes any room, and nothing speaks for it', async () => {
-    await ensureApplierStreams(manager, PATIENT);
+    await ensureApplierStreams(manager, LONG_ACK_WAIT);
     copyData();
-    await using applier = await startApplier(PATIENT);
+    await using applier = await startApplier(LONG_ACK_WAIT);
     await publish('lost');
     await applier.get('lost');
     await nats.kill('SIGKILL');

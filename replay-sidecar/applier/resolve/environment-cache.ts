@@ -3,7 +3,7 @@ import type { Core } from '@edge-migration/identity/core/core.ts';
 import { type EnvironmentRecord, referenceName } from '@edge-migration/identity/core/environments.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import { type EventRetry, isOutage } from '../patience.ts';
+import { type EventRetry, isOutage } from '../event-retry.ts';
 
 /** Which environment a reference names, remembered for a few seconds. */
 export interface EnvironmentCache {
@@ -33,12 +33,12 @@ interface Entry {
 
 export interface EnvironmentCacheOptions {
   core: Core;
-  patience: EventRetry;
+  eventRetry: EventRetry;
   clock: Clock;
   signal: AbortSignal;
 }
 
-export function createEnvironmentCache({ core, patience, clock, signal }: EnvironmentCacheOptions): EnvironmentCache {
+export function createEnvironmentCache({ core, eventRetry, clock, signal }: EnvironmentCacheOptions): EnvironmentCache {
   const entries = new Map<string, Entry>();
   /**
    * The environments of keys seen so far, by the key's name. A server key means its environment forever, even if it was
@@ -49,7 +49,7 @@ export function createEnvironmentCache({ core, patience, clock, signal }: Enviro
   const batcher = createBatcher<DerivedReference, EnvironmentRecord | null>(
     async (references) => {
       const known = references.map((reference) => knownAs(reference));
-      const found = await patience.persist(
+      const found = await eventRetry.run(
         () => core.environments.find([...references, ...known.filter((one) => one !== undefined)], signal),
         signal,
       );

@@ -3,7 +3,7 @@ import type { FormerOwner } from '@edge-migration/identity/core/former-keys.ts';
 import type { IdentityPlace } from '@edge-migration/identity/core/identity.ts';
 import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
-import { type EventRetry, isOutage } from '../patience.ts';
+import { type EventRetry, isOutage } from '../event-retry.ts';
 
 export interface FormerKeys {
   /** For a client key that Core does not know. Waits through outages; rejects with the signal's reason. */
@@ -17,7 +17,7 @@ export interface FormerKeysOptions {
   placeOf(identityId: number): Promise<IdentityPlace | undefined>;
   /** Projects with an EdgeMigration. */
   migrating(signal: AbortSignal): Promise<readonly number[]>;
-  patience: EventRetry;
+  eventRetry: EventRetry;
   signal: AbortSignal;
 }
 
@@ -31,12 +31,12 @@ const CANDIDATES = 100;
  * for an identity that Core has in an environment of another key; otherwise it cannot be known.
  */
 export function createFormerKeys(options: FormerKeysOptions): FormerKeys {
-  const { core, edge, placeOf, migrating, patience, signal } = options;
+  const { core, edge, placeOf, migrating, eventRetry, signal } = options;
   const reads = createBatcher(
     async (apiKeys: readonly string[]) => {
       const projects = await migrating(signal);
       const read = () => core.environments.formerOwners(apiKeys, projects, signal);
-      const owners = await patience.persist(read, signal);
+      const owners = await eventRetry.run(read, signal);
       return Promise.all(
         owners.map((owner, index) => (owner.kind === 'unknown' ? searchEdge(apiKeys[index]!) : owner)),
       );
@@ -45,7 +45,7 @@ export function createFormerKeys(options: FormerKeysOptions): FormerKeys {
   );
 
   async function searchEdge(apiKey: string): Promise<FormerOwner> {
-    const documents = await patience.persist(() => readDocuments(apiKey), signal);
+    const documents = await eventRetry.run(() => readDocuments(apiKey), signal);
     const owners = await Promise.all(
       documents.map(async ({ id, identifier }) => {
         const place = await placeOf(id);

@@ -7,7 +7,7 @@ import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
 import { findClientKey } from '../consume/delivery.ts';
-import { type EventRetry, isOutage } from '../patience.ts';
+import { type EventRetry, isOutage } from '../event-retry.ts';
 import type { EnvironmentCache } from './environment-cache.ts';
 import { createFormerKeys } from './former-keys.ts';
 import type { Spread, Spreader } from './spread.ts';
@@ -73,21 +73,21 @@ export interface ResolverOptions {
   spreader: Spreader;
   /** Projects with an EdgeMigration. */
   migrating(signal: AbortSignal): Promise<readonly number[]>;
-  patience: EventRetry;
+  eventRetry: EventRetry;
   signal: AbortSignal;
 }
 
 export function createResolver(options: ResolverOptions): Resolver {
-  const { core, edge, environments: directory, spreader, migrating, patience, signal } = options;
+  const { core, edge, environments: directory, spreader, migrating, eventRetry, signal } = options;
   const places = createBatcher(
     async (ids: readonly number[]) => {
-      const found = await patience.persist(() => core.identities.places(ids, signal), signal);
+      const found = await eventRetry.run(() => core.identities.places(ids, signal), signal);
       return ids.map((id) => found.get(id));
     },
     { isolates: (error) => !isOutage(error) },
   );
   const placeOf = (id: number) => places.ask(String(id), id);
-  const formerKeys = createFormerKeys({ core, edge, placeOf, migrating, patience, signal });
+  const formerKeys = createFormerKeys({ core, edge, placeOf, migrating, eventRetry, signal });
 
   async function resolveIdentityId(event: WriteEvent, identityId: number): Promise<Resolution> {
     // Gone: the process that deleted it named it in an event of its own.

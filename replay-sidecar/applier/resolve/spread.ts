@@ -1,7 +1,7 @@
 import type { EventTarget, TouchedParts, WriteEvent } from '@edge-migration/contract/write-event.ts';
 import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { FeaturePlace } from '@edge-migration/identity/core/spread.ts';
-import type { EventRetry } from '../patience.ts';
+import type { EventRetry } from '../event-retry.ts';
 import type { EnvironmentCache } from './environment-cache.ts';
 
 /** The part of an event's target that lies in one project. */
@@ -37,7 +37,7 @@ export interface SpreaderOptions {
   environments: EnvironmentCache;
   /** Projects with an EdgeMigration, listed after this call. */
   migrating(signal: AbortSignal): Promise<readonly number[]>;
-  patience: EventRetry;
+  eventRetry: EventRetry;
   signal: AbortSignal;
 }
 
@@ -45,10 +45,10 @@ export function createSpreader({
   core,
   environments: directory,
   migrating,
-  patience,
+  eventRetry,
   signal,
 }: SpreaderOptions): Spreader {
-  const ask = <T>(question: () => Promise<T>) => patience.persist(question, signal);
+  const ask = <T>(question: () => Promise<T>) => eventRetry.run(question, signal);
 
   async function projectOf(of: Extract<EventTarget, { kind: 'features' }>['of']): Promise<number | undefined> {
     return 'projectId' in of ? of.projectId : (await directory.load(of))?.projectId;

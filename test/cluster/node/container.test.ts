@@ -80,14 +80,14 @@ describe('the environment of a container', () => {
 
   test('waits for a missing Secret, and the pod starts once it exists', async () => {
     const env = [{ name: 'KEY', valueFrom: { secretKeyRef: { name: 'late', key: 'key' } } }];
-    await pods.createPod('patient', { restartPolicy: 'Never', containers: [shell('echo $KEY', { env })] });
+    await pods.createPod('waiting', { restartPolicy: 'Never', containers: [shell('echo $KEY', { env })] });
     await pods.podThat(
-      'patient',
+      'waiting',
       ({ containerStatuses: [main] }) => main?.state.waiting?.reason === 'CreateContainerConfigError',
     );
     await pods.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'late' }, stringData: { key: 'at last' } });
-    await pods.podThat('patient', hasPhase('Succeeded'));
-    expect(await pods.logs('patient')).toBe('at last\n');
+    await pods.podThat('waiting', hasPhase('Succeeded'));
+    expect(await pods.logs('waiting')).toBe('at last\n');
   });
 
   test('has a kubeconfig with exactly the rights of its ServiceAccount', async () => {

@@ -9,7 +9,7 @@ import { createCoreClients, type WriteCounts } from './core-clients.ts';
 import { createCoreRequests } from './core-requests.ts';
 import { createEdgeClients } from './edge-clients.ts';
 import { type Excused, findExcuse, isOvertaken, type ReportedGap } from './excuses.ts';
-import { createFaults, type Occurrence, type Patience } from './faults/faults.ts';
+import { createFaults, type Occurrence, type Timeouts } from './faults/faults.ts';
 import { createScenery, type Scene, type Scenery } from './faults/scenes.ts';
 import { createTargets } from './faults/targets.ts';
 import { type Judgement, judge } from './judgement.ts';
@@ -69,7 +69,7 @@ interface RegionalResult {
 }
 
 const MINUTES = 60_000;
-const PATIENCE: Patience = { ackWaitSeconds: 5, leaseSeconds: 5, pageMaxAgeSeconds: 8 };
+const TIMEOUTS: Timeouts = { ackWaitSeconds: 5, leaseSeconds: 5, pageMaxAgeSeconds: 8 };
 /** Shares of the load: before the EdgeMigration exists, and until the copy should be complete. */
 const BEFORE = 0.1;
 const COPYING = 0.4;
@@ -80,7 +80,7 @@ const WINDOW_SECONDS = 2 * 3600;
 /** Limit for events and parked ones: a slow machine is minutes behind, and needs room for them as a cluster has. */
 const STREAM_BYTES = 1024 ** 3;
 /** More than any machine needs. */
-const PATIENT_MINUTES = 15;
+const DRAIN_MINUTES = 15;
 /** Minimum share of the load for replay under faults, however late the copy was complete. */
 const REPLAYING = 0.4;
 /** Load after everything was repaired. */
@@ -108,7 +108,7 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
   const targets = createTargets(installation, faultsRandom);
   const faults = createFaults(installation, targets, {
     random: faultsRandom,
-    patience: PATIENCE,
+    timeouts: TIMEOUTS,
     pauseSeconds: options.faultPauseSeconds,
     others: [...(await scenery.prepare(installation, targets, random.fork('scenes'))), ...(regions?.faults ?? [])],
     say,
@@ -130,7 +130,7 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
       random: random.fork('far edge clients'),
       place: 'far',
     });
-  const canary = createCanary(clients, population, installation.tables, canaryPatience(options));
+  const canary = createCanary(clients, population, installation.tables, canaryTimeoutMs(options));
 
   const started = clock.monotonic();
   const share = () => (clock.monotonic() - started) / 1000 / options.seconds;
@@ -178,7 +178,7 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
   await clients.settle();
   await closeWindow(installation, project.projectId, clock);
   const { status } = await installation.condition(project.projectId, 'Succeeded', 'True', {
-    timeoutMs: PATIENT_MINUTES * MINUTES,
+    timeoutMs: DRAIN_MINUTES * MINUTES,
     ...(options.signal && { signal: options.signal }),
   });
   const drainSeconds = (clock.monotonic() - drained) / 1000;
@@ -235,7 +235,7 @@ const addCounts = (one: Counts, other: Counts): Counts => ({
 const isHomeBroken = ({ scenes = [], regions }: SoakOptions) => regions === 2 && scenes.includes('home');
 
 /** If the stream loses events, some canaries never arrive; writes elsewhere arrive when the regions meet again. */
-const canaryPatience = (options: SoakOptions) =>
+const canaryTimeoutMs = (options: SoakOptions) =>
   ((options.scenes?.includes('streams') ? 1.5 : 10) + (isHomeBroken(options) ? 4 : 0)) * MINUTES;
 
 /** A moment later: anything observed after the deadline would stay in Core, however long ago it was written. */
@@ -259,17 +259,17 @@ function installForSoak(
     }),
     replay: true,
     optionalTables: true,
-    pageMaxAgeSeconds: PATIENCE.pageMaxAgeSeconds,
+    pageMaxAgeSeconds: TIMEOUTS.pageMaxAgeSeconds,
     operatorEnvironment: {
       ...options.operatorEnvironment,
-      EDGE_MIGRATION_LEASE_DURATION_SECONDS: String(PATIENCE.leaseSeconds),
-      EDGE_MIGRATION_RENEW_DEADLINE_SECONDS: String(PATIENCE.leaseSeconds - 1),
+      EDGE_MIGRATION_LEASE_DURATION_SECONDS: String(TIMEOUTS.leaseSeconds),
+      EDGE_MIGRATION_RENEW_DEADLINE_SECONDS: String(TIMEOUTS.leaseSeconds - 1),
       EDGE_MIGRATION_RETRY_PERIOD_SECONDS: '1',
       EDGE_MIGRATION_STREAM_MAX_BYTES: String(STREAM_BYTES),
     },
     applierEnvironment: {
       ...options.applierEnvironment,
-      EDGE_MIGRATION_ACK_WAIT_SECONDS: String(PATIENCE.ackWaitSeconds),
+      EDGE_MIGRATION_ACK_WAIT_SECONDS: String(TIMEOUTS.ackWaitSeconds),
       EDGE_MIGRATION_PARKED_MAX_BYTES: String(STREAM_BYTES),
     },
     ...(signal === undefined ? {} : { signal }),

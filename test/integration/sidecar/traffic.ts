@@ -21,7 +21,7 @@ export interface Traffic extends Disposable {
 
 const AT_A_TIME = 16;
 /** An answer after this time does not count. */
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 
 /** A client of the Core API with keep-alive connections, which records what it sent and received. */
 export function createTraffic(port: number): Traffic {
@@ -40,7 +40,7 @@ export function createTraffic(port: number): Traffic {
           port,
           host: '127.0.0.1',
           agent,
-          timeout: PATIENCE_MS,
+          timeout: TIMEOUT_MS,
           method,
           path: `/api/v1/${path}`,
           headers: { 'X-Environment-Key': 'client-key', ...headers },

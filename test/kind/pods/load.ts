@@ -19,7 +19,7 @@ const configuration = z.object({
 const RETRY_AFTER_MS = 250;
 const TIMEOUT_MS = 10_000;
 /** A write not acknowledged by then is abandoned and reported. */
-const PATIENCE_MS = 300_000;
+const WRITE_TIMEOUT_MS = 300_000;
 
 const { url, environmentKey, rate, seconds, identities } = parseEnvironment(configuration, process.env);
 const lost: number[] = [];
@@ -45,7 +45,7 @@ async function attempt(n: number): Promise<boolean> {
 async function write(n: number): Promise<void> {
   const begun = systemClock.monotonic();
   while (!(await attempt(n))) {
-    if (systemClock.monotonic() - begun > PATIENCE_MS) {
+    if (systemClock.monotonic() - begun > WRITE_TIMEOUT_MS) {
       lost.push(n);
       return;
     }

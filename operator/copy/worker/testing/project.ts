@@ -58,7 +58,7 @@ export async function createTestProject(
       projectId: seeded.projectId,
       maxWriteUnitsPerSecond: 1_000_000,
     },
-    { clock, patienceMs: 20_000, signal },
+    { clock, retryBudgetMs: 20_000, signal },
   );
   const core = new pg.Client({ connectionString: database.url });
   await core.connect();
@@ -87,7 +87,7 @@ export async function createTestProject(
           settings: () => settings,
           pageMaxAgeMs: 30_000,
           lateWriteMs: 0,
-          patienceMs: 20_000,
+          retryBudgetMs: 20_000,
           instance: 'test',
           clock,
           logger: silent,

@@ -4,7 +4,7 @@ import type { Random } from '../random.ts';
 import type { Kind, Targets } from './targets.ts';
 
 /** How long a frozen process stays frozen, in seconds; the others' timeouts for it lie within that range. */
-export interface Patience {
+export interface Timeouts {
   /** Time after which messages in an applier's hand are redelivered. */
   readonly ackWaitSeconds: number;
   /** Time after which the other operator takes over. */
@@ -63,7 +63,7 @@ const CHOICES: readonly (readonly [weight: number, choice: readonly [Kind, Actio
 
 export interface FaultsOptions {
   readonly random: Random;
-  readonly patience: Patience;
+  readonly timeouts: Timeouts;
   /** Time between two faults. */
   readonly pauseSeconds: readonly [number, number];
   /** In addition to those of processes. */
@@ -75,7 +75,7 @@ export interface FaultsOptions {
 
 /** Breaks parts of the installation at random, several at a time, but none that is already broken. */
 export function createFaults(installation: Installation, targets: Targets, options: FaultsOptions): Faults {
-  const { random, patience, pauseSeconds, others = [], say, clock = systemClock } = options;
+  const { random, timeouts, pauseSeconds, others = [], say, clock = systemClock } = options;
   const { nats } = installation.cluster;
   const { broken, choose } = targets;
   const choices: (readonly [weight: number, choice: readonly [Kind, Action] | Fault])[] = [
@@ -86,11 +86,11 @@ export function createFaults(installation: Installation, targets: Targets, optio
   const seconds = (from: number, to: number) => 1000 * (from + random.next() * (to - from));
 
   const frozenMs: Record<Kind, () => number> = {
-    applier: () => seconds(1, patience.ackWaitSeconds * 2.5),
+    applier: () => seconds(1, timeouts.ackWaitSeconds * 2.5),
     sidecar: () => seconds(1, 12),
     api: () => seconds(1, 3),
-    operator: () => seconds(1, patience.leaseSeconds * 2),
-    copy: () => seconds(patience.pageMaxAgeSeconds / 2, patience.pageMaxAgeSeconds * 1.6),
+    operator: () => seconds(1, timeouts.leaseSeconds * 2),
+    copy: () => seconds(timeouts.pageMaxAgeSeconds / 2, timeouts.pageMaxAgeSeconds * 1.6),
     nats: () => seconds(0.5, 8),
   };
 

@@ -16,7 +16,7 @@ export interface EventRetry {
    *
    * @throws the last error of `work`; the signal's reason
    */
-  persist<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
+  run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
   /** A store's answer to work that still waits for it. */
   outage(): unknown;
   /** All of these answers. */
@@ -28,7 +28,7 @@ export interface EventRetry {
  *
  * @param onOutage receives an outage's error when it begins and undefined when nothing fails any more
  */
-export function createPatience(clock: Clock, onOutage: (error: unknown) => void): EventRetry {
+export function createEventRetry(clock: Clock, onOutage: (error: unknown) => void): EventRetry {
   /** The last error of each work that waits for a store. */
   const failing = new Map<symbol, unknown>();
 
@@ -42,7 +42,7 @@ export function createPatience(clock: Clock, onOutage: (error: unknown) => void)
   return {
     outage: () => failing.values().next().value,
     outages: () => [...failing.values()],
-    async persist(work, signal) {
+    async run(work, signal) {
       const own = Symbol('work');
       const outlastOutages = () =>
         retry(work, {
