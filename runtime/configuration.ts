@@ -12,8 +12,6 @@ export class ConfigurationError extends Error {
   readonly disposition = 'misconfigured';
 }
 
-type Shape = Record<string, z.ZodType>;
-
 /**
  * Parses a process's environment variables once, at start, with its schema.
  *
@@ -23,10 +21,10 @@ type Shape = Record<string, z.ZodType>;
  *
  * @throws ConfigurationError naming every wrong, missing and unknown variable; without values, which may be secrets
  */
-export function parseEnvironment<S extends Shape>(
-  schema: z.ZodObject<S>,
+export function parseEnvironment<Schema extends z.ZodObject>(
+  schema: Schema,
   environment: Readonly<Record<string, string | undefined>>,
-): Readonly<z.output<z.ZodObject<S>>> {
+): Readonly<z.output<Schema>> {
   const fields = new Map(Object.keys(schema.shape).map((field) => [variableName(field), field]));
   const input: Record<string, string> = {};
   const problems: string[] = [];
@@ -81,10 +79,7 @@ export const secret = () => z.string().min(1).brand<'secret'>().meta({ secret: t
  * The configuration for logging: secrets are replaced by `[redacted]`, and partly secret settings by the result of
  * `shown` in their `meta`.
  */
-export function redact<S extends Shape>(
-  schema: z.ZodObject<S>,
-  configuration: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
+export function redact(schema: z.ZodObject, configuration: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(configuration).map(([field, value]) => [
       field,

@@ -1,10 +1,12 @@
 import process from 'node:process';
 import type { z } from 'zod';
 import { type Clock, systemClock } from './clock.ts';
-import { ConfigurationError, parseEnvironment, redact } from './configuration.ts';
+import { ConfigurationError, type logSettings, parseEnvironment, redact } from './configuration.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { isStop, stopSignal } from './stop.ts';
 
-type Shape = Record<string, z.ZodType>;
+/** Every service has the settings of a log. */
+type ServiceSchema = z.ZodObject<typeof logSettings>;
 
 interface ProcessContext<Configuration> {
   readonly configuration: Configuration;
@@ -14,11 +16,11 @@ interface ProcessContext<Configuration> {
   readonly signal: AbortSignal;
 }
 
-export interface ServiceProcess<Configuration extends { readonly logLevel: string }, S extends Shape> {
+export interface ServiceProcess<Schema extends ServiceSchema> {
   /** In each log line. */
   readonly name: string;
-  readonly configuration: z.ZodObject<S> & z.ZodType<Configuration>;
-  run(context: ProcessContext<Configuration>): Promise<void>;
+  readonly configuration: Schema;
+  run(context: ProcessContext<Readonly<z.output<Schema>>>): Promise<void>;
   /** Errors whose message is sufficient; for others the stack is logged as well. */
   isExpected?(error: unknown): boolean;
 }
@@ -27,32 +29,23 @@ export interface ServiceProcess<Configuration extends { readonly logLevel: strin
  * The process of a service: configured by its environment variables, stopped by a signal. Exit codes: 0 asked to stop,
  * 1 failed, 64 wrong configuration.
  */
-export async function runServiceProcess<Configuration extends { readonly logLevel: string }, S extends Shape>(
-  service: ServiceProcess<Configuration, S>,
-): Promise<void> {
+export async function runServiceProcess<Schema extends ServiceSchema>(service: ServiceProcess<Schema>): Promise<void> {
   const logger = createLogger(service.name, 'info');
-  const stop = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort(new Error(name)));
+  const signal = stopSignal();
   try {
-    const configuration = parseEnvironment(service.configuration, process.env) as unknown as Configuration;
+    const configuration = parseEnvironment(service.configuration, process.env);
     logger.level = configuration.logLevel;
     logger.info({ configuration: redact(service.configuration, { ...configuration }) }, 'starting');
-    await service.run({ configuration, clock: systemClock, logger, signal: stop.signal });
+    await service.run({ configuration, clock: systemClock, logger, signal });
     logger.info('stopped');
   } catch (error) {
+    if (isStop(error, signal)) return void logger.info('stopped');
     const isWrongConfiguration = error instanceof ConfigurationError;
     const isExpected = isWrongConfiguration || service.isExpected?.(error);
-    if (isStop(error, stop.signal)) return void logger.info('stopped');
     logger.fatal(isExpected ? { error: (error as Error).message } : { err: error }, 'ended');
     // Pending operations are no longer needed.
     process.exit(isWrongConfiguration ? 64 : 1);
   }
-}
-
-/** Pending work fails with the signal's reason, or because of it; any other failure in the meantime is a fault. */
-function isStop(error: unknown, signal: AbortSignal): boolean {
-  if (!signal.aborted) return false;
-  return error === signal.reason || (error instanceof Error && isStop(error.cause, signal));
 }
 
 /**
@@ -60,10 +53,10 @@ function isStop(error: unknown, signal: AbortSignal): boolean {
  *
  * @param tell reports the problem with them
  */
-export function readConfiguration<S extends Shape>(
-  schema: z.ZodObject<S>,
+export function readConfiguration<Schema extends z.ZodObject>(
+  schema: Schema,
   tell: (problem: string) => void,
-): Readonly<z.output<z.ZodObject<S>>> {
+): Readonly<z.output<Schema>> {
   try {
     return parseEnvironment(schema, process.env);
   } catch (error) {

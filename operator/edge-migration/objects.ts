@@ -50,9 +50,10 @@ const entryPointOf = (operation: Operation) => (isComparison(operation) ? 'bin/v
 
 /**
  * Exit codes of a failed worker, for the Job's failure policy: `temporary` (EX_TEMPFAIL of sysexits.h) is worth another
- * pod, `misconfigured` fails for every range alike, and `rejected` would fail again for this range only.
+ * pod, `misconfigured` fails for every range alike, and `rejected` would fail again for this range only. `stopped` is that of a
+ * program that SIGTERM ends.
  */
-export const WORKER_EXIT = { misconfigured: 64, rejected: 65, temporary: 75 } as const;
+export const WORKER_EXIT = { misconfigured: 64, rejected: 65, temporary: 75, stopped: 143 } as const;
 
 const RANGES_DIRECTORY = '/var/run/edge-migration/ranges';
 

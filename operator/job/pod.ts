@@ -6,6 +6,7 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { startMetricsServer } from '@edge-migration/runtime/http/metrics-server.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { isStop } from '@edge-migration/runtime/stop.ts';
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
 import type { PodConfiguration } from './configuration.ts';
@@ -75,7 +76,7 @@ export async function runPod<Range extends AnyRange, Settings extends Limits, Ch
   try {
     await workOnRange({ ...context, signal: either }, kind, { range, record, live, registry });
   } catch (error) {
-    if (!signal.aborted) await recordError(record, error, AbortSignal.timeout(5000)).catch(() => {});
+    if (!isStop(error, signal)) await recordError(record, error, AbortSignal.timeout(5000)).catch(() => {});
     throw error;
   } finally {
     ending.abort(new Error('The work has ended'));

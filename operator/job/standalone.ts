@@ -22,15 +22,15 @@ interface CommonConfiguration extends Omit<StoreSettings, keyof Limits | 'projec
 }
 
 /** One kind of work on a whole project without Kubernetes: requested by arguments and completed by the environment. */
-export interface Standalone<Arguments, Configuration, Shape extends Record<string, z.ZodType>> {
+export interface Standalone<Arguments, Schema extends z.ZodObject & z.ZodType<CommonConfiguration>> {
   /** Its name in logs. */
   readonly name: string;
-  readonly configuration: z.ZodObject<Shape> & z.ZodType<Configuration>;
+  readonly configuration: Schema;
   /** @throws ConfigurationError that names the wrong argument and shows the usage */
   parseArguments(args: readonly string[]): Arguments;
   chooseLimits(options: Arguments): Limits;
   /** Returns the summary of the run. */
-  run(context: StandaloneContext<Arguments, Configuration>): Promise<object>;
+  run(context: StandaloneContext<Arguments, Readonly<z.output<Schema>>>): Promise<object>;
 }
 
 export interface StandaloneContext<Arguments, Configuration> {
@@ -55,13 +55,12 @@ type StandaloneWorker = Omit<RangeOptions<never, never, never>, 'range' | 'setti
  */
 export function createStandalone<
   Arguments extends CommonArguments,
-  Configuration extends CommonConfiguration,
-  Shape extends Record<string, z.ZodType>,
->({ name, configuration: schema, parseArguments, chooseLimits, run }: Standalone<Arguments, Configuration, Shape>) {
+  Schema extends z.ZodObject & z.ZodType<CommonConfiguration>,
+>({ name, configuration: schema, parseArguments, chooseLimits, run }: Standalone<Arguments, Schema>) {
   return async (args: readonly string[], signal: AbortSignal): Promise<void> => {
     const clock = systemClock;
     const options = parseArguments(args);
-    const configuration = parseEnvironment(schema, process.env) as unknown as Configuration;
+    const configuration = parseEnvironment(schema, process.env);
     const started = clock.monotonic();
     const logger = createLogger(name, configuration.logLevel, process.stderr.fd);
     const retryOptions = { clock, logger, retryBudgetMs: configuration.retryBudgetSeconds * 1000 };
