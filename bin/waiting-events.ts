@@ -3,9 +3,8 @@ import { parseArgs } from 'node:util';
 import { manage } from '@edge-migration/contract/streams/applier.ts';
 import { applierConfiguration } from '@edge-migration/replay-sidecar/applier/config.ts';
 import { listWaiting } from '@edge-migration/replay-sidecar/waiting-events/list.ts';
-import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { connectNats } from '@edge-migration/runtime/nats/connection.ts';
-import { readConfiguration } from '@edge-migration/runtime/process.ts';
+import { runToolProcess } from '@edge-migration/runtime/process.ts';
 import { z } from 'zod';
 
 /**
@@ -16,17 +15,24 @@ import { z } from 'zod';
 const LONGEST_MS = 60_000;
 const { values } = parseArgs({ options: { most: { type: 'string', default: '100' } } });
 const most = z.coerce.number().int().min(1).max(10_000).parse(values.most);
-const configuration = readConfiguration(applierConfiguration, (problem) => process.stderr.write(`${problem}\n`));
-const connection = await connectNats(configuration, {
-  name: 'edge-applier waiting-events',
-  role: 'applier',
-  clock: systemClock,
-  signal: AbortSignal.timeout(LONGEST_MS),
-  onFailure: (error) => void process.stderr.write(`Cannot connect to NATS: ${String(error)}\n`),
+
+await runToolProcess({
+  configuration: applierConfiguration,
+  async run({ configuration, clock }) {
+    const connection = await connectNats(configuration, {
+      name: 'edge-applier waiting-events',
+      role: 'applier',
+      clock,
+      signal: AbortSignal.timeout(LONGEST_MS),
+      onFailure: (error) => void process.stderr.write(`Cannot connect to NATS: ${String(error)}\n`),
+    });
+    try {
+      for (const event of await listWaiting(await manage(connection), most))
+        process.stdout.write(`${JSON.stringify(event)}\n`);
+    } finally {
+      await connection.close();
+    }
+    return 0;
+  },
+  onMisconfigured: (problem) => void process.stderr.write(`${problem}\n`),
 });
-try {
-  for (const event of await listWaiting(await manage(connection), most))
-    process.stdout.write(`${JSON.stringify(event)}\n`);
-} finally {
-  await connection.close();
-}

@@ -5,6 +5,9 @@ import { ConfigurationError, type logSettings, parseEnvironment, redact } from '
 import { createLogger, type Logger } from './logger.ts';
 import { isStop, stopSignal } from './stop.ts';
 
+/** The exit code of a wrong configuration: EX_USAGE of sysexits.h. */
+export const MISCONFIGURED = 64;
+
 /** Every service has the settings of a log. */
 type ServiceSchema = z.ZodObject<typeof logSettings>;
 
@@ -44,24 +47,31 @@ export async function runServiceProcess<Schema extends ServiceSchema>(service: S
     const isExpected = isWrongConfiguration || service.isExpected?.(error);
     logger.fatal(isExpected ? { error: (error as Error).message } : { err: error }, 'ended');
     // Pending operations are no longer needed.
-    process.exit(isWrongConfiguration ? 64 : 1);
+    process.exit(isWrongConfiguration ? MISCONFIGURED : 1);
   }
 }
 
+export interface ToolProcess<Schema extends z.ZodObject> {
+  readonly configuration: Schema;
+  /** @returns the exit code */
+  run(context: { readonly configuration: Readonly<z.output<Schema>>; readonly clock: Clock }): Promise<number>;
+  /** Reports what is wrong with the configuration. */
+  onMisconfigured(problem: string): void;
+}
+
 /**
- * The settings of a process from its environment variables. If they are wrong the process ends, with 64.
- *
- * @param tell reports the problem with them
+ * The process of a program that does one thing, for people or another program, and ends. Exit codes: what `run` returns,
+ * 1 failed, 64 wrong configuration.
  */
-export function readConfiguration<Schema extends z.ZodObject>(
-  schema: Schema,
-  tell: (problem: string) => void,
-): Readonly<z.output<Schema>> {
+export async function runToolProcess<Schema extends z.ZodObject>(tool: ToolProcess<Schema>): Promise<never> {
   try {
-    return parseEnvironment(schema, process.env);
+    const configuration = parseEnvironment(tool.configuration, process.env);
+    process.exitCode = await tool.run({ configuration, clock: systemClock });
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
-    tell(error.message);
-    return process.exit(64);
+    tool.onMisconfigured(error.message);
+    process.exitCode = MISCONFIGURED;
   }
+  // Pending operations that are no longer needed must not keep the process alive.
+  process.exit();
 }
