@@ -19,7 +19,8 @@ interface Metric {
   readonly help: string;
   /** The one label, if `read` returns a series for each of its values. */
   readonly label: string | undefined;
-  read(): number | Readonly<Record<string, number>>;
+  /** Undefined while it is not known: a number would claim that it is. */
+  read(): number | undefined | Readonly<Record<string, number>>;
 }
 
 /** The content type of {@link Metrics.text}. */
@@ -36,7 +37,8 @@ export function createMetrics(): Metrics {
 
 function format({ name, type, help, label, read }: Metric): string {
   const value = read();
-  const series = typeof value === 'number' ? [`${name} ${value}`] : labelled(name, label ?? '', value);
+  const series =
+    typeof value === 'object' ? labelled(name, label ?? '', value) : value === undefined ? [] : [`${name} ${value}`];
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...series, ''].join('\n');
 }
 
@@ -46,7 +48,7 @@ function labelled(name: string, label: string, values: Readonly<Record<string, n
 }
 
 export interface MetricsOfPart {
-  gauge(name: string, help: string, read: () => number): void;
+  gauge(name: string, help: string, read: () => number | undefined): void;
   /** `_total` is added to the name. */
   counter(name: string, help: string, read: () => number): void;
   /** One series for each entry. */

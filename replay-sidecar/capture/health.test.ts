@@ -65,9 +65,12 @@ describe('the health server', () => {
   it('shows the metrics, and an error of one of them as an error', async () => {
     const metric = { type: 'gauge', help: 'of the test', label: undefined } as const;
     metrics.add({ ...metric, name: 'temperature', read: () => 21 });
+    metrics.add({ ...metric, name: 'unknown', read: () => undefined });
     expect(await probeHttp(`${url}/metrics`)).toMatchObject({
       status: 200,
-      body: '# HELP temperature of the test\n# TYPE temperature gauge\ntemperature 21\n',
+      body:
+        '# HELP temperature of the test\n# TYPE temperature gauge\ntemperature 21\n' +
+        '# HELP unknown of the test\n# TYPE unknown gauge\n',
     });
     const read = () => {
       throw new Error('out of order');

@@ -110,8 +110,8 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
       // A report on its way would replace the goodbye.
       isEnding = true;
       await beating;
-      const { depth, open, allSentUntil } = spool.facts();
-      const allSent = depth === 0 && open === 0 && allSentUntil !== undefined;
+      const { depth, open, leftovers } = spool.facts();
+      const allSent = depth === 0 && open === 0 && leftovers === 'read';
       try {
         await send(allSent, usage.untold());
       } catch (error) {

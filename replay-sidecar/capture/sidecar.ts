@@ -3,10 +3,11 @@ import type { AddressInfo } from 'node:net';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { createMetrics, registerProcessMetrics } from '@edge-migration/runtime/metrics.ts';
-import { SIDECAR_DRAIN_LOOK_MS, SIDECAR_TICK_MS } from '@edge-migration/runtime/policies.ts';
+import { SIDECAR_TICK_MS } from '@edge-migration/runtime/policies.ts';
 import { createCapture } from './capture.ts';
 import type { CaptureConfiguration } from './config.ts';
 import { affordableClients, readDescriptorLimit } from './descriptors.ts';
+import { drainSpool } from './drain.ts';
 import { createHealthServer } from './health.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { createMemoryKeeper, createProcessHeap } from './memory.ts';
@@ -138,12 +139,6 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     keepingHouse = Promise.allSettled([spool.recover(), every(SIDECAR_TICK_MS, spool.tick, signal)]);
   }
 
-  /** Waits until everything is sent, or `until` (monotonic). */
-  async function drain(until: number): Promise<void> {
-    const isEmpty = () => spool.facts().depth === 0 && spool.facts().open === 0;
-    while (!isEmpty() && clock.monotonic() < until) await clock.sleep(SIDECAR_DRAIN_LOOK_MS);
-  }
-
   async function closeSpool(): Promise<boolean> {
     await keepingHouse;
     await spool.close();
@@ -168,7 +163,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       // Half of the time for requests under way, the rest for sending their events.
       await proxy.stop(configuration.shutdownSeconds * 500);
       capture.flush();
-      await drain(deadline);
+      await drainSpool(spool, clock, deadline);
       const goodbye = await heartbeat.sayGoodbye();
       logger.info({ goodbye, ...spool.facts() }, goodbye ? 'all is sent' : 'not all is sent; it stays in the spool');
       stopping.abort();

@@ -10,11 +10,11 @@ export function countEvents(nats: Nats): Promise<number> {
   return ask(nats, async (manager) => (await manager.streams.info(STREAM)).state.messages);
 }
 
-/** Number of events that all sidecars together have not sent yet. */
+/** Number of events that all sidecars together have not sent yet; infinite while one does not know. */
 export function countUnsent(nats: Nats): Promise<number> {
   return ask(nats, async (manager) => {
     const { reports } = await readReports(manager);
-    return reports.reduce((sum, { report }) => sum + report.spoolDepth, 0);
+    return reports.reduce((sum, { report }) => sum + (report.allSentUntil === null ? Infinity : report.spoolDepth), 0);
   });
 }
 

@@ -45,8 +45,13 @@ interface SpoolFacts {
   id: string | undefined;
   /** Requests under way. */
   open: number;
-  /** Events that the stream has not acknowledged. */
+  /** Events that the stream has not acknowledged, as far as is known: see {@link leftovers}. */
   depth: number;
+  /**
+   * Whether the events that earlier processes left are among the others: `reading` until they are, `unknown` while the
+   * directory is not usable.
+   */
+  leftovers: 'unknown' | 'reading' | 'read';
   bytes: number;
   /** Epoch milliseconds; undefined when there is none. */
   oldestUnsentTime: number | undefined;
@@ -93,12 +98,20 @@ const DEFAULTS = {
 /** Under policy `interval`, anything written this long before the node went down is on its disk. */
 const SYNC_LAG_MS = 5000;
 
+type Phase = 'closed' | 'opening' | 'open' | 'recovering' | 'recovered';
+
+const LEFTOVERS: Readonly<Record<Phase, SpoolFacts['leftovers']>> = {
+  ...{ closed: 'unknown', opening: 'unknown' },
+  ...{ open: 'reading', recovering: 'reading' },
+  recovered: 'read',
+};
+
 export function createSpool(given: SpoolOptions): Spool {
   const options = { ...DEFAULTS, ...given };
   const { clock, directory, onError } = options;
   const openedTime = clock.now();
   let bootId = 'unknown';
-  let phase: 'closed' | 'opening' | 'open' | 'recovering' | 'recovered' = 'closed';
+  let phase: Phase = 'closed';
   /** What earlier processes left in the directory. */
   let left: { previous: DurableState | undefined; segments: SpoolSegment[] } = { previous: undefined, segments: [] };
 
@@ -210,6 +223,7 @@ export function createSpool(given: SpoolOptions): Spool {
         id: notes.spoolId,
         open: intents.count(),
         depth: outbox.depth(),
+        leftovers: LEFTOVERS[phase],
         bytes: bytes(),
         oldestUnsentTime: oldest === Infinity ? undefined : oldest,
         allSentUntil: phase === 'recovered' ? Math.min(oldest, clock.now()) : undefined,

@@ -71,8 +71,16 @@ export interface TestSpool extends AsyncDisposable {
   elapse(milliseconds: number): void;
 }
 
-/** A spool with tiny segments and little memory, so that all its paths are walked. */
+/** {@link createTestSpool}, with the directory in use, and what is left there read. */
 export async function openSpool(directory: string, given: Partial<SpoolOptions> = {}): Promise<TestSpool> {
+  const created = createTestSpool(directory, given);
+  await created.spool.open();
+  await created.spool.recover();
+  return created;
+}
+
+/** A spool with tiny segments and little memory, so that all its paths are walked. */
+export function createTestSpool(directory: string, given: Partial<SpoolOptions> = {}): TestSpool {
   const clock = (given.clock as ManualClock | undefined) ?? manualClock();
   const errors: unknown[] = [];
   const spool = createSpool({
@@ -89,8 +97,6 @@ export async function openSpool(directory: string, given: Partial<SpoolOptions> 
     onError: (error) => errors.push(error),
     ...given,
   });
-  await spool.open();
-  await spool.recover();
   return {
     spool,
     clock,

@@ -88,9 +88,10 @@ export async function startSidecar(
   const service = await start();
   const unsent = async () => {
     const { body } = await probeHttp(`http://127.0.0.1:${healthPort}/metrics`);
-    const depth = /^edge_migration_sidecar_spool_events (\S+)$/m.exec(body)?.[1];
-    if (depth === undefined) throw new Error('The sidecar does not say how many events it has');
-    return Number(depth);
+    if (!body.includes('edge_migration_sidecar_spool_events'))
+      throw new Error('The sidecar does not say how many events it has');
+    // Not known before the spool is read.
+    return Number(/^edge_migration_sidecar_spool_events (\S+)$/m.exec(body)?.[1]);
   };
   return {
     port,
