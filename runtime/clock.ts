@@ -4,7 +4,7 @@ export interface Clock {
   now(): number;
   /** Milliseconds that never go backwards; only for measuring durations. */
   monotonic(): number;
-  /** Resolves after `milliseconds`; rejects with the signal's reason if it is aborted first. */
+  /** Resolves after `milliseconds`, at once if they are negative; rejects with the signal's reason if it is aborted first. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -15,7 +15,8 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   async sleep(milliseconds, signal) {
-    let left = milliseconds;
+    // What is left of a time that was measured a moment ago may have passed.
+    let left = Math.max(milliseconds, 0);
     do {
       const piece = Math.min(left, LONGEST_TIMEOUT_MS);
       await timeout(piece, signal);

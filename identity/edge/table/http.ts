@@ -126,7 +126,8 @@ function startTimer(
   const left = () =>
     Math.min(milliseconds - (performance.now() - started), deadline?.left() ?? Number.POSITIVE_INFINITY);
   const look = () => {
-    if (left() > 1) timer = setTimeout(look, left());
+    const now = left();
+    if (now > 1) timer = setTimeout(look, now);
     else giveUp(timeout(performance.now() - started));
   };
   let timer = setTimeout(look, Math.max(left(), 0));

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { createHttpHandler } from './http.ts';
 
 const CERTIFICATES = new URL('../../../runtime/nats/fixtures/tls/', import.meta.url);
@@ -93,6 +93,17 @@ test('a deadline that moves on while the request waits does not end it', async (
   const deadline = { left: () => (++asked < 4 ? 100 : 100 - (performance.now() - started)) };
   await expect(handler.handle(request('http:', server.port), { deadline })).rejects.toThrow('No answer');
   expect(asked).toBeGreaterThan(3);
+});
+
+test('a deadline that passes while it is checked ends the request, and no timer gets a negative time', async () => {
+  const timers = vi.spyOn(globalThis, 'setTimeout');
+  cleanUp.push(() => timers.mockRestore());
+  const server = await startServer('http:');
+  // As on a busy machine: each check comes later than the one before.
+  const left = [300, 10, 10, -5];
+  const deadline = { left: () => left.shift() ?? -5 };
+  await expect(open(10_000).handle(request('http:', server.port), { deadline })).rejects.toThrow('No answer');
+  expect(timers.mock.calls.filter(([, milliseconds]) => (milliseconds ?? 0) < 0)).toEqual([]);
 });
 
 test('a request that was never sent does not count as lost', async () => {

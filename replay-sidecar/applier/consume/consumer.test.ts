@@ -226,17 +226,32 @@ describe('an event that NATS delivers as if for the first time, because a crash 
 
 describe('an event that is worked on for longer than NATS waits for its answer', () => {
   const QUICK = { ...APPLIER, ackWaitSeconds: 2 };
-  const pass = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+  /** How often a process has told NATS that it still works on an event. */
+  async function countWork(): Promise<() => number> {
+    let times = 0;
+    const connection = await open();
+    connection.subscribe('$JS.ACK.>', {
+      callback(_, message) {
+        if (message.string() === '+WPI') times += 1;
+      },
+    });
+    await connection.flush();
+    return () => times;
+  }
 
   test('stays with the process that speaks for it', async () => {
     await using applier = await startApplier(QUICK);
+    const told = await countWork();
     await publish('long work');
     const held = await applier.get('long work');
     let least = Number.POSITIVE_INFINITY;
-    for (let round = 0; round < 60; round++) {
-      await pass(100);
+    const isLong = () => {
       least = Math.min(least, held.left());
-    }
+      // Three times a wait: three times as long as NATS waits.
+      return told() >= 9;
+    };
+    await waitFor(isLong, { for: 'the work to take long', intervalMs: 100 });
     expect(least).toBeGreaterThan(0);
     expect(held.isDoubtful()).toBe(false);
     expect((await applier.get('long work')).message.redelivered).toBe(false);
