@@ -225,4 +225,5 @@ export function objectNames(migration: Pick<EdgeMigration, 'name' | 'uid'>, oper
 /** `plan` reads and counts, `copy` writes; comparisons are numbered, because there may be several. */
 export type Operation = 'plan' | 'copy' | `verify-${number}`;
 
-export const isComparison = (operation: string) => operation.startsWith('verify-');
+/** Whether a component's label names work on ranges. */
+export const isOperation = (component: string): component is Operation => /^(plan|copy|verify-\d+)$/.test(component);

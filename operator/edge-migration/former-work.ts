@@ -1,8 +1,9 @@
-import { type EdgeMigration, isComparison } from '@edge-migration/contract/edge-migration/api.ts';
+import { type EdgeMigration, isOperation } from '@edge-migration/contract/edge-migration/api.ts';
 import type { ObjectChange } from '@edge-migration/kubernetes/store.ts';
 import { type Clock, leastSince, type Moment, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
 import type { Owned } from './parse.ts';
 import type { PodFact } from './pods.ts';
+import { definitionOf } from './work-definition.ts';
 
 /**
  * When pods were last seen that may have written for a project but belong to no Job of its present plan: pods of a
@@ -88,7 +89,7 @@ export function createFormerWork(clock: Clock): FormerWork {
   };
 }
 
-const mayWrite = ({ operation }: Owned<PodFact>) => operation === 'copy' || isComparison(operation);
+const mayWrite = ({ operation }: Owned<PodFact>) => isOperation(operation) && definitionOf(operation).mayWrite;
 
 /** The name of `<namespace>/<name>`. */
 const nameOf = (migration: string) => migration.slice(migration.indexOf('/') + 1);

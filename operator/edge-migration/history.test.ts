@@ -1,10 +1,4 @@
-import {
-  type GapStatus,
-  isComparison,
-  type Spec,
-  type Status,
-  specSchema,
-} from '@edge-migration/contract/edge-migration/api.ts';
+import { type GapStatus, type Spec, type Status, specSchema } from '@edge-migration/contract/edge-migration/api.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Action } from './actions.ts';
@@ -180,7 +174,7 @@ function moveJob({ work: before, now }: Facts, { outcome, completed, problem }: 
 /** The cluster after the action. */
 function carryOut(before: Facts, action: Action): Facts {
   const { work: now } = before;
-  if ('operation' in action && isComparison(action.operation)) return carryOutComparison(before, action);
+  if ('operation' in action && action.operation.startsWith('verify-')) return carryOutComparison(before, action);
   switch (action.kind) {
     case 'planRanges':
       return { ...before, work: { ...now, ranges: twoRanges, plannedTime: before.now } };

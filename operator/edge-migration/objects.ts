@@ -2,7 +2,6 @@ import {
   EDGE_MIGRATIONS,
   type EdgeMigration,
   GROUP,
-  isComparison,
   LABELS,
   type Operation,
   objectNames,
@@ -44,9 +43,6 @@ export const workerTemplateSchema = z.looseObject({
 });
 
 export type WorkerTemplate = z.infer<typeof workerTemplateSchema>;
-
-/** The entry point of a worker's container, appended to its template's arguments, which are Node's. */
-const entryPointOf = (operation: Operation) => (isComparison(operation) ? 'bin/verify.ts' : 'bin/copy.ts');
 
 /**
  * Exit codes of a failed worker, for the Job's failure policy: `temporary` (EX_TEMPFAIL of sysexits.h) is worth another
@@ -165,6 +161,8 @@ export interface JobPlan extends Place {
   rangeIds: number[];
   parallelism: number;
   template: WorkerTemplate;
+  /** The worker's program. */
+  entryPoint: string;
   work: JobWork;
 }
 
@@ -207,7 +205,7 @@ export function buildJob(plan: JobPlan) {
 }
 
 function buildPodTemplate(plan: JobPlan, labels: Record<string, string>, annotations: Record<string, string>) {
-  const { template, migration, operation } = plan;
+  const { template, entryPoint, migration, operation } = plan;
   const [worker, ...others] = template.spec.containers;
   const { ranges } = objectNames(migration, operation);
   return {
@@ -224,7 +222,7 @@ function buildPodTemplate(plan: JobPlan, labels: Record<string, string>, annotat
       containers: [
         {
           ...worker,
-          args: [...(worker?.args ?? []), entryPointOf(operation)],
+          args: [...(worker?.args ?? []), entryPoint],
           env: [...(worker?.env ?? []), ...buildEnvironment(plan.work)],
           volumeMounts: [
             ...(worker?.volumeMounts ?? []),

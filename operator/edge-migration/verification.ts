@@ -14,6 +14,7 @@ import { holdJobs } from './jobs.ts';
 import { agreeOnTable } from './overrides.ts';
 import { decideRanges, retire, type WorkKind, type WorkProgress } from './range-work.ts';
 import { describeComparisonProgress, describeVerdict, summariseComparison } from './verification-result.ts';
+import { definitionOf } from './work-definition.ts';
 
 /** The part of a decision about comparing Core and Edge. */
 export interface VerificationDecision {
@@ -168,7 +169,7 @@ function carryOn(view: View): VerificationDecision {
   }
 }
 
-/** A comparison reads, and a repair waits for its own writes: neither leaves anything pending. */
+/** Settled at once: it leaves no writes on their way. */
 function describeKind(view: View, work: VerificationFacts): WorkKind<VerifySettings> {
   const { current } = view;
   const { mode, moment } = current;
@@ -179,7 +180,7 @@ function describeKind(view: View, work: VerificationFacts): WorkKind<VerifySetti
     known: current,
     chooseSettings: (pods) => chooseSettings(view, work, pods),
     writeSettings: (settings) => ({ kind: 'writeVerifySettings', operation, settings }),
-    beforeStart: [],
+    beforeStart: definitionOf(operation).beforeStart,
     comparison: { mode, moment },
     settledTime: Number.NEGATIVE_INFINITY,
     // A token asks for a comparison of its own (`verify`, `repair`), or for another attempt of the copy.

@@ -10,6 +10,7 @@ import type { Facts, LiveSettings, WorkFacts } from './facts.ts';
 import { agreeOnTable } from './overrides.ts';
 import { earliest, isTooSoon, measureProgress, PROGRESS_INTERVAL_MS, summariseSkipped } from './progress.ts';
 import { decideRanges, type Stage, type WorkKind, type WorkProgress } from './range-work.ts';
+import { definitionOf } from './work-definition.ts';
 
 /** The state of the ranges' work, be it a plan's or a copy's, and what to do about it. */
 export interface WorkDecision {
@@ -53,17 +54,17 @@ interface View {
   progress: WorkProgress;
 }
 
-/** A copy writes, and is shown in Flagsmith's dashboard; a plan only reads. */
 function describeKind(facts: Facts, spec: Spec, operation: 'plan' | 'copy'): WorkKind<LiveSettings> {
   const { work, migration } = facts;
+  const { beforeStart, leavesWrites } = definitionOf(operation);
   return {
     operation,
     work,
     known: migration.status.copy ?? {},
     chooseSettings: (pods) => chooseSettings(spec, pods),
     writeSettings: (settings) => ({ kind: 'writeLiveSettings', operation, settings }),
-    beforeStart: operation === 'copy' ? [{ kind: 'markStarted' }] : [],
-    settledTime: operation === 'plan' ? Number.NEGATIVE_INFINITY : findSettledTime(facts),
+    beforeStart,
+    settledTime: leavesWrites ? findSettledTime(facts) : Number.NEGATIVE_INFINITY,
     isRetryAsked: spec.retry !== undefined && spec.retry !== migration.status.observedRetry,
   };
 }

@@ -72,16 +72,15 @@ export function createCopyWork(
   return copyWorkSchema.parse({ ...describeJob(source), mode, pageMaxAgeSeconds });
 }
 
-/** @throws z.ZodError for an EdgeMigration without a spec, which no caller passes */
+/** @throws z.ZodError without a comparison, or for an EdgeMigration without a spec, which no caller passes */
 export function createVerifyWork(
   source: WorkSource,
-  { mode, moment }: Pick<VerifyWork, 'mode' | 'moment'>,
+  comparison: Pick<VerifyWork, 'mode' | 'moment'> | undefined,
 ): VerifyWork {
   const { copy, verify } = source.migration.spec ?? {};
   return verifyWorkSchema.parse({
     ...describeJob(source),
-    mode,
-    moment,
+    ...comparison,
     onConflict: copy?.onConflict,
     clearIdentifiers: verify?.clearIdentifiers,
   });

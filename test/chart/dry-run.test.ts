@@ -1,9 +1,9 @@
 /** The real API server's response to everything that the chart renders, and to the resulting pods. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { isComparison, type Operation, parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import { type Operation, parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { buildJob, workerTemplateSchema } from '@edge-migration/operator/edge-migration/objects.ts';
-import { createCopyWork, createVerifyWork } from '@edge-migration/operator/job/work.ts';
+import { definitionOf } from '@edge-migration/operator/edge-migration/work-definition.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { type ApiClient, connectApi } from '../cluster/api-client.ts';
@@ -83,9 +83,8 @@ function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][
   const describeWork = (operation: Operation) => {
     const place = { migration, operation, namespace: NAMESPACE, settingsName: 'root' };
     const source = { ...place, rangeIds: [1], lateWriteSeconds: 65 };
-    return isComparison(operation)
-      ? createVerifyWork(source, { mode: 'Report', moment: 'AfterCopy' })
-      : createCopyWork(source, { pageMaxAgeSeconds: 30 });
+    const comparison = { mode: 'Report', moment: 'AfterCopy' } as const;
+    return definitionOf(operation).instruct(source, { pageMaxAgeSeconds: 30, comparison });
   };
   const jobOf = (operation: 'copy' | 'verify-1') =>
     buildJob({
@@ -97,6 +96,7 @@ function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][
       rangeIds: [1],
       parallelism: 1,
       template,
+      entryPoint: definitionOf(operation).entryPoint,
       work: describeWork(operation),
     });
   return [

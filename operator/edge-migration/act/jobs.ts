@@ -1,16 +1,10 @@
-import {
-  isComparison,
-  LABELS,
-  OPERATOR_FIELD_MANAGER,
-  objectNames,
-} from '@edge-migration/contract/edge-migration/api.ts';
+import { LABELS, OPERATOR_FIELD_MANAGER, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
 import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { AlreadyExistsError } from '@edge-migration/kubernetes/errors.ts';
 import { CONFIG_MAPS, JOBS } from '@edge-migration/kubernetes/resources.ts';
-import { readCheckpoint } from '../../copy/checkpoint.ts';
-import { createCopyWork, createVerifyWork } from '../../job/work.ts';
 import type { Action } from '../actions.ts';
 import { buildJob } from '../objects.ts';
+import { definitionOf } from '../work-definition.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 
 /** Another Job or ConfigMap stands in the way; the message says which, and what to do. */
@@ -29,8 +23,9 @@ export async function createJob(
   target: ActionTarget,
   { attempt, rangeIds, parallelism, comparison }: Omit<Extract<Action, { kind: 'createJob' }>, 'kind' | 'operation'>,
 ) {
-  const { client, namespace, template, verifyTemplate, pageMaxAgeSeconds, lateWriteSeconds } = context;
+  const { client, namespace, pageMaxAgeSeconds, lateWriteSeconds } = context;
   const { migration, operation, logger, signal } = target;
+  const { entryPoint, template, instruct } = definitionOf(operation);
   const names = objectNames(migration, operation);
   const root = await client.get(CONFIG_MAPS, { namespace, name: names.root }, { signal });
   // Removed meanwhile: the next pass plans again.
@@ -46,9 +41,9 @@ export async function createJob(
     attempt,
     rangeIds,
     parallelism,
-    template: isComparison(operation) ? verifyTemplate : template,
-    work:
-      comparison === undefined ? createCopyWork(source, { pageMaxAgeSeconds }) : createVerifyWork(source, comparison),
+    template: context[template],
+    entryPoint,
+    work: instruct(source, { pageMaxAgeSeconds, comparison }),
   });
   try {
     await client.create(JOBS, job, { fieldManager: OPERATOR_FIELD_MANAGER, signal });
@@ -65,21 +60,22 @@ async function hasGone({ client, namespace }: ActionContext, { signal }: ActionT
   return job === undefined || hasEnded(job);
 }
 
-/** Whether the checkpoints of this plan's or copy's ranges show that nothing is left to do. */
+/** Whether the checkpoints of this plan's ranges show that nothing is left to do. */
 async function areDone(
   { client, namespace }: ActionContext,
   { migration, operation, signal }: ActionTarget,
   rangeIds: readonly number[],
   rootUid: string,
 ): Promise<boolean> {
-  if (isComparison(operation)) return false;
+  const { isDone } = definitionOf(operation);
+  if (isDone === undefined) return false;
   const { checkpointPrefix } = objectNames(migration, operation);
   for (const rangeId of rangeIds) {
     const name = `${checkpointPrefix}-${rangeId}`;
     const object = await client.get(CONFIG_MAPS, { namespace, name }, { signal });
     const isOfThisPlan = object?.metadata.ownerReferences?.some(({ uid }) => uid === rootUid) ?? false;
     const text = (object?.['data'] as Record<string, string> | undefined)?.['checkpoint'];
-    if (!isOfThisPlan || readCheckpoint(text ?? '')?.finished !== true) return false;
+    if (!isOfThisPlan || !isDone(text ?? '')) return false;
   }
   return true;
 }

@@ -1,17 +1,11 @@
-import {
-  isComparison,
-  LABELS,
-  OPERATOR_FIELD_MANAGER,
-  objectNames,
-} from '@edge-migration/contract/edge-migration/api.ts';
+import { LABELS, OPERATOR_FIELD_MANAGER, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
 import { AlreadyExistsError } from '@edge-migration/kubernetes/errors.ts';
 import { CONFIG_MAPS, JOBS, SECRETS } from '@edge-migration/kubernetes/resources.ts';
-import { describePlanned, type MeasuredRange, planRanges as measureRanges, mergeSteps } from '../../copy/ranges.ts';
-import { CIPHER_KEY_FILE, createCipherKey } from '../../verify/checkpoint-cipher.ts';
-import { planVerification } from '../../verify/ranges.ts';
+import { type MeasuredRange, mergeSteps } from '../../copy/ranges.ts';
 import { formatTime } from '../conditions.ts';
 import { buildRanges, buildRoot, type RootReference } from '../objects.ts';
 import { parsePlan } from '../parse.ts';
+import { definitionOf } from '../work-definition.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 
 /** A Secret holds a mebibyte at most, including its keys and the third that base64 adds. */
@@ -33,21 +27,10 @@ export async function writeRangePlan(context: ActionContext, { migration, operat
   const started = clock.monotonic();
   const project = await core.projects.get(spec.projectId, signal);
   const environments = project?.environments ?? [];
-  const { parallelism } = spec.copy;
-  // Read before counting: newer identities are not in the plan.
-  const newestId = await core.identities.newestId(signal);
-  const ranges = isComparison(operation)
-    ? await planVerification(core, environments, parallelism, (all) => fitSecret(all, LARGEST_SECRET / 2), signal)
-    : fitSecret(await measureRanges(core, environments, parallelism, signal));
+  const { ranges, files } = await definitionOf(operation).plan({ core, environments, spec, fit: fitSecret, signal });
   const root = await client.create(CONFIG_MAPS, buildRoot(place, {}), options);
   const reference = { name: root.metadata.name, uid: root.metadata.uid ?? '' };
-  const texts = new Map<number | string, string>(
-    isComparison(operation)
-      ? describeRanges(ranges, () => ({ regions: spec.verify.regions }))
-      : describeRanges(ranges, ({ bySegment = [] }) => ({ planned: describePlanned(bySegment, newestId) })),
-  );
-  if (isComparison(operation)) texts.set(CIPHER_KEY_FILE, createCipherKey());
-  await createRanges(context, buildRanges(place, reference, texts), reference, signal);
+  await createRanges(context, buildRanges(place, reference, files), reference, signal);
   const planned = ranges.map(({ rangeId, identities }) => ({ rangeId, identities }));
   const plan = { plannedTime: formatTime(clock.now()), ranges: planned };
   const withPlan = buildRoot(place, { plan });
@@ -107,28 +90,10 @@ async function isPlanned(
   return isDamaged;
 }
 
-interface DescribedRange extends Pick<MeasuredRange, 'rangeId' | 'identities'> {
-  readonly segments: readonly object[];
-  readonly bySegment?: readonly number[];
-}
-
-/** @param others further settings for the pods; at its end a copy checks that it has read what was planned */
-function describeRanges(
-  ranges: readonly DescribedRange[],
-  others: (range: DescribedRange) => object = () => ({}),
-): Map<number, string> {
-  return new Map(
-    ranges.map((range) => {
-      const { rangeId, segments } = range;
-      return [rangeId, JSON.stringify({ rangeId, segments, ...others(range) })];
-    }),
-  );
-}
-
-/** Joins neighbouring ranges until their boundaries, which may be long identifiers, fit into one Secret. */
-function fitSecret(ranges: MeasuredRange[], largest = LARGEST_SECRET): MeasuredRange[] {
+/** Joins neighbouring ranges until their boundaries, which may be long identifiers, fit into a share of one Secret. */
+function fitSecret(ranges: MeasuredRange[], share: number): MeasuredRange[] {
   let fitting = ranges;
-  while (fitting.length > 1 && sizeOf(fitting) > largest) {
+  while (fitting.length > 1 && sizeOf(fitting) > LARGEST_SECRET * share) {
     const total = fitting.reduce((sum, { identities }) => sum + identities, 0);
     const steps = fitting.flatMap(({ segments, bySegment }) =>
       segments.map((segment, index) => ({ ...segment, identities: bySegment[index] ?? 0 })),
@@ -139,6 +104,7 @@ function fitSecret(ranges: MeasuredRange[], largest = LARGEST_SECRET): MeasuredR
 }
 
 function sizeOf(ranges: readonly MeasuredRange[]): number {
-  const texts = describeRanges(ranges, ({ bySegment }) => ({ bySegment }));
-  return [...texts.values()].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  return ranges.reduce((sum, { rangeId, segments, bySegment }) => {
+    return sum + Buffer.byteLength(JSON.stringify({ rangeId, segments, bySegment }));
+  }, 0);
 }

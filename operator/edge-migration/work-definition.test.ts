@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { definitionOf } from './work-definition.ts';
+
+test('a plan writes nothing, a copy and a comparison may', () => {
+  const writing = (['plan', 'copy', 'verify-1'] as const).filter((operation) => definitionOf(operation).mayWrite);
+  expect(writing).toEqual(['copy', 'verify-1']);
+});
+
+test('no further attempt of a plan or a copy begins for ranges that are done', () => {
+  const { isDone } = definitionOf('copy');
+  const checkpoint = { rangeId: 0, finished: true, positions: [] };
+  expect(isDone?.(JSON.stringify(checkpoint))).toBe(true);
+  expect(isDone?.(JSON.stringify({ ...checkpoint, finished: false }))).toBe(false);
+  expect(isDone?.('')).toBe(false);
+  expect(definitionOf('plan').isDone).toBe(isDone);
+});
