@@ -1,9 +1,9 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-
+import { Backlog } from './backlog.ts';
 import { completeLine, type EncodedEvent } from './draft.ts';
+import { EventQueue } from './event-queue.ts';
 import type { Journal } from './journal.ts';
 import type { SerialQueue } from './lane.ts';
-import { type Entry, readEntries } from './reader.ts';
 import type { EventsRecord } from './record.ts';
 import type { SegmentPosition, SpoolSegment } from './segment.ts';
 import type { Trust } from './trust.ts';
@@ -16,26 +16,6 @@ export interface OutboxEvent extends EncodedEvent {
   readonly segment: SpoolSegment | undefined;
 }
 
-export interface Outbox {
-  /**
-   * Gives out the events of a record that was just appended at `place`. If it could not be appended, memory keeps them
-   * as far as it has room; the caller reports the gap.
-   */
-  push(place: SegmentPosition | undefined, record: EventsRecord): void;
-  /** The next event, in the order of the journal; undefined when none is at hand (see `onReady`). */
-  next(): OutboxEvent | undefined;
-  /** The stream has it, under this sequence number. */
-  acknowledge(delivery: OutboxEvent, sequence: number): void;
-  /** Gives out everything still on disk again. Earlier deliveries may still be acknowledged, to no effect. */
-  rewind(): void;
-  /** All events of the segment were given out and acknowledged. */
-  isSettled(segment: SpoolSegment): boolean;
-  /** Number of events that are not acknowledged. */
-  depth(): number;
-  /** When the oldest request with unacknowledged events began; undefined when there is none. */
-  oldestTime(): number | undefined;
-}
-
 export interface OutboxOptions {
   directory: string;
   clock: Clock;
@@ -44,6 +24,7 @@ export interface OutboxOptions {
   capacity: number;
   /** For reading. */
   chores: SerialQueue;
+  /** There may be something for {@link Outbox.next}. */
   onReady(): void;
   /** Records on disk cannot be read. */
   onDamage(segment: SpoolSegment, error: unknown): void;
@@ -54,178 +35,117 @@ const LOW_WATER = 256;
 
 /**
  * Hands events to the publisher: straight from memory as long as it keeps up; when it does not (NATS is down), memory
- * holds `capacity` characters and a cursor walks the segments for the rest. So a backlog costs disk, not memory.
+ * holds `capacity` characters and the backlog is read back for the rest. So it costs disk, not memory.
  */
-export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
-  const { segments } = journal;
-  const queue = createQueue<OutboxEvent>();
+export class Outbox {
+  private readonly options: OutboxOptions;
+  private readonly journal: Pick<Journal, 'segments'>;
+  private readonly queue = new EventQueue();
+  private readonly backlog: Backlog;
   /** Given out or queued, not acknowledged. */
-  let pending = new Set<OutboxEvent>();
-  /** Set while events are on disk that memory has no room for: the first of them is at or behind it. */
-  let cursor: SegmentPosition | undefined;
-  let reading = false;
-  let queued = 0;
+  private pending = new Set<OutboxEvent>();
 
-  function enqueue(segment: SpoolSegment | undefined, record: EventsRecord): void {
+  constructor(options: OutboxOptions, journal: Journal) {
+    const { directory, chores, onDamage } = options;
+    this.options = options;
+    this.journal = journal;
+    this.backlog = new Backlog(
+      {
+        ...{ directory, chores },
+        hasRoom: () => this.queue.length < LOW_WATER,
+        onRecords: (segment, records) => this.takeBack(segment, records),
+        onDamage: (segment, error) => onDamage(segment, error),
+      },
+      journal,
+    );
+  }
+
+  /**
+   * Gives out the events of a record that was just appended at `place`. If it could not be appended, memory keeps them
+   * as far as it has room; the caller reports the gap.
+   */
+  push(place: SegmentPosition | undefined, record: EventsRecord): void {
+    if (this.queue.characters >= this.options.capacity) {
+      if (place === undefined) return;
+      this.backlog.beginAt(place);
+    } else if (this.backlog.isEmpty || place === undefined) {
+      this.enqueue(place?.segment, record);
+    }
+    this.options.onReady();
+  }
+
+  /** The next event, in the order of the journal; undefined when none is at hand (see `onReady`). */
+  next(): OutboxEvent | undefined {
+    const delivery = this.queue.shift();
+    if (!this.backlog.isEmpty) void this.backlog.readOn();
+    return delivery;
+  }
+
+  /** The stream has it, under this sequence number. */
+  acknowledge(delivery: OutboxEvent, sequence: number): void {
+    const { segment } = delivery;
+    if (!this.pending.delete(delivery) || segment === undefined) return;
+    segment.outstanding -= 1;
+    segment.acknowledged += 1;
+    segment.lastAckTime = this.options.clock.now();
+    segment.lastAckTrust = this.options.trust.total();
+    segment.sequence = Math.max(segment.sequence, sequence);
+  }
+
+  /** Gives out everything still on disk again. Earlier deliveries may still be acknowledged, to no effect. */
+  rewind(): void {
+    const loose = [...this.pending].filter((delivery) => delivery.segment === undefined);
+    this.pending = new Set(loose);
+    this.queue.clear();
+    for (const delivery of loose) this.queue.push(delivery);
+    for (const segment of this.journal.segments) {
+      segment.outstanding = 0;
+      segment.acknowledged = 0;
+    }
+    this.backlog.rewind();
+    if (loose.length > 0) this.options.onReady();
+    void this.backlog.readOn();
+  }
+
+  /** All events of the segment were given out and acknowledged. */
+  isSettled(segment: SpoolSegment): boolean {
+    return segment.outstanding === 0 && !this.backlog.reaches(segment);
+  }
+
+  /** Number of events that are not acknowledged. */
+  depth(): number {
+    let loose = 0;
+    for (const delivery of this.pending) if (delivery.segment === undefined) loose += 1;
+    return this.journal.segments.reduce(
+      (sum, segment) => sum + Math.max(0, segment.events - segment.acknowledged),
+      loose,
+    );
+  }
+
+  /** When the oldest request with unacknowledged events began; undefined when there is none. */
+  oldestTime(): number | undefined {
+    let oldest = Infinity;
+    for (const delivery of this.pending) oldest = Math.min(oldest, delivery.beganTime);
+    for (const segment of this.journal.segments) {
+      if (segment.events > 0 && this.backlog.reaches(segment)) oldest = Math.min(oldest, segment.firstTime);
+    }
+    return oldest === Infinity ? undefined : oldest;
+  }
+
+  private takeBack(segment: SpoolSegment, records: readonly EventsRecord[]): void {
+    for (const record of records) this.enqueue(segment, record);
+    if (this.queue.length > 0) this.options.onReady();
+  }
+
+  private enqueue(segment: SpoolSegment | undefined, record: EventsRecord): void {
     // Earlier releases marked requests that changed nothing like this among the events.
     if (record.lines === '') return;
     for (const line of record.lines.split('\n')) {
       const event = completeLine(line, record);
       const delivery: OutboxEvent = { ...event, beganTime: record.beganTime, segment };
       if (segment !== undefined) segment.outstanding += 1;
-      pending.add(delivery);
-      queue.push(delivery);
-      queued += event.json.length;
+      this.pending.add(delivery);
+      this.queue.push(delivery);
     }
   }
-
-  async function readOn(): Promise<void> {
-    if (reading) return;
-    reading = true;
-    while (cursor !== undefined && queue.length() < LOW_WATER) {
-      const place = cursor;
-      const entries = await readAt(place);
-      // A rewind meanwhile moved the cursor: the same records will be read again.
-      if (cursor !== place) continue;
-      cursor = placeAfter(place, entries);
-      if (entries !== 'unreadable') take(place.segment, entries);
-    }
-    reading = false;
-  }
-
-  /** The entries that can be read there now, or `unreadable`: then the segment's rest is given up. */
-  async function readAt({ segment, offset }: SegmentPosition): Promise<Entry[] | 'unreadable'> {
-    try {
-      if (offset < segment.written) return await readWhole(segment, offset);
-      await journal.settled();
-      return [];
-    } catch (error) {
-      damage(segment, error);
-      return 'unreadable';
-    }
-  }
-
-  async function readWhole(segment: SpoolSegment, offset: number): Promise<Entry[]> {
-    const entries = await options.chores.run(() => readEntries(options.directory, segment, offset));
-    if (entries.length === 0) throw new SpoolDamagedError(segment.number);
-    return entries;
-  }
-
-  /** Where to continue reading; undefined when memory has caught up with the journal. */
-  function placeAfter(
-    { segment, offset }: SegmentPosition,
-    entries: Entry[] | 'unreadable',
-  ): SegmentPosition | undefined {
-    const end = entries === 'unreadable' ? Infinity : (entries.at(-1)?.end ?? offset);
-    if (end < segment.appended) return { segment, offset: end };
-    const next = segments.find((other) => other.kind === 'events' && other.number > segment.number);
-    return next && { segment: next, offset: 0 };
-  }
-
-  function damage(segment: SpoolSegment, error: unknown): void {
-    if (segment.damaged) return;
-    segment.damaged = true;
-    options.onDamage(segment, error);
-  }
-
-  function take(segment: SpoolSegment, entries: readonly Entry[]): void {
-    for (const { record } of entries) {
-      if (record === undefined) damage(segment, new SpoolDamagedError(segment.number));
-      else if (record.kind === 'events') enqueue(segment, record);
-    }
-    if (queue.length() > 0) options.onReady();
-  }
-
-  return {
-    push(place, record) {
-      if (queued >= options.capacity) {
-        if (place === undefined) return;
-        cursor ??= place;
-      } else if (cursor === undefined || place === undefined) {
-        enqueue(place?.segment, record);
-      }
-      options.onReady();
-    },
-    next() {
-      const delivery = queue.shift();
-      queued -= delivery?.json.length ?? 0;
-      if (cursor !== undefined) void readOn();
-      return delivery;
-    },
-    acknowledge(delivery, sequence) {
-      if (!pending.delete(delivery) || delivery.segment === undefined) return;
-      delivery.segment.outstanding -= 1;
-      delivery.segment.acknowledged += 1;
-      delivery.segment.lastAckTime = options.clock.now();
-      delivery.segment.lastAckTrust = options.trust.total();
-      delivery.segment.sequence = Math.max(delivery.segment.sequence, sequence);
-    },
-    rewind() {
-      const loose = [...pending].filter((delivery) => delivery.segment === undefined);
-      pending = new Set(loose);
-      queue.clear();
-      queued = 0;
-      for (const delivery of loose) {
-        queue.push(delivery);
-        queued += delivery.json.length;
-      }
-      for (const segment of segments) {
-        segment.outstanding = 0;
-        segment.acknowledged = 0;
-      }
-      const first = segments.find(({ kind }) => kind === 'events');
-      cursor = first && { segment: first, offset: 0 };
-      if (loose.length > 0) options.onReady();
-      void readOn();
-    },
-    isSettled: (segment) =>
-      segment.outstanding === 0 && (cursor === undefined || cursor.segment.number > segment.number),
-    depth() {
-      let loose = 0;
-      for (const delivery of pending) if (delivery.segment === undefined) loose += 1;
-      return segments.reduce((sum, segment) => sum + Math.max(0, segment.events - segment.acknowledged), loose);
-    },
-    oldestTime() {
-      let oldest = Infinity;
-      for (const delivery of pending) oldest = Math.min(oldest, delivery.beganTime);
-      for (const segment of segments) {
-        if (cursor !== undefined && segment.number >= cursor.segment.number && segment.events > 0) {
-          oldest = Math.min(oldest, segment.firstTime);
-        }
-      }
-      return oldest === Infinity ? undefined : oldest;
-    },
-  };
-}
-
-/** Bytes in a segment are not records (any more). */
-class SpoolDamagedError extends Error {
-  override readonly name = 'SpoolDamagedError';
-  constructor(segment: number) {
-    super(`Segment ${segment} has bytes that are no records`);
-  }
-}
-
-/** First in, first out; `Array.shift` moves the whole array. */
-function createQueue<T>() {
-  let items: T[] = [];
-  let head = 0;
-  return {
-    length: () => items.length - head,
-    push: (item: T) => void items.push(item),
-    shift(): T | undefined {
-      const item = items[head];
-      if (item === undefined) return undefined;
-      head += 1;
-      if (head > 1024 && head * 2 > items.length) {
-        items = items.slice(head);
-        head = 0;
-      }
-      return item;
-    },
-    clear() {
-      items = [];
-      head = 0;
-    },
-  };
 }

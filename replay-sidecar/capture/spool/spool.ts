@@ -3,18 +3,15 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 import type { SyncPolicy } from './disk.ts';
-import { listSegmentFiles, readBootId } from './files.ts';
 import type { GapRecorder } from './gaps.ts';
-import { createIntents, type Intents } from './intents.ts';
+import { Intents } from './intents.ts';
 import { Journal } from './journal.ts';
-import { createSerialQueue } from './lane.ts';
-import { createOutbox, type Outbox } from './outbox.ts';
-import { type Recovered, recoverSegments } from './recovery.ts';
+import { createSerialQueue, type SerialQueue } from './lane.ts';
+import { Outbox } from './outbox.ts';
 import { Removal } from './removal.ts';
-import { newSegment, type SpoolSegment } from './segment.ts';
 import { createShares } from './shares.ts';
 import { createSpoolState, type SpoolState } from './spool-state.ts';
-import type { DurableState } from './state.ts';
+import { type Leftovers, Startup, type StartupParts } from './startup.ts';
 import { createTrust, type Trust } from './trust.ts';
 
 export interface SpoolOptions {
@@ -51,7 +48,7 @@ interface SpoolFacts {
    * Whether the events that earlier processes left are among the others: `reading` until they are, `unknown` while the
    * directory is not usable.
    */
-  leftovers: 'unknown' | 'reading' | 'read';
+  leftovers: Leftovers;
   bytes: number;
   /** Epoch milliseconds; undefined when there is none. */
   oldestUnsentTime: number | undefined;
@@ -95,49 +92,20 @@ const DEFAULTS = {
   memoryCharacters: 4 * 1024 * 1024,
 };
 
-/** Under policy `interval`, anything written this long before the node went down is on its disk. */
-const SYNC_LAG_MS = 5000;
-
-type Phase = 'closed' | 'opening' | 'open' | 'recovering' | 'recovered';
-
-const LEFTOVERS: Readonly<Record<Phase, SpoolFacts['leftovers']>> = {
-  ...{ closed: 'unknown', opening: 'unknown' },
-  ...{ open: 'reading', recovering: 'reading' },
-  recovered: 'read',
-};
-
 export function createSpool(given: SpoolOptions): Spool {
   const options = { ...DEFAULTS, ...given };
-  const { clock, directory, onError } = options;
-  const openedTime = clock.now();
-  let bootId = 'unknown';
-  let phase: Phase = 'closed';
-  /** What earlier processes left in the directory. */
-  let left: { previous: DurableState | undefined; segments: SpoolSegment[] } = { previous: undefined, segments: [] };
-
+  const { clock, onError } = options;
   const chores = createSerialQueue();
+  const startup = new Startup({ ...options, chores });
   const notes = createSpoolState(clock, chores, onError);
   const { gaps } = notes;
   const trust = createTrust(clock);
-  const journal = new Journal({
-    ...options,
-    chores,
-    bootId: () => bootId,
-    onFailure(error, from) {
-      gaps.open('spoolFailing', from);
-      onError(error);
-    },
-    onRecovery: () => gaps.close('spoolFailing', clock.now()),
-  });
+  const journal = createJournal(options, chores, startup, gaps);
   const bytes = () => journal.segments.reduce((sum, segment) => sum + segment.appended, 0);
   const shares = createShares(() => options.limitBytes - bytes());
-  const outbox = createOutbox(
+  const outbox = new Outbox(
     {
-      directory,
-      clock,
-      trust,
-      chores,
-      capacity: options.memoryCharacters,
+      ...{ clock, trust, chores, directory: options.directory, capacity: options.memoryCharacters },
       onReady: options.onReady,
       onDamage(segment, error) {
         gaps.mark('spoolLost', Math.min(segment.firstTime, clock.now()), segment.sealedTime ?? clock.now());
@@ -146,12 +114,14 @@ export function createSpool(given: SpoolOptions): Spool {
     },
     journal,
   );
-  const intents = createIntents(
+  const removal = new Removal({
+    ...{ journal, outbox, notes, shares, trust, safetyMs: options.safetyMs },
+    isRecovered: () => startup.leftovers === 'read',
+  });
+  const intents = new Intents(
     {
-      clock,
-      instance: options.instance,
+      ...{ clock, shares, instance: options.instance },
       eventIdPrefix: `${randomBytes(9).toString('base64url')}.`,
-      shares,
       onEnded: () => void removal.run().catch(onError),
       areGapsSaved: notes.isSaved,
       onGap(reason, from, scope, lasting) {
@@ -162,105 +132,79 @@ export function createSpool(given: SpoolOptions): Spool {
     journal,
     outbox,
   );
-
-  async function open(): Promise<void> {
-    if (phase !== 'closed') return;
-    phase = 'opening';
-    try {
-      const found = await chores.run(() => listSegmentFiles(directory));
-      bootId = given.bootId ?? (await chores.run(readBootId));
-      const previous = await notes.open(directory, bootId);
-      const segments = found.map((name) => ({ ...newSegment(name, clock.now()), sealedTime: clock.now() }));
-      left = { previous, segments };
-      journal.start(left.segments);
-      gaps.close('spoolFailing', clock.now());
-      phase = 'open';
-    } catch (error) {
-      phase = 'closed';
-      gaps.open('spoolFailing', openedTime);
-      onError(error);
-    }
-  }
-
-  async function recover(): Promise<void> {
-    if (phase !== 'open') return;
-    phase = 'recovering';
-    const { previous, segments } = left;
-    const recovered = await chores.run(() => recoverSegments(directory, segments, bootId, clock.now()));
-    for (const { from, until } of recovered.damaged) gaps.mark('spoolLost', from, until);
-    if (options.sync !== 'commit' && (recovered.rebooted || isOtherBoot(previous, bootId))) {
-      gaps.mark('spoolLost', unsyncedSince(options.sync, recovered, previous), openedTime);
-    }
-    intents.markDoubts(recovered.unfinished);
-    await notes.save();
-    intents.adopt(recovered.unfinished);
-    phase = 'recovered';
-    if (segments.length > 0) outbox.rewind();
-  }
-
-  async function saveNotes(): Promise<void> {
-    const endFinished = intents.takeFinished();
-    try {
-      await notes.save();
-    } finally {
-      // Even when the disk accepts no notes: the list that waits for it must not grow.
-      endFinished();
-    }
-  }
-
-  const removal = new Removal({
-    ...{ journal, outbox, notes, shares, trust, safetyMs: options.safetyMs },
-    isRecovered: () => phase === 'recovered',
-  });
+  const parts = { notes, journal, intents, outbox };
 
   return {
-    begin: intents.begin,
-    outbox,
-    gaps,
-    facts() {
-      const oldest = Math.min(intents.oldestTime() ?? Infinity, outbox.oldestTime() ?? Infinity);
-      return {
-        id: notes.spoolId,
-        open: intents.count(),
-        depth: outbox.depth(),
-        leftovers: LEFTOVERS[phase],
-        bytes: bytes(),
-        oldestUnsentTime: oldest === Infinity ? undefined : oldest,
-        allSentUntil: phase === 'recovered' ? Math.min(oldest, clock.now()) : undefined,
-      };
-    },
+    begin: (drafts, beganTime, doubt) => intents.begin(drafts, beganTime, doubt),
+    ...{ outbox, gaps },
+    facts: () => observe(parts, startup.leftovers, clock, bytes()),
     observeStream: notes.observeStream,
     observeLoss: notes.observeLoss,
     observeAnswer: trust.confirm,
     observeDoubt: trust.doubt,
-    open,
-    recover,
+    open: () => startup.open(parts),
+    recover: () => startup.recover(parts),
     async tick() {
       try {
-        await open();
-        await recover();
+        await startup.open(parts);
+        await startup.recover(parts);
         await journal.tick();
         await removal.run();
         if (!shares.isAnyOver()) gaps.close('spoolFull', clock.now());
-        await saveNotes();
+        await saveNotes(parts);
       } catch (error) {
         onError(error);
       }
     },
     async close() {
-      await saveNotes().finally(() => journal.close());
+      await saveNotes(parts).finally(() => journal.close());
       await notes.close();
     },
   };
 }
 
-function isOtherBoot(previous: DurableState | undefined, bootId: string): boolean {
-  return previous !== undefined && previous.bootId !== bootId;
+function createJournal(
+  options: typeof DEFAULTS & SpoolOptions,
+  chores: SerialQueue,
+  startup: Startup,
+  gaps: GapRecorder,
+): Journal {
+  return new Journal({
+    ...options,
+    chores,
+    bootId: () => startup.bootId,
+    onFailure(error, from) {
+      gaps.open('spoolFailing', from);
+      options.onError(error);
+    },
+    onRecovery: () => gaps.close('spoolFailing', options.clock.now()),
+  });
 }
 
-/** From when on records may be missing because the node went down before they were forced to its disk. */
-function unsyncedSince(sync: SyncPolicy, recovered: Recovered, previous: DurableState | undefined): number {
-  const opened = previous?.openedTime ?? 0;
-  if (sync === 'none' || recovered.lastTime === undefined) return opened;
-  return recovered.lastTime - SYNC_LAG_MS;
+function observe(
+  { intents, outbox, notes }: StartupParts,
+  leftovers: Leftovers,
+  clock: Clock,
+  bytes: number,
+): SpoolFacts {
+  const oldest = Math.min(intents.oldestTime() ?? Infinity, outbox.oldestTime() ?? Infinity);
+  return {
+    id: notes.spoolId,
+    open: intents.count(),
+    depth: outbox.depth(),
+    leftovers,
+    bytes,
+    oldestUnsentTime: oldest === Infinity ? undefined : oldest,
+    allSentUntil: leftovers === 'read' ? Math.min(oldest, clock.now()) : undefined,
+  };
+}
+
+async function saveNotes({ intents, notes }: StartupParts): Promise<void> {
+  const endFinished = intents.takeFinished();
+  try {
+    await notes.save();
+  } finally {
+    // Even when the disk accepts no notes: the list that waits for it must not grow.
+    endFinished();
+  }
 }
