@@ -5,7 +5,7 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
 import type { OperatorConfiguration } from './config.ts';
 import { createReadinessView, type ReadinessView } from './edge-migration/readiness/view.ts';
-import { createHandoverRunner } from './handover/runner.ts';
+import { HandoverRunner } from './handover/runner.ts';
 
 /** Whether Edge can serve is checked if a table is configured that only Flagsmith writes. */
 export function createReadiness(
@@ -47,5 +47,5 @@ export function createHandover(configuration: OperatorConfiguration, client: Kub
     environmentsV2: environmentsV2Table,
   };
   const timeoutSeconds = configuration.handoverTimeoutSeconds;
-  return { mode, when, runner: createHandoverRunner({ client, namespace, selector, timeoutSeconds, tables, clock }) };
+  return { mode, when, runner: new HandoverRunner({ client, namespace, selector, timeoutSeconds, tables, clock }) };
 }

@@ -5,7 +5,7 @@ import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { describe, expect, test } from 'vitest';
 import { migration } from '../edge-migration/testing/facts.ts';
 import { nameHandover } from './job.ts';
-import { createHandoverRunner } from './runner.ts';
+import { HandoverRunner } from './runner.ts';
 
 const NAMESPACE = 'flagsmith';
 const TIMEOUT_SECONDS = 600;
@@ -24,7 +24,7 @@ function prepare() {
     spec: { containers: [{ name: 'api', image: 'flagsmith-api' }] },
   });
   const options = { namespace: NAMESPACE, selector: 'app=api', timeoutSeconds: TIMEOUT_SECONDS, tables: {} };
-  const runner = createHandoverRunner({ client, clock, ...options });
+  const runner = new HandoverRunner({ client, clock, ...options });
   const logger = createLogger('test', 'silent');
   const projects = [1, 2, 3, 4, 5, 6].map((id) => migration({ name: `project-${id}`, uid: `${id}0000000-0000` }));
   const look = () => Promise.all(projects.map((each) => runner.look(each, 'before', signal)));
@@ -54,7 +54,7 @@ describe('the cached state of a hand-over that could not be started', () => {
   async function fail() {
     const { client, clock } = fake;
     const options = { namespace: NAMESPACE, selector: 'app=api', timeoutSeconds: TIMEOUT_SECONDS, tables: {} };
-    const runner = createHandoverRunner({ client, clock, ...options });
+    const runner = new HandoverRunner({ client, clock, ...options });
     await runner.look(before, 'before', signal);
     await runner.start(client, { migration: before, logger, signal }, 'before');
     expect(await runner.look(before, 'before', signal)).toMatchObject({ kind: 'ended', outcome: 'failed' });
@@ -132,7 +132,7 @@ describe('a hand-over that failed', () => {
     const options = { namespace: NAMESPACE, selector: 'app=api', timeoutSeconds: TIMEOUT_SECONDS, tables: {} };
     const logger = createLogger('test', 'silent');
     let current: EdgeMigration = migration({ generation: 1 });
-    let runner = createHandoverRunner({ client, clock, ...options });
+    let runner = new HandoverRunner({ client, clock, ...options });
     const reference = { namespace: NAMESPACE, name: nameHandover(current, 'before') };
     const look = async () => {
       await clock.advance(31_000);
@@ -150,7 +150,7 @@ describe('a hand-over that failed', () => {
       current = { ...current, generation };
     };
     const restart = () => {
-      runner = createHandoverRunner({ client, clock, ...options });
+      runner = new HandoverRunner({ client, clock, ...options });
     };
     return { createPod, removePod, look, start, fail, edit, restart };
   }
