@@ -19,7 +19,7 @@ const ON_STRONG_TABLES = [
   'identity/shared-stores.test.ts',
   'operator/copy/worker/copy-range.test.ts',
   'operator/copy/worker/conflicts.test.ts',
-  'operator/verify/worker/verify-range.test.ts',
+  'operator/verify/worker/verify-{range,progress}.test.ts',
   'test/integration/applier.test.ts',
 ];
 

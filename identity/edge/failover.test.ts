@@ -12,99 +12,11 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { createTables } from '@edge-migration/test/edge/tables.ts';
 import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { chooseFailover, type FailoverView } from './choose-failover.ts';
-import type { Item } from './document/document.ts';
 import { Failover } from './failover.ts';
-import { agrees, openOtherRegions } from './other-regions.ts';
+import { openOtherRegions } from './other-regions.ts';
 import { EdgeRefusedError, openEdge } from './table/table.ts';
+import { documentOf, key } from './testing/document.ts';
 import { isRefusal } from './written-elsewhere.ts';
-
-const SETTINGS = { failoverAfterSeconds: 60, failoverReturnSeconds: 300 };
-
-describe('chooseFailover', () => {
-  const view: FailoverView = {
-    ...{ silentSeconds: 0, isAway: false, answeringSeconds: undefined, awaited: undefined },
-    ...{ isRefused: false, refusedSeconds: 0 },
-  };
-  const away = { ...view, isAway: true };
-
-  test.each<[string, FailoverView, string]>([
-    ['the region that is written answers', view, 'stay'],
-    ['it has been silent for less than what is configured', { ...view, silentSeconds: 59 }, 'stay'],
-    ['it has been silent for long', { ...view, silentSeconds: 60 }, 'leave'],
-    ['the other region has become silent, too', { ...away, silentSeconds: 60 }, 'leave'],
-    ['the home region does not answer', away, 'stay'],
-    ['the home region has not answered for long enough', { ...away, answeringSeconds: 299 }, 'stay'],
-    ['the home region has answered for long enough', { ...away, answeringSeconds: 300 }, 'await'],
-    ['the region that is written refuses', { ...away, answeringSeconds: 300, isRefused: true }, 'return'],
-    ['it refuses, and home is not back yet', { ...away, answeringSeconds: 299, isRefused: true }, 'stay'],
-    ['it has refused for long, and the home region does not answer', { ...away, refusedSeconds: 60 }, 'leave'],
-    ['it has refused for less than what is configured', { ...away, refusedSeconds: 59 }, 'stay'],
-    ['it has refused for long, and home is coming back', { ...away, refusedSeconds: 60, answeringSeconds: 1 }, 'stay'],
-    ['the home region has refused for long', { ...view, refusedSeconds: 999 }, 'stay'],
-    ['it lacks what was written elsewhere', { ...away, answeringSeconds: 999, awaited: 1 }, 'stay'],
-    ['it has what was written elsewhere', { ...away, answeringSeconds: 999, awaited: 0 }, 'return'],
-  ])('the choice is right while %s', (_, seen, choice) => {
-    expect(chooseFailover(seen, SETTINGS)).toBe(choice);
-  });
-
-  test('the written region is never left unless failover is configured', () => {
-    expect(chooseFailover({ ...view, silentSeconds: 1e9 }, { ...SETTINGS, failoverAfterSeconds: 0 })).toBe('stay');
-  });
-});
-
-const key = (identifier: string) => `key_${identifier}`;
-
-function documentOf(identifier: string, plan: string, djangoId: number | null = 1): Item {
-  return {
-    composite_key: { S: key(identifier) },
-    environment_api_key: { S: 'key' },
-    identifier: { S: identifier },
-    django_id: djangoId === null ? { NULL: true } : { N: String(djangoId) },
-    identity_traits: { L: [{ M: { trait_key: { S: 'plan' }, trait_value: { S: plan } } }] },
-    identity_features: { L: [] },
-  };
-}
-
-describe('agreement of another region', () => {
-  const owner = { apiKey: 'key', identifier: 'ada' };
-  const touched = { traits: new Set(['plan']), overrides: new Set<string>() };
-  const gold = documentOf('ada', 'gold');
-  const of = (there: Item | undefined, here: Item | undefined = gold, what = touched) =>
-    agrees(owner, { document: here }, there, what);
-
-  test('another region agrees if it has what was touched, regardless of other changes by Edge clients', () => {
-    expect(of(gold)).toBe(true);
-    const colour = { M: { trait_key: { S: 'colour' }, trait_value: { S: 'blue' } } };
-    expect(of({ ...gold, identity_traits: { L: [...gold['identity_traits']!.L!, colour] } })).toBe(true);
-    expect(of(documentOf('ada', 'free'))).toBe(false);
-    expect(of(documentOf('ada', 'free'), gold, { ...touched, traits: new Set() })).toBe(true);
-    expect(of(undefined)).toBe(false);
-    expect(of(documentOf('ada', 'gold', 2))).toBe(false);
-  });
-
-  test('if all traits were touched, a trait that Core lacks may be set by an Edge client in another region', () => {
-    const all = { ...touched, traits: 'all', removable: new Set<string>() } as const;
-    const coloured = (colour: string) => {
-      const trait = { M: { trait_key: { S: 'colour' }, trait_value: { S: colour } } };
-      return { ...gold, identity_traits: { L: [...gold['identity_traits']!.L!, trait] } };
-    };
-    const here = { document: coloured('red'), core: gold };
-    for (const there of [coloured('red'), coloured('blue'), gold]) expect(agrees(owner, here, there, all)).toBe(true);
-    expect(agrees(owner, { document: gold, core: gold }, coloured('blue'), all)).toBe(true);
-    expect(agrees(owner, here, documentOf('ada', 'free'), all)).toBe(false);
-    const lacking = { document: gold, core: gold };
-    expect(agrees(owner, lacking, coloured('blue'), { ...all, removable: new Set(['colour']) })).toBe(false);
-  });
-
-  test('another region agrees that an identity is gone if it has none that came from Core', () => {
-    const absent = (there: Item | undefined) => agrees(owner, { document: undefined }, there, touched);
-    expect(absent(undefined)).toBe(true);
-    expect(absent(gold)).toBe(false);
-    expect(absent(documentOf('ada', 'gold', null))).toBe(true);
-    expect(absent({ ...gold, identifier: { S: 'another' } })).toBe(true);
-  });
-});
 
 describe('failover on a global table', () => {
   const HOME = 'eu-west-2';

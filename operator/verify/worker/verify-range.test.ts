@@ -1,46 +1,26 @@
-import { CoreTimeoutError } from '@edge-migration/identity/core/errors.ts';
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';
+import type { TestProject } from '../../copy/worker/testing/project.ts';
 import { createMemoryRecord } from '../../job/memory-record.ts';
 import type { WorkerRecord } from '../../job/record.ts';
-import { openWorkerStores } from '../../job/stores.ts';
 import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
 import { ALL_FINDING_KINDS, countComparedIdentities, countDocuments, type VerifyTotals } from '../totals.ts';
+import { createCopiedProject, IDENTITIES, listDocuments, UNMIGRATABLE } from './testing/copied-project.ts';
 import { CORRUPTIONS } from './testing/corruptions.ts';
 import { VERIFY_SETTINGS, verify } from './testing/verification.ts';
-
-const IDENTITIES = 300;
-const UNMIGRATABLE = 6;
 
 let project: TestProject;
 
 /** A copied project of the caller's own. */
 function useCopiedProject(): void {
   beforeAll(async () => {
-    project = await createTestProject({ identities: IDENTITIES, unmigratable: UNMIGRATABLE / IDENTITIES });
-    await project.copy();
+    project = await createCopiedProject();
   });
   afterAll(() => project[Symbol.asyncDispose]());
 }
 
 const found = ({ found }: VerifyTotals) => ALL_FINDING_KINDS.filter((kind) => found[kind] > 0);
-
-/** Documents, those with the most overrides first, and the environment of each. */
-async function listDocuments(): Promise<{ item: Item; environmentId: number }[]> {
-  const items = await project.tables.scan();
-  const size = (item: Item) => item['identity_features']?.L?.length ?? 0;
-  return items
-    .filter((item) => size(item) > 0 || (item['identity_traits']?.L?.length ?? 0) > 1)
-    .sort((a, b) => size(b) - size(a) || a['composite_key']!.S!.localeCompare(b['composite_key']!.S!))
-    .map((item) => ({ item, environmentId: environmentOf(item) }));
-}
-
-function environmentOf(item: Item): number {
-  const key = item['environment_api_key']?.S;
-  return project.stores.project.environments.find(({ apiKey }) => apiKey === key)!.id;
-}
 
 describe('a comparison of a project that was just copied', () => {
   useCopiedProject();
@@ -78,60 +58,12 @@ describe('a comparison of a project that was just copied', () => {
   });
 });
 
-describe('a Core that cannot read large pages in time', () => {
-  useCopiedProject();
-
-  test('is compared in smaller ones, with few attempts at larger ones', async () => {
-    const { core } = project.stores;
-    const whole = await verify(project);
-    let timeouts = 0;
-    let pages = 0;
-    const page: typeof core.identities.page = (request, signal) => {
-      pages++;
-      if (request.limit <= 10) return core.identities.page(request, signal);
-      timeouts++;
-      return Promise.reject(new CoreTimeoutError('did not finish in time'));
-    };
-    const slow = { ...project.stores, core: { ...core, identities: { ...core.identities, page } } };
-    const { totals } = await verify({ stores: slow });
-    expect({ ...totals, readUnits: 0 }).toEqual({ ...whole.totals, readUnits: 0 });
-    expect(pages - timeouts).toBeGreaterThanOrEqual(IDENTITIES / 10);
-    expect(timeouts).toBeLessThan((pages - timeouts) / 2);
-  });
-});
-
-describe('a limit of read units', () => {
-  useCopiedProject();
-
-  test('is kept over the whole comparison, and does not change its result', async () => {
-    const free = await verify(project);
-    const rate = 100;
-    await using stores = await openWorkerStores(
-      {
-        ...project.tables.settings,
-        databaseUrl: project.databaseUrl,
-        projectId: project.seeded.projectId,
-        maxWriteUnitsPerSecond: 1_000_000,
-        maxReadUnitsPerSecond: rate,
-      },
-      { clock: systemClock, retryBudgetMs: 20_000, signal: new AbortController().signal },
-    );
-    const from = systemClock.monotonic();
-    const limited = await verify({ stores }, { settings: () => ({ ...VERIFY_SETTINGS, maxReadUnitsPerSecond: rate }) });
-    const seconds = (systemClock.monotonic() - from) / 1000;
-    expect(limited.totals.readUnits).toBeGreaterThan(2 * rate);
-    // Accumulated units, and the last request, which is accounted for after its response has arrived.
-    expect(seconds * rate).toBeGreaterThan(limited.totals.readUnits - 2 * rate);
-    expect({ ...limited.totals, readUnits: 0 }).toEqual({ ...free.totals, readUnits: 0 });
-  });
-});
-
 describe('a damaged document', () => {
   useCopiedProject();
 
   test.each(CORRUPTIONS)('is found and repaired, without other findings: $name', async (corruption) => {
     const { apply, finds, needsOverride, isNotSummed = false } = corruption;
-    const documents = await listDocuments();
+    const documents = await listDocuments(project);
     const index = CORRUPTIONS.filter((other) => other.needsOverride === needsOverride).indexOf(corruption);
     const { item, environmentId } = documents.at(needsOverride ? index : -1 - index)!;
     await apply(project.stores.edge, item, environmentId);
@@ -159,7 +91,7 @@ describe('an identity created on Edge', () => {
   const elsewhere = { identity_traits: { L: [{ M: { trait_key: { S: 'edge' }, trait_value: { N: '1' } } }] } };
 
   test('is not a finding if Core does not have it', async () => {
-    const { item } = (await listDocuments())[0]!;
+    const { item } = (await listDocuments(project))[0]!;
     const identifier = { S: 'only-on-edge' };
     const key = { S: `${item['environment_api_key']!.S}_only-on-edge` };
     const born = {
@@ -177,7 +109,7 @@ describe('an identity created on Edge', () => {
   });
 
   test('is a finding only for traits that it lacks if Core has it too', async () => {
-    const [one, other] = (await listDocuments()).slice(-2) as { item: Item }[];
+    const [one, other] = (await listDocuments(project)).slice(-2) as { item: Item }[];
     const born = (item: Item, traits: Item): Item => ({ ...item, ...traits, django_id: { NULL: true } });
     const more = [...one!.item['identity_traits']!.L!, ...elsewhere.identity_traits.L];
     await project.stores.edge.identities.putIfUnchanged(born(one!.item, { identity_traits: { L: more } }), one!.item);
@@ -195,7 +127,7 @@ describe('an identity that is written between any two comparisons', () => {
   useCopiedProject();
 
   test('is counted as unsettled, neither equal nor a finding, and not repaired', async () => {
-    const { item } = (await listDocuments()).at(-1)!;
+    const { item } = (await listDocuments(project)).at(-1)!;
     const [{ M: trait } = {}] = item['identity_traits']!.L!;
     let writes = 0;
     const write = () =>
@@ -224,7 +156,7 @@ describe('an identity that Edge cannot hold as a whole', () => {
   useCopiedProject();
 
   test('is listed, and the part that replay maintains is compared and repaired', async () => {
-    const { item } = (await listDocuments()).at(-1)!;
+    const { item } = (await listDocuments(project)).at(-1)!;
     const [first, second] = item['identity_traits']!.L!.map(({ M }) => M!['trait_key']!.S!);
     const digits = '123456789012345678901234567890123456789';
     await project.sql(
@@ -262,7 +194,7 @@ describe('a write in flight to Edge', () => {
     ['five minutes behind', -300_000],
     ['five minutes ahead', 300_000],
   ] as const)('is not reported as a difference, although the clock of the verify pod is %s', async ([, ahead]) => {
-    const { item } = (await listDocuments()).at(-1)!;
+    const { item } = (await listDocuments(project)).at(-1)!;
     const late: Item = { ...item, identity_traits: { L: item['identity_traits']!.L!.slice(1) } };
     expect(await project.stores.edge.identities.putIfUnchanged(late, item)).toBe('written');
     let appliedUntil = Date.now() - 1;
@@ -297,7 +229,7 @@ describe('once the replay window has closed', () => {
   useCopiedProject();
 
   test('a repair only inserts what Edge lacks, without changing or removing anything', async () => {
-    const documents = (await listDocuments()).slice(-CORRUPTIONS.length);
+    const documents = (await listDocuments(project)).slice(-CORRUPTIONS.length);
     for (const [index, { apply, needsOverride }] of CORRUPTIONS.entries()) {
       const { item, environmentId } = documents[index]!;
       if (!needsOverride) await apply(project.stores.edge, item, environmentId);
@@ -308,48 +240,6 @@ describe('once the replay window has closed', () => {
     expect(totals.repaired).toEqual({ missing: 1, extra: 0, differing: 0, malformed: 0, rows: 0, regions: 0, uuid: 0 });
     for (const [key, item] of before) expect(after.get(key)).toEqual(item);
     expect(after.size).toBe(before.size + 1);
-  });
-});
-
-describe('a worker that is killed again and again', () => {
-  useCopiedProject();
-
-  test('has the same counts, samples and sums as an uninterrupted one', async () => {
-    const documents = await listDocuments();
-    for (const { item, environmentId } of documents.slice(-5))
-      await CORRUPTIONS[2]!.apply(project.stores.edge, item, environmentId);
-    const expected = await verify(project);
-    const seal = createCheckpointCipher(createCipherKey());
-    let texts: Readonly<Record<string, string>> | undefined;
-    let kills = 0;
-    for (;;) {
-      const killed = new AbortController();
-      let saves = 0;
-      const memory = createMemoryRecord(texts);
-      const record = {
-        ...memory,
-        // A pod dies right after, or right before, saving.
-        save: async (saved: Readonly<Record<string, string>>, signal: AbortSignal) => {
-          if (++saves === 3) killed.abort(new Error('killed'));
-          killed.signal.throwIfAborted();
-          await memory.save(saved, signal);
-        },
-      };
-      const settings = () => ({ ...VERIFY_SETTINGS, pageSize: 40 });
-      const outcome = await verify(project, { record, seal, settings, settleMs: 1 }, killed.signal).catch(
-        () => undefined,
-      );
-      texts = memory.texts();
-      if (outcome !== undefined) {
-        expect(outcome.samples).toEqual(expected.samples);
-        expect({ ...outcome.totals, readUnits: 0 }).toEqual({ ...expected.totals, readUnits: 0 });
-        break;
-      }
-      kills += 1;
-      expect(kills).toBeLessThan(200);
-    }
-    expect(kills).toBeGreaterThan(3);
-    expect(JSON.stringify(texts)).not.toContain('@');
   });
 });
 
@@ -372,33 +262,5 @@ describe('an environment with an empty key', () => {
     expect(finished).toBe(true);
     expect(totals.skipped).toBeGreaterThanOrEqual(counts[0]!['n'] as number);
     expect(totals.missing).toBe(0);
-  });
-});
-
-describe('a range in which everything is missing', () => {
-  beforeAll(async () => {
-    project = await createTestProject({ identities: 20 });
-    await project.sql(
-      `INSERT INTO environments_identity (identifier, created_date, environment_id, system_traits)
-       SELECT repeat('ü', 400) || n, now(), $1, '{}' FROM generate_series(1, 2500) n`,
-      [project.stores.project.environments[0]!.id],
-    );
-  });
-  afterAll(() => project[Symbol.asyncDispose]());
-
-  test('always has a checkpoint that fits into a ConfigMap', async () => {
-    const memory = createMemoryRecord();
-    let largest = 0;
-    const record = {
-      ...memory,
-      save: async (texts: Readonly<Record<string, string>>, signal: AbortSignal) => {
-        largest = Math.max(largest, ...[Buffer.byteLength(JSON.stringify(texts))]);
-        await memory.save(texts, signal);
-      },
-    };
-    const settings = () => ({ ...VERIFY_SETTINGS, pageSize: 5000 });
-    const { totals } = await verify(project, { record, settings, settleMs: 1 });
-    expect(totals.missing).toBe(2520);
-    expect(largest).toBeLessThan(2 ** 20);
   });
 });
