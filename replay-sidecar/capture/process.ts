@@ -4,7 +4,7 @@ import { ConfigurationError, parseEnvironment, redact } from '@edge-migration/ru
 import { createNonBlockingLogger, type Logger } from '@edge-migration/runtime/logger.ts';
 import { MISCONFIGURED } from '@edge-migration/runtime/process.ts';
 import { type CaptureConfiguration, captureConfiguration } from './config.ts';
-import { createSidecar, type Sidecar } from './sidecar.ts';
+import { Sidecar } from './sidecar.ts';
 
 /** For the last log lines, which another thread writes. */
 const LAST_LINES_MS = 100;
@@ -21,7 +21,7 @@ export async function runSidecarProcess({ release }: { release: string }): Promi
   const configuration = readConfiguration(logger);
   logger.level = configuration.logLevel;
   logger.info({ configuration: redact(captureConfiguration, configuration), release }, 'starting');
-  const sidecar = createSidecar({
+  const sidecar = new Sidecar({
     configuration,
     release,
     clock: systemClock,
@@ -29,8 +29,8 @@ export async function runSidecarProcess({ release }: { release: string }): Promi
     droppedLines: () => droppedLines,
   });
   // The API must not go down with the sidecar: an uncaught error affects one request at most.
-  process.on('uncaughtException', sidecar.survive);
-  process.on('unhandledRejection', sidecar.survive);
+  process.on('uncaughtException', (error) => sidecar.survive(error));
+  process.on('unhandledRejection', (error) => sidecar.survive(error));
   stopOnSignal(sidecar, logger);
   await sidecar.start().catch((error: unknown) => fail(logger, error));
 }
