@@ -13,6 +13,15 @@ const MEMORY_OF_WORKER = 2.5 * 1024 ** 3;
 /** In a container of limited memory, that limit. */
 const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 
+/**
+ * Files that use services wait as long as they compute, so there are half as many workers more than cores, if there is
+ * memory for them. With more, operators on two cores lose their leases, and start again, which takes more of what is short.
+ */
+const MAX_WORKERS = Math.max(
+  2,
+  Math.min(8, Math.ceil(1.5 * availableParallelism()), Math.floor(memory / MEMORY_OF_WORKER)),
+);
+
 const ON_STRONG_TABLES = [
   'identity/converge.test.ts',
   'identity/converge-{conflict,contention,keys,unstorable}.test.ts',
@@ -52,12 +61,7 @@ export default defineConfig({
         test: {
           name: 'services',
           include: [...withServices],
-          // They wait as long as they compute, so there are half as many workers more than cores, if there is memory for them.
-          // With more, operators on two cores lose their leases, and start again, which takes more of what is short.
-          maxWorkers: Math.max(
-            2,
-            Math.min(8, Math.ceil(1.5 * availableParallelism()), Math.floor(memory / MEMORY_OF_WORKER)),
-          ),
+          maxWorkers: MAX_WORKERS,
           sequence: { groupOrder: 1 },
           // One broker per run starts the shared services (Postgres, NATS, DynamoDB Local, Kubernetes) when a file first asks.
           globalSetup: ['test/cluster/shared-setup.ts'],
@@ -73,8 +77,9 @@ export default defineConfig({
           name: 'strong-consistency',
           // What writes to Edge, once more on global tables that refuse transactions.
           include: ON_STRONG_TABLES,
-          maxWorkers: 1,
-          sequence: { groupOrder: 2 },
+          // Beside the others, or one long file after another would run alone at the end.
+          maxWorkers: MAX_WORKERS,
+          sequence: { groupOrder: 1 },
           globalSetup: ['test/cluster/shared-setup-strong.ts'],
           setupFiles,
           testTimeout: 120_000,
