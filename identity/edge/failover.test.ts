@@ -7,7 +7,7 @@ import {
   HELD,
   startGlobalTable,
 } from '@edge-migration/test/cluster/global-table/global-table.ts';
-import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
+import { dynamodb, regionalDynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { createTables } from '@edge-migration/test/edge/tables.ts';
 import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
@@ -29,7 +29,9 @@ describe('failover on a global table', () => {
 
   beforeAll(async () => {
     const start = async (options: Pick<GlobalTableOptions, 'consistency' | 'version'> = {}) =>
-      cleanUp.use(await startGlobalTable({ regions: [HOME, NEXT, 'us-west-2'], heapMb: 128, ...options }));
+      cleanUp.use(
+        await startGlobalTable({ regions: [HOME, NEXT, 'us-west-2'], server: await regionalDynamodb(), ...options }),
+      );
     [global, strong, legacy] = await Promise.all([
       start(),
       start({ consistency: 'STRONG' }),

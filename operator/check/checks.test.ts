@@ -8,7 +8,7 @@ import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
 import { startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
-import { createDatabase, dynamodb, kubernetes, nats } from '@edge-migration/test/cluster/shared.ts';
+import { createDatabase, dynamodb, kubernetes, nats, regionalDynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { createServingTestTables, type ServingTestTables } from '@edge-migration/test/edge/serving-tables.ts';
 import { createTables } from '@edge-migration/test/edge/tables.ts';
 import { installCrd } from '@edge-migration/test/integration/crd.ts';
@@ -68,7 +68,10 @@ it('the check names configured regions without the table', async () => {
 });
 
 it('the check names the regions of the tables, and warns of a replica that is not ACTIVE', async () => {
-  await using global = await startGlobalTable({ regions: ['eu-west-2', 'us-east-2'], heapMb: 128 });
+  await using global = await startGlobalTable({
+    regions: ['eu-west-2', 'us-east-2'],
+    server: await regionalDynamodb(),
+  });
   const { endpoint, region } = global.region('eu-west-2');
   const { settings } = await createTables(global.region('eu-west-2'));
   const find = async () =>

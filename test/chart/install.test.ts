@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { COMPILED_CODE } from '../cluster/cache.ts';
 import { startCluster } from '../cluster/cluster.ts';
 import { passwordOf } from '../cluster/nats-accounts.ts';
+import { dynamodb } from '../cluster/shared.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { type SeededProject, seedProject } from '../core/seed.ts';
 import { ROOT } from '../deployed.ts';
@@ -32,13 +33,13 @@ const start = () =>
       'edge-migration:0.1.0': { entrypoint: [process.execPath], cwd: ROOT, env: COMPILED_CODE },
     },
     postgres: {},
-    dynamodb: {},
+    dynamodb: false,
     nats: {},
   });
 
 beforeAll(async () => {
   cluster = started.use(await start());
-  tables = started.use(await createTables(cluster.dynamodb));
+  tables = started.use(await createTables(await dynamodb()));
   databaseUrl = await createCore(cluster.postgres, 'flagsmith');
   seeded = await seedProject(databaseUrl, { identities: 2_000, neighbours: 20 });
   await cluster.kubectl(['create', 'namespace', NAMESPACE]);

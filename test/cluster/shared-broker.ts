@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { DYNAMODB_CLIENT, startDynamodb } from './dynamodb.ts';
+import type { RegionalServer } from './global-table/wire.ts';
 import { startNats } from './nats.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
 
@@ -22,6 +23,7 @@ export interface SharedServices {
   createDatabase(request: { schema: boolean }): Promise<{ url: string; name: string }>;
   dropDatabase(request: { name: string }): Promise<Record<string, never>>;
   dynamodb(): Promise<EdgeAccess>;
+  regionalDynamodb(): Promise<RegionalServer>;
   nats(): Promise<{ url: string }>;
   kubernetes(): Promise<Pick<ControlPlane, 'kubeconfig' | 'server' | 'tls'>>;
 }
@@ -86,6 +88,7 @@ function createServices({ startEdge = startDynamodbLocal }: BrokerOptions): {
     });
   const nats = once(startNats);
   const dynamodb = once(startEdge);
+  const regional = once(() => startDynamodb({ regional: true }));
   const postgres = once(startPostgres);
   const kubernetes = once(startControlPlane);
   const template = memo(async () => createTemplate(await postgres()));
@@ -104,6 +107,9 @@ function createServices({ startEdge = startDynamodbLocal }: BrokerOptions): {
       async dynamodb() {
         const { endpoint, region, credentials } = await dynamodb();
         return { endpoint, region, credentials };
+      },
+      async regionalDynamodb() {
+        return { endpoint: (await regional()).endpoint, accessKeyId: randomBytes(8).toString('hex') };
       },
       async nats() {
         return { url: (await nats()).url };

@@ -26,6 +26,9 @@ export async function createDatabase(options: { schema?: boolean } = {}): Promis
 /** The run's DynamoDB Local; use your own table names. */
 export const dynamodb = () => ask('dynamodb', {});
 
+/** The run's server for global tables, and an access key of the caller's own: `startGlobalTable({ server, … })`. */
+export const regionalDynamodb = () => ask('regionalDynamodb', {});
+
 /** The run's nats-server with JetStream; use your own stream names. */
 export const nats = () => ask('nats', {});
 

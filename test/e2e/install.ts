@@ -9,8 +9,8 @@ import type { HandoverMode, HandoverTarget, Target, TargetOptions } from './targ
 export async function install(options: TargetOptions = {}): Promise<Target> {
   const { E2E_KUBECONFIG: kubeconfig } = readTestConfiguration();
   if (kubeconfig === undefined) {
-    const embedded = await import('./installation.ts');
-    return embedded.install(options);
+    const { installEmbedded } = await import('./embedded.ts');
+    return installEmbedded(options);
   }
   const kind = await import('../kind/installation.ts');
   return kind.install(kubeconfig, options);

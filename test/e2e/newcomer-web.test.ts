@@ -16,7 +16,8 @@ import {
 import { createUser, EDIT, startConsole } from '../console/run.ts';
 import { type SeededProject, seedProject } from '../core/seed.ts';
 import { traitsOf } from '../edge/traits.ts';
-import { type Installation, install } from './installation.ts';
+import { installEmbedded } from './embedded.ts';
+import type { Installation } from './installation.ts';
 
 const MINUTE = 60_000;
 const DAY_SECONDS = 86_400;
@@ -111,7 +112,7 @@ describe.runIf(hasChromium)('a newcomer on the web page', { timeout: 5 * MINUTE 
   beforeAll(async () => {
     const opening = startBrowser();
     started.defer(async () => (await opening)[Symbol.asyncDispose]());
-    installation = started.use(await install({ pageMaxAgeSeconds: 8, replay: true }));
+    installation = started.use(await installEmbedded({ pageMaxAgeSeconds: 8, replay: true }));
     const { client, cluster, namespace, databaseUrl } = installation;
     const settings = { identities: IDENTITIES, unmigratable: 0.003 };
     seeded = [await seedProject(databaseUrl, settings), await seedProject(databaseUrl, { ...settings, seed: 2 })];

@@ -10,7 +10,8 @@ import { canOpenTerminal, openTerminal, type TestTerminal } from '../cluster/ter
 import { waitFor } from '../cluster/wait.ts';
 import { type SeededProject, seedProject } from '../core/seed.ts';
 import { traitsOf } from '../edge/traits.ts';
-import { type Installation, install } from './installation.ts';
+import { installEmbedded } from './embedded.ts';
+import type { Installation } from './installation.ts';
 
 const MINUTE = 60_000;
 const IDENTITIES = 1500;
@@ -49,7 +50,7 @@ describe.runIf(canOpenTerminal)('a newcomer with the CLI', { timeout: 10 * MINUT
     folder = await mkdtemp(join(tmpdir(), 'newcomer-'));
     started.defer(() => rm(folder, { recursive: true }));
     await buildPlugin();
-    installation = started.use(await install({ pageMaxAgeSeconds: 8, replay: true }));
+    installation = started.use(await installEmbedded({ pageMaxAgeSeconds: 8, replay: true }));
     seeded = await seedProject(installation.databaseUrl, { identities: IDENTITIES, unmigratable: 0.002 });
     await waitFor(async () => (await installation.coreApis()).length === 2, {
       for: 'the Core API',

@@ -7,7 +7,8 @@ import { waitFor } from '../cluster/wait.ts';
 import { type SeededProject, seedProject } from '../core/seed.ts';
 import { traitsOf } from '../edge/traits.ts';
 import { compareStores } from './comparison.ts';
-import { type Installation, install } from './installation.ts';
+import { installEmbedded } from './embedded.ts';
+import type { Installation } from './installation.ts';
 import { CORE_API } from './replay-parts.ts';
 import { type CoreClients, createCoreClients } from './soak/core-clients.ts';
 import { countEvents, countUnsent, readGaps, readOldestReport } from './stream.ts';
@@ -20,7 +21,7 @@ let installation: Installation;
 let clients: CoreClients;
 
 beforeAll(async () => {
-  installation = await install({
+  installation = await installEmbedded({
     replay: true,
     pageMaxAgeSeconds: PAGE_MAX_AGE_SECONDS,
     applierEnvironment: {

@@ -6,7 +6,8 @@ import { createFolder, removeFolder } from '../cluster/reaper.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { createServingTestTables } from '../edge/serving-tables.ts';
 import { FLAGSMITH, providePath, readState, stateOf, writeState } from '../handover/stand-in.ts';
-import { type Installation, install } from './installation.ts';
+import { installEmbedded } from './embedded.ts';
+import type { Installation } from './installation.ts';
 import { CORE_API } from './replay-parts.ts';
 import { describeStandIn, nameServingTables } from './stand-in-api.ts';
 import type { HandoverMode, HandoverTarget } from './target.ts';
@@ -25,7 +26,7 @@ export async function installWithStandIn(mode: HandoverMode): Promise<HandoverTa
   const python = { entrypoint: ['python'], cwd: FLAGSMITH, env: { PATH, PYTHONDONTWRITEBYTECODE: '1' } };
   const names = nameServingTables();
   const installation = started.use(
-    await install({
+    await installEmbedded({
       pageMaxAgeSeconds: 1,
       images: { [IMAGE]: python },
       optionalTables: true,

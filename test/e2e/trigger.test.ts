@@ -6,7 +6,8 @@ import { waitFor } from '../cluster/wait.ts';
 import { type SeededProject, seedProject } from '../core/seed.ts';
 import { type Call, callFlagsmith, canRunBoto3, pressButton, provideBoto3 } from '../integration/trigger/flagsmith.ts';
 import { compareStores } from './comparison.ts';
-import { type Installation, install } from './installation.ts';
+import { installEmbedded } from './embedded.ts';
+import type { Installation } from './installation.ts';
 
 const MINUTES = 60_000;
 const MANIFEST = new URL('../../operator/deploy/trigger.yaml', import.meta.url);
@@ -49,7 +50,7 @@ const readMetadata = async () =>
 describe.runIf(canRunBoto3)("Flagsmith's button", () => {
   beforeAll(async () => {
     python = await provideBoto3();
-    installation = await install({ pageMaxAgeSeconds: 8, optionalTables: true });
+    installation = await installEmbedded({ pageMaxAgeSeconds: 8, optionalTables: true });
     seeded = await seedProject(installation.databaseUrl, { identities: 300, neighbours: 20 });
     const metadata = { name: 'edge-migration-trigger', namespace: installation.namespace };
     const secret = {

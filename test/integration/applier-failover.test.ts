@@ -3,6 +3,7 @@ import { compositeKey } from '@edge-migration/identity/edge/document/document.ts
 import { type EdgeStore, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type GlobalTable, HELD, startGlobalTable } from '../cluster/global-table/global-table.ts';
+import { regionalDynamodb } from '../cluster/shared.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { traitsOf } from '../edge/traits.ts';
 import { type DynamodbProxy, startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
@@ -20,7 +21,7 @@ let way: DynamodbProxy;
 let tables: ReadonlyMap<string, EdgeStore>;
 
 beforeAll(async () => {
-  global = resources.use(await startGlobalTable({ regions: REGIONS, heapMb: 128 }));
+  global = resources.use(await startGlobalTable({ regions: REGIONS, server: await regionalDynamodb() }));
   on = resources.use(await createHarness(global.region(HOME)));
   way = resources.use(await startDynamodbProxy(global.region(HOME).endpoint));
   tables = new Map(

@@ -5,6 +5,7 @@ import { compositeKey } from '@edge-migration/identity/edge/document/document.ts
 import { type EdgeStore, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GlobalTable, HELD, startGlobalTable } from '../cluster/global-table/global-table.ts';
+import { regionalDynamodb } from '../cluster/shared.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { traitsOf } from '../edge/traits.ts';
 import { createHarness, type Harness, written } from './applier/harness.ts';
@@ -25,7 +26,9 @@ describe('an applier with two regions', () => {
   let away: EdgeStore;
 
   beforeAll(async () => {
-    global = resources.use(await startGlobalTable({ regions: ['eu-west-2', 'us-east-2'], heapMb: 128 }));
+    global = resources.use(
+      await startGlobalTable({ regions: ['eu-west-2', 'us-east-2'], server: await regionalDynamodb() }),
+    );
     on = resources.use(await createHarness(global.region('eu-west-2')));
     const { endpoint, region, credentials } = global.region('us-east-2');
     const settings = { ...on.tables.settings, dynamodbEndpoint: endpoint, dynamodbRegion: region };

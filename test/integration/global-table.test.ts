@@ -1,5 +1,5 @@
 import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
-import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
+import { dynamodb, regionalDynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { expect, test } from 'vitest';
 import { type GlobalTableOptions, startGlobalTable } from '../cluster/global-table/global-table.ts';
 import { createTables, type DynamodbAccess } from '../edge/tables.ts';
@@ -17,7 +17,7 @@ async function describeTables(access: DynamodbAccess) {
 }
 
 async function describeGlobalTables(options: GlobalTableOptions) {
-  await using global = await startGlobalTable({ heapMb: 128, ...options });
+  await using global = await startGlobalTable({ server: await regionalDynamodb(), ...options });
   global.region('us-west-2').setStatus('UPDATING');
   return await describeTables(global.region('us-east-2'));
 }

@@ -2,6 +2,7 @@
 
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { type GlobalTable, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
+import { regionalDynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -20,7 +21,7 @@ let edge: EdgeStore;
 
 beforeAll(async () => {
   const regions = ['eu-west-2', 'us-east-2'];
-  const strong = { regions, consistency: 'STRONG', witness: 'us-west-2', heapMb: 128 } as const;
+  const strong = { regions, consistency: 'STRONG', witness: 'us-west-2', server: await regionalDynamodb() } as const;
   global = resources.use(await startGlobalTable(strong));
   tables = resources.use(await createTables(global.region('eu-west-2')));
   edge = await open('eu-west-2');

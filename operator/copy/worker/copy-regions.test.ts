@@ -1,6 +1,7 @@
 /** A copy into eventually consistent tables of two regions, with clients that write in the other region, too. */
 import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { type GlobalTable, HELD, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
+import { regionalDynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { traitsOf } from '@edge-migration/test/edge/traits.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -12,7 +13,9 @@ const resources = new AsyncDisposableStack();
 let global: GlobalTable;
 
 beforeAll(async () => {
-  global = resources.use(await startGlobalTable({ regions: ['eu-west-2', 'us-east-2'], heapMb: 128 }));
+  global = resources.use(
+    await startGlobalTable({ regions: ['eu-west-2', 'us-east-2'], server: await regionalDynamodb() }),
+  );
 });
 afterAll(() => resources.disposeAsync());
 

@@ -1,6 +1,7 @@
 import { type EdgeStore, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { type GlobalTable, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
+import { regionalDynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';
 import { openRegions } from './regions.ts';
@@ -16,7 +17,7 @@ let project: TestProject;
 let there: EdgeStore;
 
 beforeAll(async () => {
-  global = await startGlobalTable({ regions: [HOME, OTHER], heapMb: 128 });
+  global = await startGlobalTable({ regions: [HOME, OTHER], server: await regionalDynamodb() });
   project = await createTestProject({ dynamodb: global.region(HOME), identities: IDENTITIES });
   there = openEdge({
     ...project.tables.settings,

@@ -12,6 +12,7 @@ import { systemClock } from '@edge-migration/runtime/clock.ts';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createTables } from '../../edge/tables.ts';
+import { regionalDynamodb } from '../shared.ts';
 import { waitFor } from '../wait.ts';
 import { findLostWrites, type GlobalTable, HELD, startGlobalTable } from './global-table.ts';
 import { newTableName, RegionClient } from './testing.ts';
@@ -27,7 +28,7 @@ let america: RegionClient;
 let asia: RegionClient;
 
 beforeAll(async () => {
-  global = await startGlobalTable({ regions: REGIONS, clock });
+  global = await startGlobalTable({ regions: REGIONS, clock, server: await regionalDynamodb() });
 });
 beforeEach(async () => {
   const table = newTableName();

@@ -3,11 +3,10 @@ import type { Write } from './replica.ts';
 import { Replica } from './replica.ts';
 import { type Delay, Replication, type ReplicationSettings } from './replication.ts';
 import { classify, describe, describeGlobally, type Replicated, refuseUnknown } from './tables.ts';
-import { type Answer, RegionalDatabase } from './wire.ts';
+import { type Answer, RegionalDatabase, type RegionalServer } from './wire.ts';
 
 export interface ModeSettings extends ReplicationSettings {
-  /** Endpoint of a DynamoDB Local started with `regional`. */
-  readonly endpoint: string;
+  readonly server: RegionalServer;
   readonly replicated: Replicated;
 }
 
@@ -35,7 +34,7 @@ export class EventualMode implements Mode {
   readonly #replicated: Replicated;
   readonly history: HistoryEntry[] = [];
 
-  constructor({ endpoint, replicated, clock, random, onFailure }: ModeSettings) {
+  constructor({ server, replicated, clock, random, onFailure }: ModeSettings) {
     let last = 0;
     // At least microseconds apart, so that no two writes have the same time.
     const nextStamp = () => {
@@ -45,7 +44,7 @@ export class EventualMode implements Mode {
     this.#replicas = new Map(
       replicated.regions.map((region) => [
         region,
-        new Replica(region, new RegionalDatabase(endpoint, region), {
+        new Replica(region, new RegionalDatabase(server, region), {
           clock,
           nextStamp,
           isLegacy: replicated.version === '2017.11.29',

@@ -3,13 +3,14 @@
  * what it does as AWS does, and what it does not.
  */
 import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
-import { DYNAMODB_CLIENT, startDynamodb } from '../dynamodb.ts';
+import { DYNAMODB_CLIENT, type DynamodbOptions, startDynamodb } from '../dynamodb.ts';
 import { Endpoint } from './endpoint.ts';
 import { EventualMode, type HistoryEntry } from './eventual.ts';
 import type { Delay } from './replication.ts';
 import { StrongMode } from './strong.ts';
 import type { Consistency, Version } from './tables.ts';
 import { openWay, type Way } from './way.ts';
+import type { RegionalServer } from './wire.ts';
 
 export { findLostWrites, type LostWrite } from './history.ts';
 export { HELD } from './replication.ts';
@@ -28,6 +29,8 @@ export interface GlobalTableOptions {
   readonly random?: () => number;
   /** Java's heap limit in MB, for all regions. */
   readonly heapMb?: number;
+  /** A running server with an access key of this table's own, instead of a DynamoDB Local that lives and dies with it. */
+  readonly server?: RegionalServer;
   readonly signal?: AbortSignal;
 }
 
@@ -77,13 +80,14 @@ export async function startGlobalTable(options: GlobalTableOptions = {}): Promis
   if (consistency === 'STRONG' && version !== '2019.11.21')
     throw new Error('Only the current version has strong consistency');
   const { clock = systemClock, random = Math.random, heapMb = 256, signal } = options;
-  const dynamodb = await startDynamodb({ regional: true, heapMb, ...(signal && { signal }) });
+  await using started = new AsyncDisposableStack();
+  const server = options.server ?? (await startServer(started, { heapMb, ...(signal && { signal }) }));
   const statuses = new Map<string, string>();
   const replicated = { consistency, version, regions, witness, statuses };
   const failures: unknown[] = [];
   const onFailure = (error: unknown) => void failures.push(error);
   const mode = new (consistency === 'STRONG' ? StrongMode : EventualMode)({
-    endpoint: dynamodb.endpoint,
+    server,
     replicated,
     clock,
     random,
@@ -116,6 +120,8 @@ export async function startGlobalTable(options: GlobalTableOptions = {}): Promis
     ]),
   );
 
+  const stack = started.move();
+
   function throwFailures(): void {
     if (failures.length > 0) throw new AggregateError(failures, 'The global table for tests has failed');
   }
@@ -124,7 +130,7 @@ export async function startGlobalTable(options: GlobalTableOptions = {}): Promis
     const failed = failures.length > 0;
     await Promise.all([...ways, ...endpoints.map(([, endpoint]) => endpoint)].map((each) => each.stop()));
     await mode.stop();
-    await dynamodb.stop();
+    await stack.disposeAsync();
     if (failed) throwFailures();
   }
 
@@ -146,6 +152,11 @@ export async function startGlobalTable(options: GlobalTableOptions = {}): Promis
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+async function startServer(started: AsyncDisposableStack, options: DynamodbOptions): Promise<RegionalServer> {
+  const { endpoint } = started.use(await startDynamodb({ regional: true, ...options }));
+  return { endpoint, accessKeyId: DYNAMODB_CLIENT.credentials.accessKeyId };
 }
 
 function checkRegions(regions: readonly string[], consistency: Consistency, witness: string | undefined): void {

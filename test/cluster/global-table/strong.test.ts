@@ -9,6 +9,7 @@ import {
   TransactWriteItemsCommand,
 } from '@aws-sdk/client-dynamodb';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { regionalDynamodb } from '../shared.ts';
 import { waitFor } from '../wait.ts';
 import { type GlobalTable, HELD, startGlobalTable } from './global-table.ts';
 import { newTableName, RegionClient } from './testing.ts';
@@ -22,7 +23,12 @@ let east: RegionClient;
 let west: RegionClient;
 
 beforeAll(async () => {
-  global = await startGlobalTable({ regions: REGIONS, consistency: 'STRONG', witness: 'us-east-1' });
+  global = await startGlobalTable({
+    regions: REGIONS,
+    consistency: 'STRONG',
+    witness: 'us-east-1',
+    server: await regionalDynamodb(),
+  });
 });
 beforeEach(async () => {
   const table = newTableName();

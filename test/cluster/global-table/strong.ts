@@ -29,8 +29,8 @@ export class StrongMode implements Mode {
   #delay: Delay = { minMs: 0, maxMs: 0 };
   #changed = new AbortController();
 
-  constructor({ endpoint, replicated, clock, random }: ModeSettings) {
-    this.#database = new RegionalDatabase(endpoint, 'all');
+  constructor({ server, replicated, clock, random }: ModeSettings) {
+    this.#database = new RegionalDatabase(server, 'all');
     this.#replicated = replicated;
     this.#clock = clock;
     this.#random = random;

@@ -1,6 +1,5 @@
 import http from 'node:http';
 import { text } from 'node:stream/consumers';
-import { DYNAMODB_CLIENT } from '../dynamodb.ts';
 
 /** Attributes in DynamoDB's own JSON (`{"S": "…"}`), unparsed. */
 export type Item = Readonly<Record<string, unknown>>;
@@ -38,20 +37,27 @@ export function refusal(status: number, type: string, message: string): Answer {
   return { status, text: JSON.stringify({ __type: `com.amazonaws.dynamodb.v20120810#${type}`, message }) };
 }
 
+/** A DynamoDB Local started with `regional`, and the access key under which it keeps this table's databases. */
+export interface RegionalServer {
+  readonly endpoint: string;
+  /** Letters and digits. */
+  readonly accessKeyId: string;
+}
+
 /** The database that a DynamoDB Local, started with `regional`, keeps for one region. */
 export class RegionalDatabase {
-  readonly #endpoint: string;
+  readonly #server: RegionalServer;
   readonly #region: string;
   readonly #agent = new http.Agent({ keepAlive: true });
 
-  constructor(endpoint: string, region: string) {
-    this.#endpoint = endpoint;
+  constructor(server: RegionalServer, region: string) {
+    this.#server = server;
     this.#region = region;
   }
 
   /** Sends a request; a refusal by DynamoDB is an answer like any other. */
   send(target: string, body: string): Promise<Answer> {
-    const { accessKeyId } = DYNAMODB_CLIENT.credentials;
+    const { endpoint, accessKeyId } = this.#server;
     const scope = `${accessKeyId}/20000101/${this.#region}/dynamodb/aws4_request`;
     const headers = {
       'content-type': 'application/x-amz-json-1.0',
@@ -60,7 +66,7 @@ export class RegionalDatabase {
       'content-length': Buffer.byteLength(body),
     };
     return new Promise((resolve, reject) => {
-      const request = http.request(this.#endpoint, { method: 'POST', headers, agent: this.#agent }, (response) => {
+      const request = http.request(endpoint, { method: 'POST', headers, agent: this.#agent }, (response) => {
         text(response).then((answer) => resolve({ status: response.statusCode ?? 502, text: answer }), reject);
       });
       request.on('error', reject);
