@@ -1,16 +1,7 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { CONTENTION } from '@edge-migration/runtime/policies.ts';
 import { retry } from '@edge-migration/runtime/retry.ts';
-import {
-  areRowsApart,
-  executeStep,
-  isEdgeBorn,
-  planUnstorable,
-  remove,
-  type Step,
-  update,
-  updatePart,
-} from './convergence-step.ts';
+import { executeStep, isEdgeBorn, planUnstorable, remove, type Step, update, updatePart } from './convergence-step.ts';
 import type { Core } from './core/core.ts';
 import type { CoreEnvironment } from './core/identity.ts';
 import { compositeKey, type EncodedDocument, type Item, type SkippedIdentity } from './edge/document/document.ts';
@@ -28,6 +19,7 @@ import {
 import { isDocumentOf, keyTaken } from './edge/ownership.ts';
 import type { EdgeCallOptions, EdgeStore } from './edge/table/table.ts';
 import { type Encoded, isSameReading, type Reading, readPlace, type UnstorableIdentity } from './place-reading.ts';
+import { areRowsApart } from './row-plan.ts';
 
 /** The two stores that are made to agree. */
 export interface Stores {
@@ -85,6 +77,8 @@ export interface Convergence {
   document?: Item;
   /** The document made from Core's rows, which Edge now matches; absent when Core has none, or none to be stored. */
   core?: Item;
+  /** Where everything was touched and Core has the identity, what that stands for. */
+  touched?: Touched;
 }
 
 /** Another writer changed the document, or Core the identity, on every attempt. */
@@ -176,6 +170,12 @@ export interface ConflictOutcome {
   skipped?: SkippedIdentity;
 }
 
+interface ConflictSubject extends Subject {
+  readonly onConflict: 'KeepEdge' | 'CoreWins';
+  /** What was copied is checked again: rows that are missing are on their way, or are removed on purpose. */
+  readonly isLook?: boolean | undefined;
+}
+
 /**
  * The copy found a document with the same key in Edge (docs/design.md, "Convergence", rule 2). The worker's page is
  * not used: Core is read again, by the same protocol as in {@link converge}.
@@ -188,14 +188,14 @@ export interface ConflictOutcome {
  */
 export async function resolveConflict(
   stores: Stores,
-  { onConflict, ...subject }: Subject & { onConflict: 'KeepEdge' | 'CoreWins' },
+  { onConflict, isLook = false, ...subject }: ConflictSubject,
   existing: Item | undefined,
   signal: AbortSignal,
   fence: Fence = {},
 ): Promise<ConflictOutcome> {
   let difference: Difference | undefined;
   let edgeBorn = false;
-  const { outcome, skipped } = await convergeOnce(stores, subject, { signal, syncRows: true, ...fence }, existing, {
+  const { outcome, skipped } = await convergeOnce(stores, subject, { signal, syncRows: !isLook, ...fence }, existing, {
     // Renamed meanwhile, which has an event of its own.
     gone: (edge) => ({ outcome: 'absent', after: edge }),
     whole: (edge, core) => {
@@ -203,7 +203,10 @@ export async function resolveConflict(
       if (core === undefined) return { outcome: 'absent', after: edge };
       edgeBorn = edge !== undefined && isEdgeBorn(edge);
       difference ??= edge && compareDocuments(edge, core);
-      return update(edge, core, chooseTouched(onConflict, edge, core));
+      return {
+        ...update(edge, core, chooseTouched(onConflict, edge, core)),
+        inserted: new Set(findOverridesOfCore(core)),
+      };
     },
     part: planUnstorable,
   });
@@ -313,10 +316,10 @@ function leaveToOwner(encoded: Encoded | undefined, environmentId: number): Conv
 
 function describe(
   encoded: Encoded | undefined,
-  { outcome, pending, write, after }: Step,
+  { outcome, pending, write, after, touched }: Step,
   environmentId: number,
 ): Convergence {
-  const left = after && { document: after };
+  const left = { ...(after && { document: after }), ...(touched && { touched }) };
   const part = { ...left, ...(pending && { pending }), ...(write && { written: after ?? {} }) };
   if (encoded?.kind === 'skipped') return { outcome, skipped: describeSkip(encoded), ...part };
   if (encoded === undefined || pending === undefined)

@@ -4,7 +4,6 @@ import type { Item, SkippedIdentity } from './edge/document/document.ts';
 import { sameValue } from './edge/document/reader.ts';
 import { itemBytes, MAX_ITEM_BYTES } from './edge/document/size.ts';
 import { fitTouched } from './edge/fit.ts';
-import { identityUuid } from './edge/identity-uuid.ts';
 import {
   EVERYTHING,
   findMissingTraits,
@@ -15,13 +14,12 @@ import {
   type Pending,
   type Touched,
 } from './edge/merge.ts';
-import { diffOverrideRows, overriddenFeature, overrideRowKey, sameOverrideRow } from './edge/override-rows.ts';
 import { ownershipOf } from './edge/ownership.ts';
 import { replicationAttributes } from './edge/replication-attributes.ts';
-import { keyOf, rowName } from './edge/table/override-rows.ts';
 import type { EdgeCallOptions, EdgeStore, WriteResult } from './edge/table/table.ts';
 import type { DocumentWrite } from './edge/table/writes.ts';
 import type { UnstorableIdentity } from './place-reading.ts';
+import { planRows } from './row-plan.ts';
 
 /** At most one write of a document, and the outcome that it stands for. */
 export interface Step {
@@ -33,6 +31,8 @@ export interface Step {
   pending?: Pending;
   /** Where everything was touched, the keys that this stands for. */
   touched?: Touched;
+  /** Overrides of the document that the copy inserts, whose rows an Edge client's document may have left behind. */
+  inserted?: ReadonlySet<string>;
 }
 
 /** Makes what was touched agree with Core's document: inserts an absent document, replaces an earlier identity's. */
@@ -118,12 +118,6 @@ export interface StepOptions extends EdgeCallOptions {
   clock: Clock;
 }
 
-/** Whether override rows are written or replicated apart from their document, so that the two may have diverged. */
-export function areRowsApart(edge: EdgeStore): boolean {
-  const { transactions, final } = edge.guarantees();
-  return !transactions || !final;
-}
-
 /**
  * Carries out the step: the document, and with it the rows of `environments_v2` that repeat its overrides, in one
  * transaction where rows change. `none`: there was nothing to write.
@@ -131,19 +125,22 @@ export function areRowsApart(edge: EdgeStore): boolean {
 export async function executeStep(
   edge: EdgeStore,
   found: Item | undefined,
-  { write, after, touched }: Step,
+  { write, after, touched, inserted }: Step,
   { environmentId, syncRows, touched: asked, clock, ...options }: StepOptions,
 ): Promise<WriteResult | 'none'> {
   if (edge.commit !== undefined) {
-    const { put, remove, kept } = diffOverrideRows(environmentId, found, after, clock.now());
-    const isApart = areRowsApart(edge);
-    const wrong = syncRows || isApart ? await findWrongRows(edge, kept, isApart, { signal: options.signal }) : [];
-    const left = isApart
-      ? await findLeftRows(edge, environmentId, found ?? after, after, touched ?? asked, options)
-      : [];
-    const changes = { put: [...put, ...wrong], remove: [...remove, ...left] };
-    if (changes.put.length + changes.remove.length > 0)
-      return edge.commit(write ?? checkUnchanged(after), changes, options);
+    const place = { environmentId, syncRows, touched: touched ?? asked, inserted, writtenTime: clock.now() };
+    const { change, beside, traced } = await planRows(edge, found, after, place, options);
+    if (traced.length > 0) {
+      const result = await edge.commit(checkUnchanged(found), { put: traced, remove: [] }, options);
+      if (result !== 'written') return result;
+    }
+    const rows = { put: [...change.put, ...beside.put], remove: [...change.remove, ...beside.remove] };
+    if (rows.put.length + rows.remove.length > 0) {
+      const isBeside = beside.put.length + beside.remove.length > 0;
+      const document = isBeside ? dependOnOverrides(write, found) : write;
+      return edge.commit(document ?? checkUnchanged(after), rows, options);
+    }
   }
   switch (write?.kind) {
     case 'put':
@@ -157,63 +154,11 @@ export async function executeStep(
   }
 }
 
-/**
- * Rows that a document's overrides should have but do not, such as those of an aborted attempt.
- *
- * @param isApart see {@link areRowsApart}
- */
-async function findWrongRows(
-  { overrideRows }: EdgeStore,
-  rows: readonly Item[],
-  isApart: boolean,
-  options: EdgeCallOptions,
-): Promise<Item[]> {
-  if (rows.length === 0 || overrideRows === undefined) return [];
-  const present = await overrideRows.getMany(rows.map(keyOf), options);
-  return rows.filter((row) => {
-    const found = present.get(rowName(keyOf(row)));
-    return found === undefined || (isApart && !sameOverrideRow(found, row));
-  });
-}
-
-/**
- * Keys of rows of touched overrides that the document neither has nor had, and with which they would be removed: a
- * row that was put separately may have been on its way when the override was removed, and a write in another region
- * may have replaced the document that the row came with: perhaps ours, inserted when an Edge client elsewhere created
- * its own, which has another uuid.
- */
-async function findLeftRows(
-  { overrideRows, guarantees }: EdgeStore,
-  environmentId: number,
-  before: Item | undefined,
-  after: Item | undefined,
-  touched: Touched | undefined,
-  { signal }: EdgeCallOptions,
-): Promise<Item[]> {
-  const { identity_uuid, environment_api_key, identifier } = before ?? {};
-  if (overrideRows === undefined || identity_uuid?.S === undefined) return [];
-  if (touched === undefined || touched.overrides === 'all') return [];
-  const elements = [before, after].flatMap((document) => document?.['identity_features']?.L ?? []);
-  const features = new Set(elements.map(overriddenFeature));
-  const keysOf = (featureIds: readonly string[], identityUuid: string) =>
-    featureIds.map((featureId) => keyOf(overrideRowKey({ environmentId, featureId, identityUuid })));
-  const all = [...touched.overrides];
-  const inserted = identityUuid(environment_api_key?.S ?? '', identifier?.S ?? '');
-  const mayBeOther = !guarantees().final;
-  const isOther = mayBeOther && [before, after].every((document) => document?.['identity_uuid']?.S !== inserted);
-  const keys = [
-    ...keysOf(
-      all.filter((featureId) => !features.has(featureId)),
-      identity_uuid.S,
-    ),
-    ...(isOther ? keysOf(all, inserted) : []),
-  ];
-  if (keys.length === 0) return [];
-  const present = await overrideRows.getMany(keys, { signal });
-  return [...present.values()].map(({ environment_id, document_key }) => ({
-    environment_id: environment_id!,
-    document_key: document_key!,
-  }));
+/** Rows of overrides that the write leaves alone are right only beside the overrides that were read. */
+function dependOnOverrides(write: Step['write'], found: Item | undefined): Step['write'] {
+  if (write?.kind !== 'update') return write;
+  const { identity_features, identity_uuid } = found ?? {};
+  return { ...write, expected: { ...write.expected, identity_features, identity_uuid } };
 }
 
 /** Adds only rows to a document that is still as it was read. */

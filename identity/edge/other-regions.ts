@@ -7,7 +7,9 @@ import type { Item } from './document/document.ts';
 import { sameValue } from './document/equality.ts';
 import { findExtras, leaveOut, mergeTouched, type Touched } from './merge.ts';
 import { type DocumentOwner, isDocumentOf } from './ownership.ts';
+import { areSameRows } from './row-agreement.ts';
 import type { EdgeOptions } from './table/connection.ts';
+import { type OverrideRowKey, rowName } from './table/override-rows.ts';
 import {
   type EdgeSettings,
   type EdgeStore,
@@ -30,6 +32,8 @@ export interface Here {
   readonly document: Item | undefined;
   /** The document that Core's rows make, with which it agrees; undefined where they make none. */
   readonly core?: Item | undefined;
+  /** The rows of overrides that have to be the same, too, in regions that have their table. */
+  readonly rows?: readonly OverrideRowKey[] | undefined;
 }
 
 export interface RegionReader {
@@ -87,6 +91,9 @@ export function openOtherRegions(
     readers,
     async compare(owner, key, here, touched) {
       const others = await othersThan(here.region);
+      const own = (await readers()).find(({ region }) => region === here.region);
+      const { rows = [] } = here;
+      let ownRows: ReturnType<Reader['rows']> | undefined;
       const found = await Promise.all(others.map((reader) => look(reader)));
       if (found.includes('unreachable')) return 'unreachable';
       return found.includes('differs') ? 'differs' : 'same';
@@ -97,7 +104,7 @@ export function openOtherRegions(
           const there = await reader.document(key);
           if (reader.isSilent) logger.info({ region: reader.region }, 'a region of Edge can be read again');
           reader.isSilent = false;
-          return agrees(owner, here, there, touched) ? 'same' : 'differs';
+          return agrees(owner, here, there, touched) && (await hasRows(reader)) ? 'same' : 'differs';
         } catch (error) {
           signal.throwIfAborted();
           const { region } = reader;
@@ -106,6 +113,13 @@ export function openOtherRegions(
           reader.isSilent = true;
           return 'unreachable';
         }
+      }
+
+      /** Each item is replicated by itself: a row may still be on its way when its document has arrived. */
+      async function hasRows(reader: Reader): Promise<boolean> {
+        if (rows.length === 0 || own === undefined || !written.regions()?.has(reader.region)) return true;
+        ownRows ??= own.rows(rows);
+        return areSameRows(await ownRows, await reader.rows(rows));
       }
     },
     isResting: async (here) => (await othersThan(here)).some(({ rests }) => rests()),
@@ -119,6 +133,8 @@ export function openOtherRegions(
 
 interface Reader extends RegionReader {
   isSilent: boolean;
+  /** In the order of the keys; undefined for those that it does not have. */
+  rows(keys: readonly OverrideRowKey[]): Promise<(Item | undefined)[]>;
   /** It has just failed to answer, and is not asked for a while. */
   rests(): boolean;
 }
@@ -138,21 +154,33 @@ function openReader(
   let rest = { until: 0, cause: undefined as unknown };
   const rests = () => clock.monotonic() < rest.until;
   const isolates = (error: unknown) => error instanceof ResponseTooLargeError;
-  const documents: Batcher<string, Item | undefined> = createBatcher(
-    async (keys: readonly string[]) => {
-      // Thousands may have been waiting when the region fell silent.
-      if (rests()) throw rest.cause;
-      try {
-        const found = await edge.identities.getMany(keys, { signal, mostBytes: MOST_BYTES });
-        return keys.map((key) => found.get(key));
-      } catch (cause) {
-        if (!isolates(cause)) rest = { until: clock.monotonic() + OTHER_REGION_REST_MS, cause };
-        throw cause;
-      }
-    },
-    { most: GET_BATCH, parallel: PARALLEL, isolates },
-  );
-  return { region, edge, document: (key) => documents.ask(key, key), isSilent: false, rests };
+  const batchOf = <K>(read: (keys: readonly K[]) => Promise<(Item | undefined)[]>): Batcher<K, Item | undefined> =>
+    createBatcher(
+      async (keys: readonly K[]) => {
+        // Thousands may have been waiting when the region fell silent.
+        if (rests()) throw rest.cause;
+        try {
+          return await read(keys);
+        } catch (cause) {
+          if (!isolates(cause)) rest = { until: clock.monotonic() + OTHER_REGION_REST_MS, cause };
+          throw cause;
+        }
+      },
+      { most: GET_BATCH, parallel: PARALLEL, isolates },
+    );
+  const documents = batchOf(async (keys: readonly string[]) => {
+    const found = await edge.identities.getMany(keys, { signal, mostBytes: MOST_BYTES });
+    return keys.map((key) => found.get(key));
+  });
+  const rows = batchOf(async (keys: readonly OverrideRowKey[]) => {
+    const found = await edge.overrideRows?.getMany(keys, { signal });
+    return keys.map((key) => found?.get(rowName(key)));
+  });
+  return {
+    ...{ region, edge, isSilent: false, rests },
+    document: (key) => documents.ask(key, key),
+    rows: (keys) => Promise.all(keys.map((key) => rows.ask(rowName(key), key))),
+  };
 }
 
 /**

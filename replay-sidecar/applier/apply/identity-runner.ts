@@ -121,7 +121,7 @@ export function createIdentityRunner(options: EventRunnerOptions, looks: Looks, 
     counts.of(projectId).converged += 1;
     options.rateLimiter.charge(projectId, writeUnitsOf(convergence));
     if (!(await passOn(projectId, works, convergence))) return;
-    const touched = joinTouched(works.map(touchedOf));
+    const touched = convergence.touched ?? joinTouched(works.map(touchedOf));
     const here = { region, document: convergence.document, core: convergence.core };
     const found = hasWritten ? 'overtaken' : await looks.compare(subject, works, here, touched);
     const waiting = keepUnstorable(projectId, subject.environment.id, convergence, works);

@@ -2,6 +2,7 @@ import type { Subject } from '@edge-migration/identity/converge.ts';
 import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { Agreement, Here, OtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
+import { findTouchedRows } from '@edge-migration/identity/edge/row-agreement.ts';
 import type { Admission } from '../admit/admission.ts';
 import { findHeldIn, isLook, type Work } from '../consume/delivery.ts';
 import type { Counts } from '../report/counts.ts';
@@ -69,7 +70,7 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Re
     async compare(
       { environment, identifier }: Subject,
       works: readonly Work[],
-      here: Omit<Here, 'region'> & { readonly region: string | undefined },
+      here: Omit<Here, 'region' | 'rows'> & { readonly region: string | undefined },
       touched: Touched,
     ): Promise<Agreement> {
       const isLooked = works.some(({ held }) => held.isOpen() && isLook(held.message));
@@ -78,7 +79,8 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Re
       // There is no telling which of the two regions the document is from.
       if (region === undefined) return 'unreachable';
       const owner = { apiKey: environment.apiKey, identifier };
-      return options.elsewhere(owner, compositeKey(owner.apiKey, identifier), { ...here, region }, touched);
+      const rows = findTouchedRows(environment.id, owner, here, touched);
+      return options.elsewhere(owner, compositeKey(owner.apiKey, identifier), { ...here, region, rows }, touched);
     },
 
     /**
