@@ -113,6 +113,26 @@ describe('with the table of overrides for local evaluation', () => {
     expect(await rows()).toEqual([before]);
   });
 
+  test('a missing row is not put when an Edge client removes its override before the document is written', async () => {
+    const { edge } = on.stores;
+    await deleteRows();
+    await putInCore(7);
+    const element = { M: { feature: { M: { id: { N: '6' }, name: { S: 'edge-only' } } }, enabled: { BOOL: true } } };
+    await putInEdge({ django_id: { N: '7' }, identity_features: { L: [element] } });
+    const overrideRows = {
+      ...edge.overrideRows!,
+      async getMany(...keys: Parameters<NonNullable<typeof edge.overrideRows>['getMany']>) {
+        const found = await edge.overrideRows!.getMany(...keys);
+        await edge.identities.updateIfUnchanged(KEY, { set: { identity_features: { L: [] } } }, {});
+        return found;
+      },
+    };
+    const touched = { traits: new Set(['plan']), overrides: new Set(['5']) };
+    expect(await run(touched, { ...on.stores, edge: { ...edge, overrideRows } })).toMatchObject({ outcome: 'updated' });
+    expect(featuresOf(await fromEdge())).toEqual([]);
+    expect(await rows()).toEqual([]);
+  });
+
   test.each([
     ['its row', new Set(['5'])],
     ['all that was touched', 'all'],

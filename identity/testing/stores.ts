@@ -1,6 +1,6 @@
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { createDatabase, dynamodb } from '@edge-migration/test/cluster/shared.ts';
-import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
+import { createTables, type DynamodbAccess, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import type { Stores } from '../converge.ts';
 import { openCore } from '../core/core.ts';
 import type { CoreEnvironment } from '../core/identity.ts';
@@ -15,14 +15,15 @@ export interface TestStores extends AsyncDisposable {
   readonly environment: CoreEnvironment;
 }
 
-export async function createStores(): Promise<TestStores> {
+/** @param given the caller's own server; by default that of the test run */
+export async function createStores(given?: DynamodbAccess): Promise<TestStores> {
   await using starting = new AsyncDisposableStack();
   const { url: databaseUrl } = starting.use(await createDatabase());
   await insertRows(databaseUrl, { ...ONE_PROJECT, environments_environment: [{ id: 1, api_key: 'client-key' }] });
   const core = openCore({ databaseUrl }, { maxConnections: 2 });
   starting.defer(() => core.close());
   const environment = (await core.projects.get(1))?.environments[0] as CoreEnvironment;
-  const access = await dynamodb();
+  const access = given ?? (await dynamodb());
   const tables = starting.use(await createTables(access));
   const edge = openEdge(tables.settings, { credentials: access.credentials });
   starting.defer(() => edge.close());

@@ -132,6 +132,22 @@ test('a row that was put after its override had gone is removed by the next conv
   expect(await findWrongRows()).toBe(0);
 });
 
+test('a row that another process puts while the document is being deleted does not outlive it', async () => {
+  const before = ada({ 1: true });
+  await write(before);
+  await using proxy = await startDynamodbProxy(global.region('eu-west-2').endpoint);
+  const deleting = await open('eu-west-2', proxy.endpoint);
+  const table = tables.settings.identitiesTable;
+  proxy.inject(({ operation, body }) =>
+    operation === 'DeleteItem' && body['TableName'] === table
+      ? { kind: 'holdUp', until: edge.overrideRows!.putMany(overrideRows(ENVIRONMENT, before, 0)) }
+      : undefined,
+  );
+  expect(await write(undefined, deleting)).toBe('written');
+  expect(await findWrongRows()).toBe(0);
+  proxy.inject(undefined);
+});
+
 test('of two regions that write at the same time, the one with a conflict sends its write again', async () => {
   const away = await open('us-east-2');
   global.setDelay({ minMs: 100, maxMs: 200 });

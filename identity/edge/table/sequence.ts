@@ -15,12 +15,13 @@ import { type DocumentWrite, type Look, lookAfter } from './writes.ts';
  * Removed rows are deleted first and others are put last, as in a chain of transactions: a process that finds it half
  * done, after another was killed, sees in the document what is left to do. The document is read again after its rows:
  * if another writer has changed it meanwhile, both may have put the same rows, so the caller, who learns that it
- * changed, reconciles them, and rows without an override are removed at once.
+ * changed, reconciles them, and rows without an override are removed at once. Its look may come right before the document
+ * is deleted: so whoever deletes it looks for rows that were put since they were removed.
  */
 export function createSequence(
   connection: EdgeConnection,
   documents: Documents,
-  rows: Pick<OverrideRows, 'delete' | 'putMany'>,
+  rows: Pick<OverrideRows, 'delete' | 'putMany' | 'getMany'>,
   rowsTable: string,
 ) {
   return async function commit(
@@ -35,6 +36,7 @@ export function createSequence(
     }
     for (const key of remove) await rows.delete(keyOf(key), options);
     const result = await writeDocument(write, options);
+    if (result === 'written' && write.kind === 'delete') await sweep(write.expected, remove, options);
     if (result !== 'written' || put.length === 0) return result;
     await rows.putMany(put, options);
     const after = await look(lookAfter(write), options);
@@ -75,14 +77,24 @@ export function createSequence(
     return found !== undefined && isSame ? 'as expected' : { changed: found };
   }
 
+  /** Removes rows that are there although their document was deleted. */
+  async function sweep(deleted: Item, removed: readonly Item[], options: EdgeCallOptions): Promise<void> {
+    if (removed.length === 0) return;
+    const present = await rows.getMany(removed.map(keyOf), options);
+    if (present.size === 0) return;
+    const now = await documents.get(deleted['composite_key']?.S ?? '', options);
+    for (const row of present.values()) if (!hasOverride(now, row)) await removeOwn(row, options);
+  }
+
   /** Spares a row that another writer has put since. */
   async function removeOwn(row: Item, options: EdgeCallOptions): Promise<void> {
-    const { environment_id, document_key } = row;
+    const { environment_id, document_key, feature_state, created_date } = row;
+    const isCreated = created_date === undefined ? 'attribute_not_exists(created_date)' : 'created_date = :created';
     const command = new DeleteItemCommand({
       TableName: rowsTable,
       Key: { environment_id: environment_id!, document_key: document_key! },
-      ConditionExpression: 'feature_state = :state AND created_date = :created',
-      ExpressionAttributeValues: { ':state': row['feature_state']!, ':created': row['created_date']! },
+      ConditionExpression: `feature_state = :state AND ${isCreated}`,
+      ExpressionAttributeValues: { ':state': feature_state!, ...(created_date && { ':created': created_date }) },
     });
     try {
       await connection.call(rowsTable, (client, handling) => client.send(command, handling), options);

@@ -1,5 +1,5 @@
 import { resolveConflict, type Stores } from '@edge-migration/identity/converge.ts';
-import { checkUnchanged } from '@edge-migration/identity/convergence-step.ts';
+import { checkUnchanged, isEdgeBorn } from '@edge-migration/identity/convergence-step.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { encodeIdentity } from '@edge-migration/identity/edge/document/document.ts';
 import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
@@ -17,9 +17,14 @@ type OnConflict = 'KeepEdge' | 'CoreWins';
  * Settles documents that Edge already has (docs/design.md, "Convergence", rule 2): most are the worker's own and equal.
  * Those of the others that stay unchanged only need a second read of Core; the rest is converged one by one, never from
  * the current page.
+ *
+ * @param options `isLook`: what was copied is checked again
  */
-export function createConflictSettler(stores: Stores) {
+export function createConflictSettler(stores: Stores, { isLook }: { readonly isLook: boolean }) {
   const { core, edge, clock } = stores;
+  /** An Edge client created its own document elsewhere, which has taken the place of the copied one. */
+  const mayHaveLeftRows = (existing: Item, { item }: PageDocument) =>
+    isLook && isEdgeBorn(existing) && (item['identity_features']?.L ?? []).length > 0;
 
   /** @param found what Edge had a moment ago, by key; a document that is missing there was deleted meanwhile */
   return async function settleConflicts(
@@ -35,7 +40,7 @@ export function createConflictSettler(stores: Stores) {
     const open: PageDocument[] = [];
     for (const document of documents) {
       const existing = found.get(document.key);
-      if (existing !== undefined && compareDocuments(existing, document.item) === undefined) {
+      if (existing !== undefined && !mayHaveLeftRows(existing, document) && isEqual(existing, document)) {
         results.set(document.index, { outcome: 'unchanged' });
         kept.push(existing);
       } else if (existing !== undefined && onConflict === 'KeepEdge' && isOf(existing, page.environment, document)) {
@@ -43,7 +48,7 @@ export function createConflictSettler(stores: Stores) {
         kept.push(existing);
       } else open.push(document);
     }
-    await addMissingRows(page, kept, options);
+    if (!isLook) await addMissingRows(page, kept, options);
     for (const [index, result] of await lookAgain(page, stays, found, options.signal)) results.set(index, result);
     for (const document of open) results.set(document.index, await resolve(page, document, found, onConflict, options));
     return documents.map(({ index }) => results.get(index)!);
@@ -83,7 +88,7 @@ export function createConflictSettler(stores: Stores) {
     { signal, deadline, lost }: EdgeCallOptions & { signal: AbortSignal },
   ): Promise<Result> {
     const fence = { deadline, lost };
-    const subject = { environment, identifier: identity.identifier, onConflict };
+    const subject = { environment, identifier: identity.identifier, onConflict, isLook };
     const place = { environmentId: environment.id, identityId: identity.id };
     try {
       const { outcome, difference, edgeBorn, skipped } = await resolveConflict(
@@ -125,6 +130,8 @@ export function createConflictSettler(stores: Stores) {
     }
   }
 }
+
+const isEqual = (existing: Item, { item }: PageDocument) => compareDocuments(existing, item) === undefined;
 
 /**
  * The document belongs to this very identity: not to an earlier one with the same identifier, nor to another one with

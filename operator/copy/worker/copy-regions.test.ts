@@ -1,4 +1,5 @@
 /** A copy into eventually consistent tables of two regions, with clients that write in the other region, too. */
+import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { type GlobalTable, HELD, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
 import { regionalDynamodb } from '@edge-migration/test/cluster/shared.ts';
@@ -23,7 +24,7 @@ const copy = (project: TestProject, replicationLagSeconds: number) =>
   project.copy({ look: createLook(project.stores, { replicationLagSeconds }) });
 
 /** Documents with the same keys, as Edge's client in the other region creates them before the copy's arrive there. */
-async function createAbroad(project: TestProject, keys: readonly string[]): Promise<void> {
+async function createAbroad(project: TestProject, keys: readonly string[], attributes: Item = {}): Promise<void> {
   const { endpoint, region, credentials } = global.region('us-east-2');
   const edge = openEdge(
     { ...project.tables.settings, dynamodbEndpoint: endpoint, dynamodbRegion: region },
@@ -32,7 +33,7 @@ async function createAbroad(project: TestProject, keys: readonly string[]): Prom
   for (const key of keys) {
     const { django_id: _, ...rest } = (await project.tables.get(key))!;
     const own = { M: { trait_key: { S: 'set-abroad' }, trait_value: { S: 'yes' } } };
-    const item = { ...rest, django_id: { NULL: true }, identity_traits: { L: [own] } };
+    const item = { ...rest, django_id: { NULL: true }, identity_traits: { L: [own] }, ...attributes };
     expect(await edge.identities.putIfUnchanged(item, undefined)).toBe('written');
   }
   edge.close();
@@ -52,6 +53,24 @@ test('a copy writes again what later writes of another region have overtaken, be
   expect((await copying).finished).toBe(true);
   const after = await Promise.all(keys.map(async (key) => traitsOf((await project.tables.get(key))!)));
   expect(after).toEqual(before.map((traits) => ({ ...traits, 'set-abroad': 'yes' })));
+});
+
+test('a copy removes the rows of a document whose place one of an Edge client of another region has taken', async () => {
+  await using project = await createTestProject({ dynamodb: global.region('eu-west-2'), identities: IDENTITIES });
+  const rows = () => project.tables.scan(project.tables.settings.environmentsV2Table);
+  global.setDelay(HELD);
+  const copying = copy(project, 5);
+  await waitFor(async () => (await project.tables.scan()).length === IDENTITIES, { for: 'all to be copied' });
+  const [row] = await rows();
+  const key = `${row?.['environment_api_key']?.S}_${row?.['identifier']?.S}`;
+  const attributes = { identity_uuid: { S: '9b2cf0a6-3c5e-4d0f-8a4b-0c1d2e3f4a5b' }, identity_features: { L: [] } };
+  await createAbroad(project, [key], attributes);
+  global.setDelay({ minMs: 0, maxMs: 0 });
+  await global.settle();
+  expect(await project.tables.get(key)).toMatchObject(attributes);
+  expect((await copying).finished).toBe(true);
+  const left = (await rows()).filter((each) => each['identity_uuid']?.S === row?.['identity_uuid']?.S);
+  expect(left).toEqual([]);
 });
 
 test('a copy that no other region has overtaken is only read, once, before it finishes', async () => {

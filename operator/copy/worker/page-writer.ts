@@ -27,10 +27,12 @@ const READ_BATCH = 100;
  *
  * If most documents exist already, for example on a page that a killed worker had begun, they are read first and only
  * absent ones inserted, because failed inserts cost write units.
+ *
+ * @param options `isLook`: what was copied is checked again
  */
-export function createPageWriter(stores: Stores): HandlePage {
+export function createPageWriter(stores: Stores, { isLook = false } = {}): HandlePage {
   const { edge, clock } = stores;
-  const settleConflicts = createConflictSettler(stores);
+  const settleConflicts = createConflictSettler(stores, { isLook });
   // A repeated copy must not write at all, so the first documents are always looked up.
   let readFirst = true;
 
@@ -147,7 +149,7 @@ export function createLook(
   settings: { readonly replicationLagSeconds: number },
 ): { readonly afterMs: number; readonly handlePage: HandlePage } | undefined {
   if (stores.edge.guarantees().final) return undefined;
-  return { afterMs: lookAfterMs(settings), handlePage: createPageWriter(stores) };
+  return { afterMs: lookAfterMs(settings), handlePage: createPageWriter(stores, { isLook: true }) };
 }
 
 const hasOverrides = ({ item }: PageDocument) => (item['identity_features']?.L ?? []).length > 0;
