@@ -13,6 +13,8 @@ export interface Request {
   readonly body: Body;
   /** Aborted when the client hangs up. Work that has not begun by then can be skipped. */
   isAbandoned(): boolean;
+  /** It came by a way of its own (way.ts). */
+  readonly isByWay?: boolean;
 }
 
 /** The address to which clients of one region send their requests. */

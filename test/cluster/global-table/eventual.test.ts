@@ -280,10 +280,12 @@ describe('a region of a global table', () => {
     using client = new RegionClient({ ...region, endpoint: way.endpoint }, europe.table);
     await client.put('a', 'by the way');
     expect(await america.get('a')).toBe('by the way');
+    expect(global.history.at(-1)).toMatchObject({ isByWay: true });
     way.refuseWrites(true);
     await expect(client.put('a', 'refused')).rejects.toMatchObject({ name: 'AccessDeniedException' });
     expect(await client.get('a')).toBe('by the way');
     await america.put('a', 'by the others');
+    expect(global.history.at(-1)?.isByWay).toBeUndefined();
     way.refuseWrites(false);
     way.goDark();
     await expect(client.get('a')).rejects.toMatchObject({ code: 'ECONNRESET' });

@@ -22,7 +22,10 @@ export interface Mode {
   stop(): Promise<void>;
 }
 
-export type HistoryEntry = Pick<Write, 'region' | 'item' | 'stamp' | 'over'>;
+export interface HistoryEntry extends Pick<Write, 'region' | 'item' | 'stamp' | 'over'> {
+  /** It came by a way of its own (way.ts). */
+  readonly isByWay?: boolean;
+}
 
 /** The streams that replication reads, which AWS's tables of this kind also have. */
 const STREAM = { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' };
@@ -69,9 +72,10 @@ export class EventualMode implements Mode {
     }
   }
 
-  async #write(replica: Replica, { target, text, isAbandoned }: Request): Promise<Answer> {
+  async #write(replica: Replica, { target, text, isAbandoned, isByWay }: Request): Promise<Answer> {
     const { answer, writes } = await replica.write(target, text, isAbandoned);
-    this.history.push(...writes.map(({ region, item, stamp, over }) => ({ region, item, stamp, over })));
+    for (const { region, item, stamp, over } of writes)
+      this.history.push({ region, item, stamp, over, ...(isByWay && { isByWay }) });
     this.#replication.add(writes);
     return answer;
   }

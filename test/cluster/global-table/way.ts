@@ -29,7 +29,7 @@ export async function openWay(
       if (isRefused) return REFUSAL;
       writes += 1;
     }
-    return handle(request);
+    return handle({ ...request, isByWay: true });
   }
 
   const endpoint = await Endpoint.start(pass, onFailure);

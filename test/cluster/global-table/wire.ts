@@ -44,11 +44,14 @@ export interface RegionalServer {
   readonly accessKeyId: string;
 }
 
+/** Less than DynamoDB Local keeps idle connections: a request on one that it closes would be lost. */
+const IDLE_MS = 5_000;
+
 /** The database that a DynamoDB Local, started with `regional`, keeps for one region. */
 export class RegionalDatabase {
   readonly #server: RegionalServer;
   readonly #region: string;
-  readonly #agent = new http.Agent({ keepAlive: true });
+  readonly #agent = new http.Agent({ keepAlive: true, timeout: IDLE_MS });
 
   constructor(server: RegionalServer, region: string) {
     this.#server = server;

@@ -11,7 +11,7 @@
  * Exits with 1 when Edge is wrong, except for writes inside reported gaps, which are printed. The same seed
  * makes clients and faults repeat their choices.
  */
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
 import { SCENES, type Scene } from './faults/scenes.ts';
 import { describeResult, summarize } from './report.ts';
 import { runSoak } from './soak.ts';
@@ -47,6 +47,10 @@ const result = await runSoak({
   faultPauseSeconds: [3, 9],
   say: (text) => console.error(`${Math.round((performance.now() - begun) / 1000)} s  ${text}`),
   signal: stop.signal,
+}).catch((error: unknown) => {
+  // What failed first is hidden where something fails at the end, too.
+  console.error(inspect(error, { showHidden: true, depth: 8 }));
+  process.exit(1);
 });
 if (!values.json) console.log(describeResult(result));
 console.log(JSON.stringify({ ...settings, ...summarize(result) }));

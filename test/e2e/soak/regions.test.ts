@@ -5,7 +5,7 @@ import { createEdgeClients, type EdgeClients } from './edge-clients.ts';
 import { isOvertaken } from './excuses.ts';
 import type { Violation } from './judgement.ts';
 import { createRandom } from './random.ts';
-import { type SoakRegions, startRegions } from './regions.ts';
+import { findLossesOfClients, type SoakRegions, startRegions } from './regions.ts';
 
 const SECONDS = 6;
 /** So few that both regions' clients write each of them repeatedly. */
@@ -63,9 +63,22 @@ test('two slow and separated regions converge, and every lost write of an Edge c
     }),
   );
   expect(lost.length).toBeGreaterThan(0);
-  expect(lost.filter((violation) => !isOvertaken(violation, losses.byKey))).toEqual([]);
+  expect(lost.filter((violation) => !isOvertaken(violation, losses.ofClients))).toEqual([]);
   expect(losses.outside).toEqual([]);
   expect(losses.longestWindowSeconds).toBeGreaterThan(0);
+});
+
+test("the loss of one of the product's writes excuses no loss of an Edge client's", () => {
+  const write = (identifier: string) => ({
+    item: JSON.stringify(['identities', ['composite_key', { S: `key_${identifier}` }]]),
+    ...{ region: 'us-east-2', stamp: 1, over: undefined },
+  });
+  const to = { ...write('ada'), stamp: 2 };
+  const lost = [
+    { write: { ...write('ada'), isByWay: true }, to, windowMs: 1 },
+    { write: write('bob'), to, windowMs: 1 },
+  ];
+  expect([...findLossesOfClients(lost).keys()]).toEqual(['key_bob']);
 });
 
 test('a write by Core never counts as overtaken, nor does a write to a document that no other region has written', () => {

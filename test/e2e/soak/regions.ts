@@ -40,8 +40,9 @@ export interface SoakRegions extends AsyncDisposable {
 }
 
 interface RegionLosses {
-  /** All of them, by composite key. */
-  readonly byKey: ReadonlyMap<string, readonly LostWrite[]>;
+  readonly all: readonly LostWrite[];
+  /** Those of Edge clients, by composite key: the product's are repeated, and excuse nothing. */
+  readonly ofClients: ReadonlyMap<string, readonly LostWrite[]>;
   /** Losses for which replication took longer than the regions were slow or apart. */
   readonly outside: readonly LostWrite[];
   readonly longestWindowSeconds: number;
@@ -155,13 +156,18 @@ export async function startRegions(
     losses(table) {
       const prefix = `[${JSON.stringify(table)},`;
       const lost = findLostWrites(global.history).filter(({ write }) => write.item.startsWith(prefix));
-      const byKey = Map.groupBy(lost, ({ write }) => keyOf(write.item));
       const outside = lost.filter((each) => each.windowMs > mayTake(each));
       const longest = lost.reduce((most, { windowMs }) => Math.max(most, windowMs), 0);
-      return { byKey, outside, longestWindowSeconds: longest / 1000 };
+      return { all: lost, ofClients: findLossesOfClients(lost), outside, longestWindowSeconds: longest / 1000 };
     },
     [Symbol.asyncDispose]: () => global.stop(),
   };
+}
+
+/** By composite key. The product has ways of its own into the regions, and Edge clients have not. */
+export function findLossesOfClients(lost: readonly LostWrite[]): ReadonlyMap<string, readonly LostWrite[]> {
+  const ofClients = lost.filter(({ write }) => !write.isByWay);
+  return Map.groupBy(ofClients, ({ write }) => keyOf(write.item));
 }
 
 /** Extracts the key from `["identities",["composite_key",{"S":"…"}]]`. */

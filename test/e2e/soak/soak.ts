@@ -190,7 +190,7 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
   const { violations: found, ...judgement } = await judge({ ...evidence, edgeWrites });
   const differences = (await regions?.compare([identitiesTable, environmentsV2Table])) ?? [];
   const losses = regions?.losses(identitiesTable);
-  const overtaken = losses ? found.filter((violation) => isOvertaken(violation, losses.byKey)) : [];
+  const overtaken = losses ? found.filter((violation) => isOvertaken(violation, losses.ofClients)) : [];
   const outside = (losses?.outside ?? []).map(({ write, windowMs }) => ({
     kind: 'edge write lost' as const,
     key: write.item,
@@ -208,7 +208,7 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
     writes: clients.counts,
     edgeClients: far ? addCounts(edge.counts, far.counts) : edge.counts,
     regional: losses && {
-      lostWrites: losses.byKey.values().reduce((sum, lost) => sum + lost.length, 0),
+      lostWrites: losses.all.length,
       edgeWritesLost: overtaken.filter(({ kind }) => kind !== 'edge row left').length,
       edgeRowsLeft: overtaken.filter(({ kind }) => kind === 'edge row left').length,
       longestWindowSeconds: losses.longestWindowSeconds,
