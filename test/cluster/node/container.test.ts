@@ -191,4 +191,23 @@ describe('the health of a container', () => {
     expect(containerStatuses[0]?.lastState.terminated?.exitCode).toBe(143);
     await pods.deletePod('probed');
   });
+
+  test('a container that is not ready is probed again soon, however long its period is', async () => {
+    const server = `let asked = 0; require('node:http').createServer((request, response) => {
+        response.writeHead(asked++ === 0 ? 503 : 200).end();
+      }).listen(8080, process.env.IP);`;
+    await pods.createPod('slow', {
+      containers: [
+        {
+          name: 'main',
+          image: 'shell',
+          command: ['node', '-e', server],
+          env: [{ name: 'IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }],
+          readinessProbe: { httpGet: { port: 8080, path: '/ready' }, periodSeconds: 3600 },
+        },
+      ],
+    });
+    await pods.podThat('slow', isReady);
+    await pods.deletePod('slow');
+  });
 });

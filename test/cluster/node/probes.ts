@@ -19,6 +19,9 @@ export interface ProbeReports {
   failed(graceSeconds: number | undefined): void;
 }
 
+/** Between two readiness probes of a container that is not ready, if its period is longer. */
+const UNREADY_PERIOD_MS = 1000;
+
 /** Runs a container's probes until the signal is aborted: the startup probe first, then liveness and readiness. */
 export async function runProbes(target: ProbeTarget, reports: ProbeReports, signal: AbortSignal): Promise<void> {
   const { startupProbe, livenessProbe, readinessProbe } = target.container;
@@ -30,7 +33,7 @@ export async function runProbes(target: ProbeTarget, reports: ProbeReports, sign
     reports.started();
     if (readinessProbe === undefined) reports.ready(true);
     await Promise.all([
-      readinessProbe && watchProbe(target, readinessProbe, signal, (healthy) => reports.ready(healthy)),
+      readinessProbe && watchReadiness(target, readinessProbe, signal, reports),
       livenessProbe &&
         watchProbe(target, livenessProbe, signal, (healthy) => {
           if (!healthy) kill(livenessProbe);
@@ -56,8 +59,24 @@ async function watchProbe(
   for await (const healthy of verdicts(target, probe, signal)) report(healthy);
 }
 
+/** Like the kubelet, it probes a container that is not ready more often, so that it becomes ready sooner. */
+async function watchReadiness(target: ProbeTarget, probe: Probe, signal: AbortSignal, reports: ProbeReports) {
+  let isReady = false;
+  const periodMs = () =>
+    isReady ? probe.periodSeconds * 1000 : Math.min(probe.periodSeconds * 1000, UNREADY_PERIOD_MS);
+  for await (const healthy of verdicts(target, probe, signal, periodMs)) {
+    isReady = healthy;
+    reports.ready(healthy);
+  }
+}
+
 /** Yields each time that a threshold is reached. */
-async function* verdicts(target: ProbeTarget, probe: Probe, signal: AbortSignal): AsyncGenerator<boolean> {
+async function* verdicts(
+  target: ProbeTarget,
+  probe: Probe,
+  signal: AbortSignal,
+  periodMs = () => probe.periodSeconds * 1000,
+): AsyncGenerator<boolean> {
   let streak = { healthy: true, length: 0 };
   await systemClock.sleep(probe.initialDelaySeconds * 1000, signal);
   for (;;) {
@@ -66,7 +85,7 @@ async function* verdicts(target: ProbeTarget, probe: Probe, signal: AbortSignal)
     streak = { healthy, length: healthy === streak.healthy ? streak.length + 1 : 1 };
     const threshold = healthy ? probe.successThreshold : probe.failureThreshold;
     if (streak.length === threshold) yield healthy;
-    await systemClock.sleep(probe.periodSeconds * 1000, signal);
+    await systemClock.sleep(periodMs(), signal);
   }
 }
 
