@@ -7,12 +7,19 @@ import { ROOT } from './import-graph.ts';
  * enough, because they only decide the order.
  */
 const ESTIMATES: readonly (readonly [path: RegExp, seconds: number])[] = [
-  [/^test\/e2e\/(faults|soak)/, 250],
-  [/^test\/e2e\/(operator-(faults|crash|stale)|replay-faults|bad-input)|^test\/chart\/install|\/stream-losses/, 120],
-  [/^test\/e2e\/|^test\/integration\/applier-(fair|wide|faults|idle)|\/verify-range|edge-migration\/stream\.test/, 60],
-  [/^test\/integration\/(applier|large-|sidecar|clock-skew)|^operator\/copy\/(main|worker\/copy-range)/, 30],
-  [/^replay-sidecar\/(nats-transport|capture\/publisher)|^test\/(differential|cluster\/node)/, 20],
-  [/^test\/|^operator\/(copy|verify|kubernetes)\//, 5],
+  [/^test\/e2e\/(faults|soak)\.test/, 250],
+  [
+    /^test\/e2e\/(bad-input|newcomer|verify-corruptions|operator-(faults|crash|stale))\.|^test\/chart\/install|\/stream-losses/,
+    150,
+  ],
+  [/^test\/e2e\/(newcomer-web|replay-faults)|^test\/integration\/applier-(fair|wide|faults|idle)/, 90],
+  [/^test\/e2e\/[^/]+$|\/verify-range|edge-migration\/stream\.test/, 60],
+  [/^test\/integration\/(applier|large-|sidecar|clock-skew|console-page)|^operator\/copy\/worker|^bin\/copy/, 30],
+  [
+    /^test\/(cluster|differential)\/|^identity\/(converge|core\/pages|edge\/failover)|\/(publisher|consumer|outage)\.test/,
+    20,
+  ],
+  [/^test\/|^identity\/|^kubernetes\/|^operator\/(check|verify)\/|^replay-sidecar\/applier\/consume/, 5],
 ];
 
 /** Runs the longest files first, so that no worker is left with a long one while the others are idle. */
