@@ -219,7 +219,7 @@ describe('a copy pod', () => {
   test.each<[string, number, () => Record<string, string>, string]>([
     ['an unknown setting', 64, () => ({ EDGE_MIGRATION_TYPO: '1' }), 'EDGE_MIGRATION_TYPO is not a known setting'],
     [
-      'work that is not told as it must be',
+      'malformed work',
       64,
       () => ({ EDGE_MIGRATION_WORK: describeWork({ mode: 'Preview', namespace: undefined }) }),
       'EDGE_MIGRATION_WORK is invalid: namespace: Invalid input: expected string, received undefined; mode: ',

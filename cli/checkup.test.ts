@@ -37,7 +37,7 @@ describe('an installation', () => {
       instance: 'operator-0',
       checkedTime: '2026-05-04T11:58:30Z',
       checks: ['Postgres', 'DynamoDB'].map((name) => ({ name, verdict: 'ok', text: 'it answers' })),
-      coverage: { state: 'covered', message: 'All 2 Core API instances have a live sidecar' },
+      coverage: { state: 'covered', message: 'all 2 Core API instances have a live sidecar' },
       coreApiPods: { total: 0, listed: [] },
       appliers: { total: 1, listed: [{ instance: 'applier-0', applying: true, outage: null, release: '0.1.0' }] },
       wrongClocks: { total: 0, listed: [] },

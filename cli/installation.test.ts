@@ -11,7 +11,7 @@ const healthy: InstallationReport = {
   instance: 'operator-0',
   checkedTime: '2026-05-04T11:58:30Z',
   checks: ['Postgres', 'DynamoDB', 'NATS', 'Clocks'].map((name) => ({ name, verdict: 'ok', text: 'it answers' })),
-  coverage: { state: 'covered', message: 'All 2 Core API instances have a live sidecar' },
+  coverage: { state: 'covered', message: 'all 2 Core API instances have a live sidecar' },
   coreApiPods: {
     total: 2,
     listed: ['api-0', 'api-1'].map((name) => ({ name, state: 'covered', message: 'it is covered', release: '0.2.0' })),
@@ -21,28 +21,28 @@ const healthy: InstallationReport = {
   clocks: 5,
 };
 
-const look = (changes: Partial<InstallationReport>, now = NOW) => {
+const check = (changes: Partial<InstallationReport>, now = NOW) => {
   const report = installationReport.parse({ ...healthy, ...changes });
   return examineInstallation({ kind: 'found', report, savedTime: Date.parse('2026-05-04T11:59:30Z') }, now, '0.2.0');
 };
 const lines = (changes: Partial<InstallationReport>, now = NOW) =>
-  look(changes, now).map(({ check, verdict, message }) => `${verdict} ${check}: ${message}`);
+  check(changes, now).map(({ check, verdict, message }) => `${verdict} ${check}: ${message}`);
 
 describe('the operator report', () => {
   test('a report without problems is healthy', () => {
-    expect(new Set(look({}).map(({ verdict }) => verdict))).toEqual(new Set(['ok']));
-    expect(look({})[0]?.message).toBe('operator-0 leads, and reported 30s ago; it had checked the stores 1m before');
+    expect(new Set(check({}).map(({ verdict }) => verdict))).toEqual(new Set(['ok']));
+    expect(check({})[0]?.message).toBe('operator-0 leads, and reported 30s ago; it had checked the stores 1m before');
   });
 
   test('an operator report that is minutes old counts as unknown, however healthy it was', () => {
-    const findings = look({}, NOW + 10 * 60_000);
+    const findings = check({}, NOW + 10 * 60_000);
     expect(findings[0]?.message).toContain('has not reported for 10m30s');
     expect(new Set(findings.map(({ verdict }) => verdict))).toEqual(new Set(['unknown']));
   });
 
   test("the age of an operator report follows the API server's clock, not the operator's", () => {
-    expect(look({ time: '2026-05-04T13:00:00Z' }, NOW + 10 * 60_000)[0]).toMatchObject({ verdict: 'unknown' });
-    expect(look({ time: '2026-05-04T09:00:00Z' })[0]).toMatchObject({ verdict: 'ok' });
+    expect(check({ time: '2026-05-04T13:00:00Z' }, NOW + 10 * 60_000)[0]).toMatchObject({ verdict: 'unknown' });
+    expect(check({ time: '2026-05-04T09:00:00Z' })[0]).toMatchObject({ verdict: 'ok' });
   });
 
   test('a missing or unreadable operator report is unknown, never healthy', () => {
@@ -66,25 +66,25 @@ describe('the operator report', () => {
     const coreApiPods: InstallationReport['coreApiPods'] = {
       total: 3,
       listed: [
-        { name: 'api-2', state: 'uncovered', message: 'Pod api-2 has no sidecar that reports' },
-        { name: 'api-3', state: 'starting', message: 'Pod api-3 does not serve yet' },
-        { name: 'api-0', state: 'covered', message: 'Pod api-0 is covered', release: '0.2.0' },
+        { name: 'api-2', state: 'uncovered', message: 'pod api-2 has no sidecar that reports' },
+        { name: 'api-3', state: 'starting', message: 'pod api-3 does not serve yet' },
+        { name: 'api-0', state: 'covered', message: 'pod api-0 is covered', release: '0.2.0' },
       ],
     };
-    const coverage = { state: 'uncovered', message: 'Pod api-2 has no sidecar that reports' } as const;
+    const coverage = { state: 'uncovered', message: 'pod api-2 has no sidecar that reports' } as const;
     expect(lines({ coreApiPods, coverage })).toEqual(
       expect.arrayContaining([
         'failed coverage: not every write to Core is captured',
-        'failed coverage of pod api-2: Pod api-2 has no sidecar that reports',
-        'unknown coverage of pod api-3: Pod api-3 does not serve yet',
+        'failed coverage of pod api-2: pod api-2 has no sidecar that reports',
+        'unknown coverage of pod api-3: pod api-3 does not serve yet',
       ]),
     );
     expect(lines({ coreApiPods, coverage }).join()).not.toContain('api-0');
   });
 
   test('the findings explain missed writes that no single pod accounts for', () => {
-    const coverage = { state: 'uncovered', message: '1 of 2 sidecars outside Kubernetes have proven it' } as const;
-    expect(lines({ coverage })).toContain('failed coverage: 1 of 2 sidecars outside Kubernetes have proven it');
+    const coverage = { state: 'uncovered', message: '1 of 2 sidecars outside Kubernetes have confirmed it' } as const;
+    expect(lines({ coverage })).toContain('failed coverage: 1 of 2 sidecars outside Kubernetes have confirmed it');
   });
 
   test('a report without appliers has failed; an applier with an outage is named with its reason', () => {

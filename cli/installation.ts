@@ -54,8 +54,8 @@ export function examineInstallation(fact: InstallationFact, now: number, release
   const age = now - savedTime;
   const since = formatDuration(age / 1000);
   if (age <= FRESH_MS) return [describeReport(report, since), ...findings];
-  const message = `the operator has not reported for ${since}: what follows was so at ${new Date(savedTime).toISOString()}, and is not known now`;
-  const remedy = 'docs/runbooks/EdgeMigrationNoLeader.md; doctor --probe looks now';
+  const message = `the operator has not reported for ${since}: the findings below date from ${new Date(savedTime).toISOString()}`;
+  const remedy = 'docs/runbooks/EdgeMigrationNoLeader.md; doctor --probe checks now';
   return [
     unknown('installation', message, remedy),
     ...findings.map((finding) => ({ ...finding, verdict: 'unknown' as const })),

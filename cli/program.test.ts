@@ -51,15 +51,12 @@ describe('the command line', () => {
   test.each([
     ['an unknown command', ['destroy', '42']],
     ['an unknown option', ['list', '--everything']],
-    ['a project that is none', ['status', '42x']],
+    ['a project that is not an id', ['status', '42x']],
     ['a project id that the definition does not allow', ['status', '0']],
-    ['a format that there is not', ['list', '-o', 'xml']],
-    ['a duration that is none', ['extend', '42', '--by', 'tomorrow']],
-    [
-      'a time without a zone, which would mean another one on each machine',
-      ['extend', '42', '--until', '2026-12-31T18:00:00'],
-    ],
-    ['a condition that there is not', ['watch', '42', '--until', 'Done']],
+    ['an unknown format', ['list', '-o', 'xml']],
+    ['an invalid duration', ['extend', '42', '--by', 'tomorrow']],
+    ['a time without a zone, which would differ between machines', ['extend', '42', '--until', '2026-12-31T18:00:00']],
+    ['an unknown condition', ['watch', '42', '--until', 'Done']],
     ['plan without a project', ['plan']],
   ])('refuses %s as wrong usage, and says why on standard error', async (_, args) => {
     const { code, out, err } = await run(...args);

@@ -4,7 +4,7 @@ import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { Argument, Command, CommanderError } from 'commander';
 import { type ClusterOptions, openCluster } from './cluster.ts';
 import { addChangingCommands } from './command-line/changing.ts';
-import { addLookingCommands } from './command-line/looking.ts';
+import { addReadingCommands } from './command-line/reading.ts';
 import { COMPLETE, complete, SCRIPTS, SHELLS, type Shell } from './completion.ts';
 import type { Context } from './context.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
@@ -69,7 +69,7 @@ export function createProgram(terminal: Terminal, run: Run): Command {
     .helpOption('-h, --help', 'Shows this help.')
     .showSuggestionAfterError()
     .addHelpText('after', EXIT_CODES);
-  addLookingCommands(program, run);
+  addReadingCommands(program, run);
   addChangingCommands(program, run);
   program
     .command('completion')

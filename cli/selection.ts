@@ -24,7 +24,7 @@ export interface Selected {
 }
 
 /** @param text `42`, `project-42`, or `edgemigration/project-42` as printed by `kubectl get -o name` */
-export function parseProjectId(text: string): number {
+export function parseProjectArgument(text: string): number {
   const [, digits] = /^(?:(?:em|ems|edgemigrations?)(?:\.[a-z0-9.]+)?\/)?(?:project-)?(\d{1,10})$/.exec(text) ?? [];
   const id = Number(digits);
   if (digits === undefined || id < 1 || id > 2_147_483_647)

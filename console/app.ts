@@ -96,7 +96,7 @@ export function createApp(settings: AppSettings): Hono<Env> {
   app.get('*', (context) => servePage(page, context));
 
   app.notFound((context) =>
-    answerProblem(context, new ProblemError('not_found', 'there is nothing here: see /api/v1/openapi.json')),
+    answerProblem(context, new ProblemError('not_found', 'no such resource: see /api/v1/openapi.json')),
   );
   app.onError((error, context) => {
     const problem = explainToAnyone(error);
@@ -158,7 +158,7 @@ function parse(schema: z.ZodType, value: unknown, what: string): unknown {
   const issues = error.issues
     .slice(0, 5)
     .map(({ path, message }) => `${path.join('.')}${path.length > 0 ? ': ' : ''}${message}`);
-  throw new ProblemError('invalid', `${what} is not right: ${issues.join('; ')}`);
+  throw new ProblemError('invalid', `${what} is invalid: ${issues.join('; ')}`);
 }
 
 async function readJson({ env: { incoming } }: RequestContext): Promise<unknown> {

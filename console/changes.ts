@@ -11,7 +11,7 @@ import { decideAction, isCreating, needsTime, type RequestedAction } from './act
 import type { Caller } from './caller.ts';
 import { explainToCaller } from './kubernetes-problem.ts';
 import { ProblemError } from './problem.ts';
-import type { Projects } from './projects.ts';
+import type { VisibleProjects } from './projects.ts';
 import type { changeSchema } from './schemas.ts';
 import { parseProjectMigration, summarize } from './summary.ts';
 
@@ -35,7 +35,7 @@ export interface Changes {
 }
 
 export interface ChangesSettings {
-  readonly projects: Projects;
+  readonly projects: VisibleProjects;
   readonly access: Access;
   /** On behalf of the caller; undefined if the console acts on behalf of no one. */
   readonly clientFor: (caller: Caller) => KubernetesClient | undefined;
@@ -119,8 +119,7 @@ function reply(
 ): ChangeReply {
   const title = titleOf(target.reference);
   if (change.kind === 'refuse') throw new ProblemError('not_possible', `${title} ${change.message}`);
-  if (object === undefined)
-    throw new ProblemError('changed_meanwhile', `${title} was deleted meanwhile: look at it again`);
+  if (object === undefined) throw new ProblemError('changed_meanwhile', `${title} was deleted meanwhile: reload it`);
   return {
     result: ({ create: 'created', patch: 'changed', leave: 'unchanged' } as const)[change.kind],
     message: change.message,

@@ -25,7 +25,7 @@ const CODES: [new (...parameters: never[]) => Error, ProblemCode][] = [
 export function explainToCaller(error: unknown): unknown {
   const [, code] = CODES.find(([type]) => error instanceof type) ?? [];
   if (code === undefined) return error;
-  const advice = code === 'changed_meanwhile' ? ': look at it again' : '';
+  const advice = code === 'changed_meanwhile' ? ': reload it' : '';
   return new ProblemError(code, `Kubernetes refuses it: ${(error as Error).message}${advice}`, { cause: error });
 }
 
@@ -43,5 +43,5 @@ export function explainToAnyone(error: unknown): ProblemError {
       },
     );
   }
-  return new ProblemError('internal', 'the console failed; its log says why', { cause: error });
+  return new ProblemError('internal', 'the console failed; its log has the reason', { cause: error });
 }

@@ -25,7 +25,7 @@ describe('a rate limit', () => {
   test('a rate limit remembers a bounded number of keys, and forgets the one that was idle longest', () => {
     const limit = createRateLimit(manualClock(), { burst: 1, perSecond: 1 }, 2);
     for (const key of ['a', 'b', 'a', 'c']) limit.take(key);
-    expect([limit.look('a'), limit.look('b'), limit.look('c')]).toEqual([1000, 0, 1000]);
+    expect([limit.peek('a'), limit.peek('b'), limit.peek('c')]).toEqual([1000, 0, 1000]);
   });
 });
 

@@ -1,13 +1,13 @@
 import type { ListQuery, Ordering, ProjectSummary } from './schemas.ts';
 
-export interface ProjectPage {
+export interface ListedProjects {
   readonly count: number;
   readonly phases: Record<string, number>;
   readonly results: ProjectSummary[];
 }
 
 /** Filters, sorts and returns one page. Every word of the search must be in one of the project's texts. */
-export function listPage(summaries: readonly ProjectSummary[], query: ListQuery): ProjectPage {
+export function listPage(summaries: readonly ProjectSummary[], query: ListQuery): ListedProjects {
   const { page, page_size: size, phase } = query;
   const found = summaries.filter((summary) => matches(summary, query));
   const phases: Record<string, number> = Object.create(null);

@@ -11,7 +11,7 @@ export const BY_PROJECT = 'project';
 export type ProjectCache = Pick<Reflector<ProjectMigration>, 'get' | 'list' | 'byIndex' | 'listedAge' | 'subscribe'>;
 
 /** The projects of the cache, visible only to callers who may read them. Methods throw ApiError and ProblemError. */
-export interface Projects {
+export interface VisibleProjects {
   /** Undefined if there is none that the caller may read. */
   find(caller: Caller, projectId: number, namespace?: string): Promise<ProjectMigration | undefined>;
   /** @throws ProblemError (not_found) */
@@ -20,7 +20,7 @@ export interface Projects {
   list(caller: Caller): Promise<ProjectMigration[]>;
 }
 
-export function createProjects(cache: ProjectCache, access: Access): Projects {
+export function createProjects(cache: ProjectCache, access: Access): VisibleProjects {
   function requireSynced() {
     if (cache.listedAge() < Number.POSITIVE_INFINITY) return;
     throw new ProblemError(
@@ -32,7 +32,7 @@ export function createProjects(cache: ProjectCache, access: Access): Projects {
     );
   }
 
-  const projects: Projects = {
+  const projects: VisibleProjects = {
     async find(caller, projectId, namespace) {
       requireSynced();
       const candidates = cache

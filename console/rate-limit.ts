@@ -10,7 +10,7 @@ export interface RateLimit {
   /** Takes one token for this key. Returns the milliseconds to wait if there is none; 0: taken. */
   take(key: string): number;
   /** The same without taking a token. */
-  look(key: string): number;
+  peek(key: string): number;
 }
 
 /** Maximum number of keys. The one that was idle longest is evicted, as it has most likely recovered. */
@@ -34,7 +34,7 @@ export function createRateLimit(
   const waitFor = (tokens: number) => (tokens >= 1 ? 0 : Math.ceil(((1 - tokens) / perSecond) * 1000));
 
   return {
-    look: (key) => waitFor(refill(key).tokens),
+    peek: (key) => waitFor(refill(key).tokens),
     take(key) {
       const bucket = refill(key);
       const wait = waitFor(bucket.tokens);

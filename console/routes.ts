@@ -12,14 +12,14 @@ import type { Changes } from './changes.ts';
 import type { EventStreams } from './event-streams.ts';
 import { listPage } from './listing.ts';
 import { type ProblemCode, ProblemError } from './problem.ts';
-import type { Projects } from './projects.ts';
+import type { VisibleProjects } from './projects.ts';
 import { type ApiRoute, apiRoute, type Reply, type RouteContext } from './route.ts';
 import * as schemas from './schemas.ts';
 import type { Series } from './series.ts';
 import { completionOf, detail, migrationStatusOf, summarize } from './summary.ts';
 
 export interface RouteParts {
-  readonly projects: Projects;
+  readonly projects: VisibleProjects;
   readonly access: Access;
   readonly changes: Changes;
   /** On behalf of the caller; undefined if the console acts on behalf of no one. */

@@ -84,7 +84,7 @@ export function createTokenReviews({ client, audiences, groups, clock, signal }:
   function admit(key: string, address: string) {
     const until = good.get(key) ?? 0;
     if (until > clock.monotonic()) return;
-    refuse(wrong.look(address) || unknown.take(''));
+    refuse(wrong.peek(address) || unknown.take(''));
   }
 
   function remember(key: string) {

@@ -48,14 +48,14 @@ test.each([200, 1000])(
   'a caller with %i namespaces costs about ten questions a second, and no lost right counts for over a minute',
   async (count) => {
     const namespaces = Array.from({ length: count }, (_, index) => `namespace-${index}`);
-    const look = () => Promise.all(namespaces.map((namespace) => get('alice', namespace)));
-    await look();
+    const getAll = () => Promise.all(namespaces.map((namespace) => get('alice', namespace)));
+    await getAll();
     expect(total()).toBe(count);
     let most = 0;
     for (let second = 1; second <= 600; second += 1) {
       const before = total();
       now = second * 1000;
-      await look();
+      await getAll();
       // From here on they no longer expire together.
       if (second > 300) most = Math.max(most, total() - before);
     }
@@ -64,7 +64,7 @@ test.each([200, 1000])(
     expect(most).toBeLessThan(perSecond * 6);
     isAllowed = false;
     now += LONGEST_MS;
-    expect((await look()).some(Boolean)).toBe(false);
+    expect((await getAll()).some(Boolean)).toBe(false);
   },
 );
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseTime, readTimes } from './event-times.ts';
+import { parseHeaderTime, readTimes } from './event-times.ts';
 
 const minutes = fc.integer({ min: -10 * 60_000, max: 10 * 60_000 });
 const while_ = fc.integer({ min: 0, max: 60 * 60_000 });
@@ -23,7 +23,7 @@ test('times of a correct clock stay as they are', () => {
 });
 
 test('a header counts only if it is a valid time', () => {
-  expect(['1700000000000', '', '-1', '1e9', 'x', '9'.repeat(16), undefined].map(parseTime)).toEqual([
+  expect(['1700000000000', '', '-1', '1e9', 'x', '9'.repeat(16), undefined].map(parseHeaderTime)).toEqual([
     1_700_000_000_000,
     ...Array(6).fill(undefined),
   ]);

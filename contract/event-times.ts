@@ -30,6 +30,6 @@ export function readTimes({ began, observed }: EventTimes, sent: number | undefi
 }
 
 /** A time in a header; undefined if there is none, or if it is not a valid time. */
-export function parseTime(value: string | undefined): number | undefined {
+export function parseHeaderTime(value: string | undefined): number | undefined {
   return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
 }

@@ -18,7 +18,7 @@ import {
 } from './edge/merge.ts';
 import { isDocumentOf, keyTaken } from './edge/ownership.ts';
 import type { EdgeCallOptions, EdgeStore } from './edge/table/table.ts';
-import { type Encoded, isSameReading, type Reading, readPlace, type UnstorableIdentity } from './place-reading.ts';
+import { type Encoded, isSameReading, type Reading, readPlace, type SkippedWithPart } from './place-reading.ts';
 import { areRowsApart } from './row-plan.ts';
 
 /** The two stores that are made to agree. */
@@ -39,7 +39,7 @@ export interface Subject {
 
 /**
  * Guards against writes that are carried out after their sender has stopped watching them (docs/design.md,
- * "Convergence", rule 9): the deadline for sending, and the ledger of writes that may arrive late.
+ * "Convergence", rule 9): the deadline for sending, and the record of writes that may arrive late.
  */
 export interface Fence extends Pick<EdgeCallOptions, 'deadline' | 'lost'> {
   /** Called for each write that was carried out, even if only of override rows, however the rest turns out. */
@@ -137,9 +137,7 @@ async function confirmAbsence(
   const id = Number(edge?.['django_id']?.N);
   if (!Number.isSafeInteger(id)) return;
   if ((await core.identities.presentById(environment.id, [{ id, identifier }], signal)).length === 0) return;
-  throw new ConvergenceContentionError(
-    `environment ${environment.id}: identity ${id} has come back; tried again later`,
-  );
+  throw new ConvergenceContentionError(`environment ${environment.id}: identity ${id} has reappeared; retrying later`);
 }
 
 /**
@@ -173,7 +171,7 @@ export interface ConflictOutcome {
 interface ConflictSubject extends Subject {
   readonly onConflict: 'KeepEdge' | 'CoreWins';
   /** What was copied is checked again: rows that are missing are on their way, or are removed on purpose. */
-  readonly isLook?: boolean | undefined;
+  readonly isRecheck?: boolean | undefined;
 }
 
 /**
@@ -188,28 +186,34 @@ interface ConflictSubject extends Subject {
  */
 export async function resolveConflict(
   stores: Stores,
-  { onConflict, isLook = false, ...subject }: ConflictSubject,
+  { onConflict, isRecheck = false, ...subject }: ConflictSubject,
   existing: Item | undefined,
   signal: AbortSignal,
   fence: Fence = {},
 ): Promise<ConflictOutcome> {
   let difference: Difference | undefined;
   let edgeBorn = false;
-  const { outcome, skipped } = await convergeOnce(stores, subject, { signal, syncRows: !isLook, ...fence }, existing, {
-    // Renamed meanwhile, which has an event of its own.
-    gone: (edge) => ({ outcome: 'absent', after: edge }),
-    whole: (edge, core) => {
-      // Deleted meanwhile: replay handles the event of that deletion.
-      if (core === undefined) return { outcome: 'absent', after: edge };
-      edgeBorn = edge !== undefined && isEdgeBorn(edge);
-      difference ??= edge && compareDocuments(edge, core);
-      return {
-        ...update(edge, core, chooseTouched(onConflict, edge, core)),
-        inserted: new Set(findOverridesOfCore(core)),
-      };
+  const { outcome, skipped } = await convergeOnce(
+    stores,
+    subject,
+    { signal, syncRows: !isRecheck, ...fence },
+    existing,
+    {
+      // Renamed meanwhile, which has an event of its own.
+      gone: (edge) => ({ outcome: 'absent', after: edge }),
+      whole: (edge, core) => {
+        // Deleted meanwhile: replay handles the event of that deletion.
+        if (core === undefined) return { outcome: 'absent', after: edge };
+        edgeBorn = edge !== undefined && isEdgeBorn(edge);
+        difference ??= edge && compareDocuments(edge, core);
+        return {
+          ...update(edge, core, chooseTouched(onConflict, edge, core)),
+          inserted: new Set(findOverridesOfCore(core)),
+        };
+      },
+      part: planUnstorable,
     },
-    part: planUnstorable,
-  });
+  );
   return {
     outcome: nameConflict(outcome, difference),
     edgeBorn,
@@ -248,7 +252,7 @@ interface Choose {
   /** Both as DynamoDB documents. */
   whole(edge: Item | undefined, core: Item | undefined): Step | Promise<Step>;
   /** Set where no document can hold what Core has. */
-  part(edge: Item | undefined, unstorable: UnstorableIdentity): Step | Promise<Step>;
+  part(edge: Item | undefined, unstorable: SkippedWithPart): Step | Promise<Step>;
 }
 
 /** Reads both, chooses, writes conditionally and confirms, until nothing has changed in between. */
@@ -282,7 +286,7 @@ async function convergeOnce(
       result === 'none' || (result === 'written' && isSameReading(reading, await readPlace(stores, place, signal)));
     if (isDone) return withFormer(describe(encoded, step, environment.id), reading);
     moved ??= new ConvergenceContentionError(
-      `environment ${environment.id}: a document changed ${CONTENTION.attempts} times while Edge was made to agree with Core; tried again later`,
+      `environment ${environment.id}: a document changed ${CONTENTION.attempts} times while Edge was made to agree with Core; retrying later`,
     );
     throw moved;
   }
@@ -334,4 +338,4 @@ function describe(
 
 const idOf = ({ item }: EncodedDocument) => Number(item['django_id']?.N);
 
-const describeSkip = ({ part: _, ...skipped }: UnstorableIdentity): SkippedIdentity => skipped;
+const describeSkip = ({ part: _, ...skipped }: SkippedWithPart): SkippedIdentity => skipped;

@@ -18,7 +18,7 @@ import { ownershipOf } from './edge/ownership.ts';
 import { replicationAttributes } from './edge/replication-attributes.ts';
 import type { EdgeCallOptions, EdgeStore, WriteResult } from './edge/table/table.ts';
 import type { DocumentWrite } from './edge/table/writes.ts';
-import type { UnstorableIdentity } from './place-reading.ts';
+import type { SkippedWithPart } from './place-reading.ts';
 import { planRows } from './row-plan.ts';
 
 /** At most one write of a document, and the outcome that it stands for. */
@@ -55,7 +55,7 @@ export function update(edge: Item | undefined, core: Item, touched: Touched): St
  * Core's rows cannot be stored as a whole. What was touched is made to agree as far as a document can hold it;
  * everything else stays as it is. Nothing is inserted: an incomplete document would be mistaken for a complete one.
  */
-export function updatePart(edge: Item | undefined, skipped: UnstorableIdentity, touched: Touched): Step {
+export function updatePart(edge: Item | undefined, skipped: SkippedWithPart, touched: Touched): Step {
   const { part, identityId } = skipped;
   const isOwn = edge !== undefined && !isOther(edge, String(identityId));
   if (!isOwn || part === undefined) return planUnstorable(edge, skipped);

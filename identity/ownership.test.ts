@@ -64,7 +64,7 @@ describe("another identity's document under the same key", () => {
     ['with the same Core id', { ...THEIRS, django_id: { N: '7' } }],
     ['born on Edge', { ...THEIRS, django_id: { NULL: true } }],
     ['with overrides', { ...THEIRS, identity_features: { L: [feature] } }],
-    ['that says neither its environment nor its identifier', withoutNames(THEIRS)],
+    ['without environment and identifier', withoutNames(THEIRS)],
   ])("another identity's document %s is left alone by any write in Core", async (_, theirs) => {
     await putInCore();
     await insertRows(on.databaseUrl, { features_featurestate: [override] });

@@ -5,11 +5,11 @@ import { sameValue } from './edge/document/reader.ts';
 import type { Pending } from './edge/merge.ts';
 
 /** An identity that a document cannot hold as a whole, and the part that it can hold. */
-export interface UnstorableIdentity extends SkippedIdentity {
+export interface SkippedWithPart extends SkippedIdentity {
   readonly part: DocumentPart | undefined;
 }
 
-export type Encoded = EncodedDocument | UnstorableIdentity;
+export type Encoded = EncodedDocument | SkippedWithPart;
 
 /** Core's answer about the document's place at one moment. */
 export interface Reading {

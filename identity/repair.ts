@@ -44,7 +44,7 @@ export async function repair(
 
 /**
  * Inserts what Edge lacks, and changes nothing that it has: the only permitted repair once the replay window has closed
- * and Edge is the master.
+ * and Edge is the authority.
  *
  * @throws as {@link converge}
  */
@@ -82,8 +82,8 @@ export async function removeLeftRow(
   const edge = await identities.get(key, { signal });
   const { environment_id, document_key } = row;
   const remove = [{ environment_id: environment_id!, document_key: document_key! }];
-  const look = edge === undefined ? ({ kind: 'gone', key } as const) : checkUnchanged(edge);
-  await commit?.(look, { put: [], remove }, { signal, ...fence });
+  const check = edge === undefined ? ({ kind: 'gone', key } as const) : checkUnchanged(edge);
+  await commit?.(check, { put: [], remove }, { signal, ...fence });
 }
 
 function needsRewrite({ kinds, difference }: Finding): boolean {

@@ -124,7 +124,7 @@ export function createController(settings: ControllerSettings): Controller {
         queue.forget(key);
         return queue.addAfter(key, outcome.afterMs);
       case 'terminal':
-        logger.error({ error: errorMessage(outcome.error) }, 'reconcile failed for good');
+        logger.error({ error: errorMessage(outcome.error) }, 'reconcile failed permanently');
         return queue.forget(key);
       case 'error':
         logFailure(logger, outcome.error);
@@ -167,10 +167,10 @@ export function createController(settings: ControllerSettings): Controller {
 
 /** A conflict is a race that the next attempt decides; the others need attention. */
 function logFailure(logger: Logger, error: unknown) {
-  if (isPanic(error)) logger.error({ err: error }, 'reconcile failed by a programming error, trying again');
+  if (isPanic(error)) logger.error({ err: error }, 'reconcile failed because of a programming error; retrying');
   else if (error instanceof ApiError && error.disposition === 'conflict') {
-    logger.debug({ error: error.message }, 'reconcile met a conflict, trying again');
-  } else logger.warn({ error: errorMessage(error) }, 'reconcile failed, trying again');
+    logger.debug({ error: error.message }, 'reconcile had a conflict; retrying');
+  } else logger.warn({ error: errorMessage(error) }, 'reconcile failed; retrying');
 }
 
 /** The equivalent of a panic in Go: a programming error rather than an external failure. */

@@ -136,13 +136,13 @@ describe('an election', () => {
       },
     });
     await until(() => second.clock.pending().length === 1);
-    const looked = second.clock.monotonic();
+    const readAt = second.clock.monotonic();
     await pass(first, 2_500);
     await second.clock.advance(3_000);
     await until(() => second.clock.pending().length === 1);
     await second.clock.advance(20_000);
     await elected(second);
-    expect(befores[0]?.seenRenewedAfter).toBe(looked);
+    expect(befores[0]?.seenRenewedAfter).toBe(readAt);
   });
 
   it('an election has one winner, who writes the lease as client-go does', async () => {

@@ -136,7 +136,7 @@ export class LeaderElection {
     stop.addEventListener('abort', onStop, { once: true });
     const renewal = this.keepRenewing(renewing.signal).catch((error: unknown) => {
       if (renewing.signal.aborted) return;
-      lease.giveUp();
+      lease.abandon();
       term.abort(error);
       lost.abort(error);
     });
@@ -167,7 +167,7 @@ export class LeaderElection {
       const options = { signal, timeoutMs: Math.min(this.renewMs / 2, lease.leftMs()), retries: 0 };
       await this.renew(options).catch((error: unknown) => {
         if (signal.aborted || error instanceof LeadershipLostError) throw error;
-        logger.warn({ lease: name, error: errorMessage(error) }, 'the lease could not be renewed, trying again');
+        logger.warn({ lease: name, error: errorMessage(error) }, 'the lease could not be renewed; retrying');
       });
     }
   }
@@ -182,7 +182,7 @@ export class LeaderElection {
       // It was changed or deleted, or an earlier renewal of ours arrived although its answer was lost.
       await lease.read(options);
       if (lease.holder !== identity)
-        throw new LeadershipLostError(`lease ${name} is held by ${lease.holder ?? 'nobody'}`);
+        throw new LeadershipLostError(`lease ${name} is held by ${lease.holder ?? 'no process'}`);
       await lease.hold(options);
     }
   }

@@ -91,7 +91,7 @@ export class Lease {
   }
 
   /** Stops counting it as ours. */
-  giveUp(): void {
+  abandon(): void {
     this.renewed = undefined;
   }
 
@@ -124,7 +124,7 @@ export class Lease {
     if (this.leftMs() <= 0 || object === undefined) return;
     const now = formatMicroTime(clock.now());
     const spec = { ...specOf(object), holderIdentity: null, leaseDurationSeconds: 1, acquireTime: now, renewTime: now };
-    this.giveUp();
+    this.abandon();
     try {
       await client.update(LEASES, { ...object, spec }, options);
     } catch (error) {
@@ -148,7 +148,7 @@ export class Lease {
     const { name, logger } = this.settings;
     if (this.lastHolder === holder) return;
     this.lastHolder = holder;
-    logger.info({ lease: name, holder: holder || 'nobody' }, 'the lease has another holder');
+    logger.info({ lease: name, holder: holder || 'none' }, 'the lease has another holder');
   }
 
   /** The record that makes us the holder; a new term unless we are already. */

@@ -50,7 +50,7 @@ export interface ListWatchSettings extends Timings {
 }
 
 /** Ends a watch because a list is wanted. */
-const REFRESH = new Error('a refresh is wanted');
+const REFRESH = new Error('refresh requested');
 
 interface Waiting {
   readonly listsBegun: number;

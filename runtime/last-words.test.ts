@@ -6,12 +6,12 @@ const line = (fields: Record<string, unknown>) => JSON.stringify({ level: 30, ti
 describe('the end of a container', () => {
   test.for<[string, Parameters<typeof describeEnd>[0], string]>([
     [
-      'as it says itself',
+      'by its own termination message',
       { message: 'Core refuses the password', exitCode: 1, reason: 'Error' },
       'Core refuses the password',
     ],
     [
-      'as the last line of its log says, where it was killed',
+      'by the last line of its log, if it was killed',
       {
         message: `${line({ msg: 'resumed' })}\n${line({ msg: 'range is done', known: 7 })}`,
         exitCode: 137,
@@ -20,12 +20,12 @@ describe('the end of a container', () => {
       'Error, exit code 137 (SIGKILL); it last said: range is done',
     ],
     [
-      'and that it had no memory left',
+      'as out of memory',
       { message: line({ msg: 'working on a range' }), exitCode: 137, reason: 'OOMKilled' },
       'OOMKilled, exit code 137 (SIGKILL); it last said: working on a range',
     ],
     [
-      'as the error in its log says, with its cause, and not what followed',
+      'by the error in its log, with its cause, without later lines',
       {
         message: [
           line({
@@ -40,22 +40,22 @@ describe('the end of a container', () => {
       'Error, exit code 75; it last said: failed: no answer within 30 s',
     ],
     [
-      'by the exit code alone where its last line was cut off',
+      'by the exit code alone if its last line was cut off',
       { message: '"identifier":"user@example.com","msg":"skipped an iden', exitCode: 137, reason: 'Error' },
       'Error, exit code 137 (SIGKILL); see its log',
     ],
     [
-      'by the exit code alone where it said nothing',
+      'by the exit code alone if its log is empty',
       { exitCode: 143, reason: 'Error' },
       'Error, exit code 143 (SIGTERM); see its log',
     ],
     [
-      "as Node's own last words say, after lines of a log",
+      "by Node's own message after the lines of a log",
       { message: `${line({ msg: 'resumed' })}\nFATAL ERROR: Reached heap limit`, exitCode: 134 },
       'Error, exit code 134 (SIGABRT); it last said: FATAL ERROR: Reached heap limit',
     ],
     [
-      "as Flagsmith's logger says, in JSON",
+      "by the JSON lines of Flagsmith's logger",
       {
         message: JSON.stringify({
           levelname: 'ERROR',

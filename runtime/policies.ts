@@ -141,7 +141,7 @@ export const SIDECAR_PUBLISH = { firstMs: 200, longestMs: 10_000 } satisfies Bac
 // Polls of the operator, for facts that no watch reports; each is as old as a decision based on it may be.
 
 /** The streams and the reports in them: status, deadline and `Capturing` follow them within seconds. */
-export const STREAM_LOOK_MS = 2_000;
+export const STREAM_POLL_MS = 2_000;
 
 /**
  * The known state of the streams is recorded. Messages stored after the last record are still in the sidecars' spools
@@ -150,10 +150,10 @@ export const STREAM_LOOK_MS = 2_000;
 export const STREAM_RECORD_MS = 10_000;
 
 /** Offset between the clocks of Core's Postgres and ours, which drift slowly; comparisons wait for the first value. */
-export const CORE_CLOCK_LOOK_MS = { known: 30_000, unknown: 2_000 };
+export const CORE_CLOCK_POLL_MS = { known: 30_000, unknown: 2_000 };
 
 /** The tables' regions: people add replicas; no copy continues until the regions are known. */
-export const REGIONS_LOOK_MS = { known: 60_000, unknown: 5_000 };
+export const REGIONS_POLL_MS = { known: 60_000, unknown: 5_000 };
 
 /** Core or Edge, while it prevents a migration from continuing. */
 export const STORES_RECHECK_MS = 15_000;
@@ -165,22 +165,22 @@ export const COVERAGE_RECHECK_MS = 2_000;
 export const REPLAY_STATUS_MS = 10_000;
 
 /** The rest of a window, while only events from before the deadline are outstanding. */
-export const DRAIN_LOOK_MS = 5_000;
+export const DRAIN_POLL_MS = 5_000;
 
 /** The Events of a Job without pods: they show why pods are refused. */
-export const JOB_EVENTS_LOOK_MS = 5_000;
+export const JOB_EVENTS_POLL_MS = 5_000;
 
 /** A hand-over: an ended Job has no news, a missing one is created only by us, and an overdue one may run forever. */
-export const HANDOVER_LOOK_MS = { running: 1_000, absent: 1_000, overdue: 10_000, ended: 30_000 };
+export const HANDOVER_POLL_MS = { running: 1_000, absent: 1_000, overdue: 10_000, ended: 30_000 };
 
 /** The Core API's pods, by all failed hand-overs together. */
-export const API_PODS_LOOK_MS = 30_000;
+export const API_PODS_POLL_MS = 30_000;
 
 /** A project's marks in Edge (a decision may be made many times a second), or the pods, which must be listed first. */
-export const MARKS_LOOK_MS = { listed: 30_000, unlisted: 1_000 };
+export const MARKS_POLL_MS = { listed: 30_000, unlisted: 1_000 };
 
 /** The reports of an installation's processes are in memory: a change is recorded soon. */
-export const INSTALLATION_LOOK_MS = 5_000;
+export const INSTALLATION_POLL_MS = 5_000;
 
 /** It is written at least this often, to show that it is up to date; failing stores are checked as often. */
 export const INSTALLATION_REPORT_MS = 60_000;
@@ -191,39 +191,39 @@ export const STORES_CHECK_MS = 5 * 60_000;
 // Polls of workers.
 
 /** The settings that people change while a Job runs, and whether its migration still exists. */
-export const WORK_SETTINGS_LOOK_MS = 5_000;
+export const WORK_SETTINGS_POLL_MS = 5_000;
 
 /** Whether replay has reached the point that a comparison waits for; it is in memory. */
-export const REPLAY_WAIT_LOOK_MS = 500;
+export const REPLAY_WAIT_POLL_MS = 500;
 
 // Polls of appliers.
 
 /** Whether there is room to fetch more: events wait for it, and it is all in memory. */
-export const ROOM_LOOK_MS = 5;
+export const ROOM_POLL_MS = 5;
 
 /** Whether an event needs a confirmed view of the EdgeMigrations. */
-export const HELD_BACK_LOOK_MS = 20;
+export const HELD_BACK_POLL_MS = 20;
 
 /** Whether work held up by a project's rate may continue. */
-export const APPLY_QUEUE_LOOK_MS = 20;
+export const APPLY_QUEUE_POLL_MS = 20;
 
 /** The age of the view of the EdgeMigrations: it is refreshed long before it becomes useless. */
-export const VIEW_LOOK_MS = 250;
+export const VIEW_POLL_MS = 250;
 
 /** Parked events; while events return as there is room for them, it is freed within moments. */
-export const PARKING_LOOK_MS = { idle: 2_000, busy: 100 };
+export const PARKING_POLL_MS = { idle: 2_000, busy: 100 };
 
 /** Messages below the floor of the consumer, which are rare and which nothing waits for. */
-export const ORPHANED_LOOK_MS = 5_000;
+export const ORPHANED_POLL_MS = 5_000;
 
 /** An applier's report, which shows the operator within seconds that it is alive. */
 export const APPLIER_REPORT_MS = 2_000;
 
 /** Another release of Flagsmith, or another region of Edge, may be installed at any time during weeks of replay. */
-export const STORES_LOOK_MS = 60_000;
+export const STORES_POLL_MS = 60_000;
 
 /** The home region, and the written one: seconds of silence decide about leaving it. */
-export const FAILOVER_LOOK_MS = 1_000;
+export const FAILOVER_POLL_MS = 1_000;
 
 // Polls of the sidecar.
 
@@ -237,15 +237,15 @@ export const PUBLISHER_TICK_MS = 200;
 export const SIDECAR_TICK_MS = 1_000;
 
 /** Whether everything is sent, during shutdown, which has only seconds. */
-export const SIDECAR_DRAIN_LOOK_MS = 20;
+export const SIDECAR_DRAIN_POLL_MS = 20;
 
 /** Delay until the beginning or end of a gap is reported. */
-export const GAP_LOOK_MS = 1_000;
+export const GAP_POLL_MS = 1_000;
 
 // Polls of servers and programs.
 
 /** Delay until a renewed certificate is used. */
-export const CERTIFICATE_LOOK_MS = 60_000;
+export const CERTIFICATE_POLL_MS = 60_000;
 
 /** However often a project changes, a stream of events reports it once per this time. */
 export const EVENT_STREAM_PAUSE_MS = 1_000;
@@ -254,7 +254,7 @@ export const EVENT_STREAM_PAUSE_MS = 1_000;
 export const EVENT_STREAM_HEARTBEAT_MS = 15_000;
 
 /** `watch` of the command line: people wait for it, a script's log is read later. */
-export const WATCH_LOOK_MS = { terminal: 2_000, elsewhere: 10_000 };
+export const WATCH_POLL_MS = { terminal: 2_000, elsewhere: 10_000 };
 
 /** The Job of `doctor --probe`, which takes seconds. */
-export const PROBE_LOOK_MS = 1_000;
+export const PROBE_POLL_MS = 1_000;

@@ -31,7 +31,11 @@ async function stop(ending: string): Promise<Ended> {
   return { code, said: said.slice(1) };
 }
 
-test.each(['orderly', 'stop', 'cause'])('a service that is stopped exits with 0: %s', async (ending) => {
+test.each([
+  ['ends in order', 'orderly'],
+  ["throws the signal's reason", 'stop'],
+  ["throws an error caused by the signal's reason", 'cause'],
+])('a service that %s when it is stopped exits with 0', async (_, ending) => {
   expect(await stop(ending)).toEqual({ code: 0, said: [{ level: 'info', msg: 'stopped' }] });
 });
 

@@ -22,7 +22,7 @@ import { readServerTime } from '@edge-migration/operator/requests/server-time.ts
 import { type Command, Option } from 'commander';
 import { FIELD_MANAGER } from '../cluster.ts';
 import { type ChangeOptions, changeAll } from '../commands/change.ts';
-import { status } from '../commands/look.ts';
+import { status } from '../commands/show.ts';
 import { watch } from '../commands/watch.ts';
 import type { Context } from '../context.ts';
 import { CommandError, EXIT, type ExitCode } from '../exit.ts';
@@ -31,7 +31,7 @@ import { type Selection, select } from '../selection.ts';
 import { readSettings, type SettingOptions } from '../settings.ts';
 import {
   duration,
-  parseTime,
+  parseTimeArgument,
   projects,
   type SelectionOptions,
   selectionOf,
@@ -190,7 +190,7 @@ function addExtend(program: Command, run: Run): void {
     return (migration) => decideExtend(migration, extension, now());
   })
     .option('--by <duration>', 'by a duration, such as 7d', duration)
-    .option('--until <time>', 'to a time, such as 2026-12-31T18:00:00Z', parseTime)
+    .option('--until <time>', 'to a time, such as 2026-12-31T18:00:00Z', parseTimeArgument)
     .option('-y, --yes', 'ask nothing');
 }
 
@@ -198,7 +198,7 @@ function addExtend(program: Command, run: Run): void {
 function extensionOf({ by, until }: ChangeCommandOptions): Extension {
   if (by !== undefined && until === undefined) return { by };
   if (until !== undefined && by === undefined) return { until };
-  throw new CommandError(EXIT.usage, 'say how far: either --by or --until');
+  throw new CommandError(EXIT.usage, 'give either --by or --until');
 }
 
 function addFinish(program: Command, run: Run): void {

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ClusterOptions } from '../cluster.ts';
 import { FORMATS, type Format } from '../context.ts';
 import type { CommandError } from '../exit.ts';
-import { parseProjectId, type Selection } from '../selection.ts';
+import { parseProjectArgument, type Selection } from '../selection.ts';
 
 export interface SelectionOptions extends ClusterOptions {
   readonly allNamespaces?: boolean;
@@ -41,7 +41,7 @@ export function withOperator(command: Command): Command {
 /** For commander, whose message names the argument. */
 export function project(text: string): number {
   try {
-    return parseProjectId(text);
+    return parseProjectArgument(text);
   } catch (error) {
     throw new InvalidArgumentError((error as CommandError).message);
   }
@@ -63,7 +63,7 @@ export function duration(text: string): number {
 }
 
 /** Milliseconds since the epoch. */
-export function parseTime(text: string): number {
+export function parseTimeArgument(text: string): number {
   const isComplete = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})$/.test(text);
   const milliseconds = isComplete ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(milliseconds))

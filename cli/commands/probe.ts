@@ -5,7 +5,7 @@ import { readPodLog } from '@edge-migration/kubernetes/pod-log.ts';
 import { JOBS, PODS } from '@edge-migration/kubernetes/resources.ts';
 import { checkOutcome } from '@edge-migration/operator/installation/report.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
-import { PROBE_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { PROBE_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import { z } from 'zod';
 import type { Context } from '../context.ts';
 import type { ProbeFact } from '../installation.ts';
@@ -82,7 +82,7 @@ async function readOutcomes(context: Context, namespace: string, job: string): P
       const waiting = containerStatuses.find(({ state }) => state.waiting !== undefined)?.state.waiting;
       last = `its pod is ${phase ?? 'not known'}${waiting ? `: ${waiting.reason ?? ''} ${waiting.message ?? ''}`.trimEnd() : ''}`;
     }
-    await clock.sleep(PROBE_LOOK_MS, signal);
+    await clock.sleep(PROBE_POLL_MS, signal);
   }
   return failed(`the check did not end within ${TIMEOUT_MS / 1000} s: ${last}`);
 }

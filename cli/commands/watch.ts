@@ -3,12 +3,12 @@ import { ApiError } from '@edge-migration/kubernetes/errors.ts';
 import { type ConditionType, recordedCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import { describeProgress, findOutcome, renderProgress } from '@edge-migration/operator/render/progress.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
-import { WATCH_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { WATCH_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import type { Context } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { type Selection, select } from '../selection.ts';
 import type { Terminal } from '../terminal.ts';
-import { describeNothing } from './look.ts';
+import { describeNothing } from './show.ts';
 
 export interface WatchOptions {
   /** The time between two updates; two seconds on a terminal and ten elsewhere by default. */
@@ -27,12 +27,12 @@ export async function watch(context: Context, selection: Selection, options: Wat
   const { terminal, clock, signal } = context;
   const pauseMs =
     options.intervalSeconds === undefined
-      ? WATCH_LOOK_MS[terminal.isInteractive ? 'terminal' : 'elsewhere']
+      ? WATCH_POLL_MS[terminal.isInteractive ? 'terminal' : 'elsewhere']
       : options.intervalSeconds * 1000;
   const screen = createScreen(terminal);
   let last: readonly EdgeMigration[] | undefined;
   for (;;) {
-    const migrations = await look(context, selection, last === undefined);
+    const migrations = await readMigrations(context, selection, last === undefined);
     if (migrations?.length === 0) {
       terminal.warn(describeNothing(context, selection));
       return EXIT.notFound;
@@ -57,7 +57,7 @@ function judge(migration: EdgeMigration, until: ConditionType | undefined): 'suc
 }
 
 /** Undefined if the API server could not be asked this time; the first time this is an error. */
-async function look({ cluster, terminal, signal }: Context, selection: Selection, isFirst: boolean) {
+async function readMigrations({ cluster, terminal, signal }: Context, selection: Selection, isFirst: boolean) {
   try {
     return (await select(cluster, selection, signal)).map(({ migration }) => migration);
   } catch (error) {

@@ -7,11 +7,14 @@ export const comparisonSchema = z.object({
   trigger: z.enum(['AfterCopy', 'AtDeadline', 'Requested', 'CoverageGap']),
   mode: z.enum(['Report', 'Repair']),
   /** Also which repairs are allowed. */
-  moment: z
-    .enum(['AfterCopy', 'AtDeadline'])
-    .describe('Which rule applies: AfterCopy, Core is the authority; AtDeadline, Edge is.'),
+  authority: z
+    .enum(['Core', 'Edge'])
+    .describe('The store whose value is correct when both differ: Core until the deadline, Edge after it.'),
   startTime: time,
 });
+
+/** The store whose value is correct when both differ. */
+export type Authority = z.infer<typeof comparisonSchema>['authority'];
 
 const currentComparisonSchema = comparisonSchema
   .extend({

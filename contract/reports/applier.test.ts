@@ -83,16 +83,16 @@ describe('refused reports', () => {
 
   test.each<[string, object]>([
     ['a project id beyond int4', { projects: [{ ...project(1), projectId: 2 ** 31 }] }],
-    ['a count that is no whole number', { foreign: 0.5 }],
-    ['a word too long for a reason', { projects: [{ ...project(1), applied: { ['x'.repeat(33)]: 1 } }] }],
+    ['a count that is not a whole number', { foreign: 0.5 }],
+    ['a reason that is too long', { projects: [{ ...project(1), applied: { ['x'.repeat(33)]: 1 } }] }],
     [
-      'more reasons than there are',
+      'more reasons than exist',
       {
         projects: [{ ...project(1), parked: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`r${i}`, 1])) }],
       },
     ],
     ['an outage longer than a status takes', { outage: 'x'.repeat(501) }],
-    ['a time that is none', { time: 'now' }],
+    ['a malformed time', { time: 'now' }],
   ])('a report with %s is refused', (_, changes) => {
     expect(decodeReport(message(JSON.stringify({ ...report(), ...changes })))).toBeUndefined();
   });

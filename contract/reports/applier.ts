@@ -109,7 +109,7 @@ const MOST_BYTES = 3 * 1024 ** 2;
 export function encodeReport(report: ApplierReport): { payload: string | Uint8Array; headers: MsgHdrs } {
   const text = JSON.stringify({ ...report, projects: report.projects.map(leaveOutZeros) });
   if (Buffer.byteLength(text) > MOST_BYTES) {
-    throw new RangeError(`A report of ${report.projects.length} projects has more than ${MOST_BYTES} bytes`);
+    throw new RangeError(`a report of ${report.projects.length} projects has more than ${MOST_BYTES} bytes`);
   }
   const fields = headers();
   if (text.length < COMPRESS_BYTES) return { payload: text, headers: fields };

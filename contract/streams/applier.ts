@@ -81,7 +81,7 @@ export async function awaitApplierStreams(
     // The operator creates the stream of events, and administrators grant rights and storage.
     isWorthIt: () => true,
     onRetry(error) {
-      if (!isTold) logger.warn({ err: error }, 'the streams are not ready; tried again until they are');
+      if (!isTold) logger.warn({ err: error }, 'the streams are not ready; retrying until they are');
       isTold = true;
     },
   });

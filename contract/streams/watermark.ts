@@ -35,7 +35,7 @@ export interface Watermarks {
   readonly created: string;
   readonly places: readonly Watermark[];
   /** The time of NATS at the last check, and when it was asked; only by the wall clock if another process asked. */
-  readonly looked?: { readonly time: number; readonly wall: number; readonly monotonic?: number };
+  readonly checked?: { readonly time: number; readonly wall: number; readonly monotonic?: number };
 }
 
 /**
@@ -108,16 +108,16 @@ export function hasLost(known: Watermarks, { created, last, oldest }: StreamStat
 /** Records the stream's state; starts over for another stream, or after a loss. */
 export function noteState(known: Watermarks | undefined, state: StreamState): Watermarks {
   const { created, last, oldest, time, asked } = state;
-  const looked = { time, ...asked };
+  const checked = { time, ...asked };
   const place = { sequence: last.sequence, ...(last.time > 0 && { stored: last.time }) };
   if (known === undefined || hasLost(known, state)) {
     const latest = Math.max(last.time, time, oldest?.time ?? 0) + UNKNOWN_STEP_MS;
-    return { created, looked, places: [{ ...place, time: latest }] };
+    return { created, checked, places: [{ ...place, time: latest }] };
   }
   // The state at the first check of a sequence is the most informative.
-  if (known.places.at(-1)?.sequence === last.sequence) return { ...known, looked };
+  if (known.places.at(-1)?.sequence === last.sequence) return { ...known, checked };
   const places = [...known.places, { ...place, time: latestSince(known, state) }];
-  return { created, looked, places: places.length > MOST_PLACES ? joinFirst(places) : places };
+  return { created, checked, places: places.length > MOST_PLACES ? joinFirst(places) : places };
 }
 
 /**
@@ -125,13 +125,13 @@ export function noteState(known: Watermarks | undefined, state: StreamState): Wa
  * be set back meanwhile, and that of the next leader may be behind: then the last message does not have the latest
  * time. The oldest message's time is trusted, because it did not prove a loss.
  */
-function latestSince({ looked }: Watermarks, { last, oldest, time, answered }: StreamState): number {
+function latestSince({ checked }: Watermarks, { last, oldest, time, answered }: StreamState): number {
   const told = Math.max(last.time, time, oldest?.time ?? 0);
-  if (looked === undefined) return told;
-  const elapsed = [answered.wall - looked.wall, answered.monotonic - (looked.monotonic ?? answered.monotonic)];
-  const latest = Math.max(told, looked.time + Math.max(0, ...elapsed));
+  if (checked === undefined) return told;
+  const elapsed = [answered.wall - checked.wall, answered.monotonic - (checked.monotonic ?? answered.monotonic)];
+  const latest = Math.max(told, checked.time + Math.max(0, ...elapsed));
   // Another process checked, by another machine's wall clock, which says little about how long ago that was.
-  return looked.monotonic === undefined ? latest + UNKNOWN_STEP_MS : latest;
+  return checked.monotonic === undefined ? latest + UNKNOWN_STEP_MS : latest;
 }
 
 /** The first one covers all messages up to it. */

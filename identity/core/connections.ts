@@ -34,7 +34,7 @@ export function createConnections(
 
   return {
     async connect() {
-      if (ended) throw new Error('The connections were closed');
+      if (ended) throw new Error('the connections were closed');
       const one = choose();
       connecting.add(one);
       return await one.finally(() => connecting.delete(one));

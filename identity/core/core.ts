@@ -2,7 +2,7 @@ import type { DerivedReference, EnvironmentReference } from '@edge-migration/con
 import type { WriteScope } from '@edge-migration/contract/write-scope.ts';
 import { type CoreSettings, type Database, type DatabaseOptions, openDatabase } from './database.ts';
 import { type EdgeProject, readEdgeProject } from './edge-project.ts';
-import { type ReferencedEnvironment, readEnvironments as readReferenced } from './environment-references.ts';
+import { type ReferencedEnvironment, readReferencedEnvironments } from './environment-references.ts';
 import {
   type EnvironmentRecord,
   readEnvironmentIds,
@@ -18,7 +18,14 @@ import type { CoreEnvironment, CoreIdentity, IdentityPlace } from './identity.ts
 import { findMissingIndexes } from './indexes.ts';
 import { type KeyedIdentity, type KeyedPlace, readKeyedIdentities } from './keyed-identities.ts';
 import { findCollationDrift, findPresentById } from './order.ts';
-import { type Page, type PageRequest, readIdentities, readIdentitiesAt, readIdentity, readPage } from './pages.ts';
+import {
+  type IdentityPage,
+  type PageRequest,
+  readIdentities,
+  readIdentitiesAt,
+  readIdentity,
+  readPage,
+} from './pages.ts';
 import { type CoreProject, countIdentities, readProject } from './projects.ts';
 import type { CoreRelease } from './release.ts';
 import {
@@ -82,7 +89,7 @@ export function openCore(settings: CoreSettings, options: DatabaseOptions): Core
 
 export interface Identities {
   /** The next identities of an environment. */
-  page(request: PageRequest, signal?: AbortSignal): Promise<Page>;
+  page(request: PageRequest, signal?: AbortSignal): Promise<IdentityPage>;
   /** The identities at these places, in their order; undefined where there is none. */
   at(places: readonly IdentityPlace[], signal?: AbortSignal): Promise<(CoreIdentity | undefined)[]>;
   /** The identity at this place, and the owner of the place's client key. */
@@ -175,7 +182,7 @@ export interface Environments {
 function createEnvironments(database: Database): Environments {
   return {
     find: (references, signal) => readEnvironments(database, references, signal),
-    refer: (references, signal) => readReferenced(database, references, signal),
+    refer: (references, signal) => readReferencedEnvironments(database, references, signal),
     ofProject: (projectId, signal) => readEnvironmentIds(database, projectId, signal),
     formerOwners: (apiKeys, projectIds, signal) => readFormerOwners(database, apiKeys, projectIds, signal),
   };

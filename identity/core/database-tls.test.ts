@@ -49,7 +49,7 @@ test('without sslmode the server decides whether TLS is used', async () => {
 
 test('when TLS is required and not offered, the error names the setting that requires it', async () => {
   const core = openDatabase({ databaseUrl: `${database.url}?sslmode=require` }, { maxConnections: 1 });
-  await expect(core.read((query) => query('SELECT 1'))).rejects.toThrow(/offers no TLS.* take sslmode=prefer/);
+  await expect(core.read((query) => query('SELECT 1'))).rejects.toThrow(/offers no TLS.* use sslmode=prefer/);
   await core.close();
 });
 

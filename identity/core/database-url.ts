@@ -124,7 +124,7 @@ function readFile(key: string, place: string, path: string | undefined): Connect
   try {
     return { [key]: readFileSync(path, 'utf8') };
   } catch (cause) {
-    throw new ConfigurationError(`The file that ${place} names cannot be read`, { cause });
+    throw new ConfigurationError(`the file that ${place} names cannot be read`, { cause });
   }
 }
 

@@ -158,7 +158,7 @@ test.for<[string, string, string | Buffer]>([
   ['a web server', 'prefer', HTTP],
   ['a web server', 'require', HTTP],
   ['a web server', 'disable', HTTP],
-  ['something with messages of its own', 'disable', Buffer.from([1, 0, 0, 0, 4])],
+  ['a server with its own protocol', 'disable', Buffer.from([1, 0, 0, 0, 4])],
 ])('a place where %s answers is also unreachable, with sslmode=%s', async ([, mode, answer]) => {
   const stranger = createServer((socket) => socket.on('error', () => {}).once('data', () => socket.end(answer)));
   await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve));

@@ -27,7 +27,7 @@ interface Row extends ReferencedEnvironment {
  *
  * @throws as {@link Database.read}
  */
-export async function readEnvironments(
+export async function readReferencedEnvironments(
   database: Database,
   references: readonly EnvironmentReference[],
   signal?: AbortSignal,

@@ -58,7 +58,7 @@ export function asCoreError(cause: unknown, database: string): unknown {
   if (!(cause instanceof Error) || cause instanceof CoreError) return cause;
   if (offersNoTls(cause)) {
     return new CoreRefusedError(
-      `${database} offers no TLS, which sslmode in EDGE_MIGRATION_DATABASE_URL or a CA file asks for; switch TLS on at the server or the pooler, or take sslmode=prefer`,
+      `${database} offers no TLS, which sslmode in EDGE_MIGRATION_DATABASE_URL or a CA file requires; enable TLS on the server or the pooler, or use sslmode=prefer`,
       { cause },
     );
   }
@@ -81,13 +81,13 @@ export function asCoreError(cause: unknown, database: string): unknown {
   }
   if (code === '42501' && /row-level security/.test(cause.message)) {
     return new CoreRefusedError(
-      `${database} has row-level security that would hide rows from us ${said}; give our user BYPASSRLS, or read as the owner of the tables`,
+      `${database} has row-level security that would hide rows ${said}; give the user BYPASSRLS, or connect as the owner of the tables`,
       { cause },
     );
   }
   if (wantsTls(cause)) {
     return new CoreRefusedError(
-      `${database} takes no connection without TLS ${said}; set sslmode=require in EDGE_MIGRATION_DATABASE_URL, or sslmode=verify-full with the authority's file as sslrootcert`,
+      `${database} accepts no connection without TLS ${said}; set sslmode=require in EDGE_MIGRATION_DATABASE_URL, or sslmode=verify-full with the authority's file as sslrootcert`,
       { cause },
     );
   }
@@ -99,7 +99,7 @@ export function asCoreError(cause: unknown, database: string): unknown {
   }
   if (/^28|^3D000$|^42501$/.test(code)) {
     return new CoreRefusedError(
-      `${database} refused us ${said}; check user, password, database name and the right to SELECT`,
+      `${database} refused access ${said}; check user, password, database name and the right to SELECT`,
       { cause },
     );
   }

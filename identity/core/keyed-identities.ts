@@ -49,7 +49,7 @@ export async function readKeyedIdentities(
     }));
   }, signal);
   if (found !== undefined) return found;
-  throw new ResultTooLargeError(`The rows of ${places.length} identities are too large to be read at once`);
+  throw new ResultTooLargeError(`the rows of ${places.length} identities are too large to be read at once`);
 }
 
 function keyedStatement(release: CoreRelease): string {

@@ -1,6 +1,6 @@
 import { type Clock, type Moment, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
 import { type CoreRelease, findRelease } from './release.ts';
-import type { Query, Session } from './transaction.ts';
+import type { Query, TransactionSession } from './transaction.ts';
 
 /** An upgrade of Flagsmith breaks no connection of ours, so what is known is asked again after this long. */
 const KNOWN_MS = 60_000;
@@ -10,7 +10,7 @@ export interface KnownRelease {
   /** Undefined: this connection has to ask, because a new connection may see another release. */
   of(connection: object): CoreRelease | undefined;
   /** Asks in this transaction, on behalf of all. */
-  find(query: Query, session: Session): Promise<CoreRelease>;
+  find(query: Query, session: TransactionSession): Promise<CoreRelease>;
 }
 
 /** Remembers the release that was found last, and which connections have asked. */

@@ -25,7 +25,7 @@ export interface PageRequest {
  */
 export const MAX_PAGE_SIZE = 2 * 2 ** 20;
 
-export interface Page {
+export interface IdentityPage {
   /** Ascending; by identifier it is in the database's collation: never compare identifiers in JavaScript. */
   readonly identities: CoreIdentity[];
   /** {@link boundOf} the last one, after which the next page starts; null when the page is empty and the range read. */
@@ -42,7 +42,7 @@ export interface Page {
  *
  * @throws as {@link Database.read}
  */
-export function readPage(database: Database, request: PageRequest, signal?: AbortSignal): Promise<Page> {
+export function readPage(database: Database, request: PageRequest, signal?: AbortSignal): Promise<IdentityPage> {
   const { maxSize = MAX_PAGE_SIZE, limit, order } = request;
   return database.readByRelease(async (query, release) => {
     const { text, values } = pageStatement(release, request);
@@ -121,7 +121,7 @@ export async function readIdentitiesAt(
     return places.map((_, index) => identities.get(index + 1));
   }, signal);
   if (found !== undefined) return found;
-  throw new ResultTooLargeError(`The rows of ${places.length} identities are too large to be read at once`);
+  throw new ResultTooLargeError(`the rows of ${places.length} identities are too large to be read at once`);
 }
 
 /** With its number, from 1, among the places that were asked for. */

@@ -67,7 +67,7 @@ export async function findRelease(query: Query, database: string): Promise<CoreR
   const missing = REQUIRED.filter((column) => !columns.has(column));
   if (missing.length > 0) {
     throw new CoreUnsupportedError(
-      `${database} is not a Flagsmith database that we can read, or its user may not see it: ` +
+      `${database} is not a supported Flagsmith database, or its user may not see it: ` +
         `${missing.join(', ')} not found in schema public. Point the URL at Flagsmith's own database and grant SELECT.`,
     );
   }

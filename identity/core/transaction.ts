@@ -38,7 +38,7 @@ export function beginTransaction(statementTimeout: number): string {
 }
 
 /** The connection that a transaction runs on. */
-export interface Session {
+export interface TransactionSession {
   /** The same object for the life of the connection. */
   readonly connection: object;
   /** Rejects unless the transaction sees everything that the primary has committed. */
@@ -49,7 +49,7 @@ export interface Transaction<T> {
   readonly begin: string;
   /** Its name in messages. */
   readonly name: string;
-  readonly work: (query: Query, session: Session) => Promise<T>;
+  readonly work: (query: Query, session: TransactionSession) => Promise<T>;
   readonly signal: AbortSignal | undefined;
 }
 

@@ -122,8 +122,8 @@ describe('failover on a global table', () => {
     await write('ada');
     global.region(HOME).comeBack();
     await waitFor(() => failover.homeSilence() === undefined, { for: 'the home region to be seen' });
-    const looks = () => proxy.calls.filter(({ operation }) => operation === 'BatchGetItem').length;
-    await waitFor(() => looks() > 1, { for: 'what was written to be looked for there' });
+    const reads = () => proxy.calls.filter(({ operation }) => operation === 'BatchGetItem').length;
+    await waitFor(() => reads() > 1, { for: 'what was written to be looked for there' });
     expect(failover.away()).toBeDefined();
     global.setDelay({ minMs: 0, maxMs: 0 });
     await global.settle();

@@ -1,6 +1,6 @@
 import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { FAILOVER_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { FAILOVER_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import { chooseFailover, type FailoverChoice, type FailoverSettings } from './choose-failover.ts';
 import { compositeKey } from './document/document.ts';
 import type { OtherRegions, RegionReader } from './other-regions.ts';
@@ -25,7 +25,7 @@ export interface FailoverOptions {
   isRefused(): boolean;
 }
 
-const LOOKING = 'looking';
+const CHECKING = 'checking';
 const AWAITING = 'awaiting';
 
 /**
@@ -81,13 +81,13 @@ export class Failover {
   /** Rejects with the signal's reason. */
   async run(signal: AbortSignal): Promise<never> {
     for (;;) {
-      await this.options.clock.sleep(FAILOVER_LOOK_MS, signal);
+      await this.options.clock.sleep(FAILOVER_POLL_MS, signal);
       try {
-        await this.look(signal);
-        this.said.delete(LOOKING);
+        await this.checkRegions(signal);
+        this.said.delete(CHECKING);
       } catch (error) {
         signal.throwIfAborted();
-        this.warn(LOOKING, { err: error }, 'it cannot be looked up which region of Edge is to be written');
+        this.warn(CHECKING, { err: error }, 'the region of Edge to write to cannot be determined');
       }
     }
   }
@@ -97,7 +97,7 @@ export class Failover {
     this.said.set(about, message);
   }
 
-  private async look(signal: AbortSignal): Promise<void> {
+  private async checkRegions(signal: AbortSignal): Promise<void> {
     const { clock, isRefused } = this.options;
     if (this.present !== undefined) await this.askHome(signal);
     this.refused = this.present !== undefined && isRefused() ? (this.refused ?? momentOf(clock)) : undefined;
@@ -148,7 +148,11 @@ export class Failover {
     } catch (error) {
       signal.throwIfAborted();
       // The written region may have become silent, and has to be left.
-      this.warn(AWAITING, { err: error }, 'what was written in another region cannot be looked for in the home region');
+      this.warn(
+        AWAITING,
+        { err: error },
+        'the home region cannot be checked for writes that were made in another region',
+      );
     }
   }
 

@@ -94,11 +94,11 @@ export function openOtherRegions(
       const own = (await readers()).find(({ region }) => region === here.region);
       const { rows = [] } = here;
       let ownRows: ReturnType<Reader['rows']> | undefined;
-      const found = await Promise.all(others.map((reader) => look(reader)));
+      const found = await Promise.all(others.map((reader) => compareWith(reader)));
       if (found.includes('unreachable')) return 'unreachable';
       return found.includes('differs') ? 'differs' : 'same';
 
-      async function look(reader: Reader): Promise<Agreement> {
+      async function compareWith(reader: Reader): Promise<Agreement> {
         if (reader.rests()) return 'unreachable';
         try {
           const there = await reader.document(key);
@@ -109,7 +109,7 @@ export function openOtherRegions(
           signal.throwIfAborted();
           const { region } = reader;
           if (!reader.isSilent)
-            logger.warn({ err: error, region }, 'a region of Edge cannot be read; looks at it wait');
+            logger.warn({ err: error, region }, 'a region of Edge cannot be read; rechecks of it wait');
           reader.isSilent = true;
           return 'unreachable';
         }

@@ -95,12 +95,12 @@ describe("the dashboard's migration status", () => {
 });
 
 test('the marks of a project can be read, and an end without a start counts for nothing', async () => {
-  expect(await metadata.look(71)).toEqual({ started: false, completed: false });
+  expect(await metadata.read(71)).toEqual({ started: false, completed: false });
   await metadata.markStarted(71);
-  expect(await metadata.look(71)).toEqual({ started: true, completed: false });
+  expect(await metadata.read(71)).toEqual({ started: true, completed: false });
   await metadata.markCompleted(71);
-  expect(await metadata.look(71)).toEqual({ started: true, completed: true });
+  expect(await metadata.read(71)).toEqual({ started: true, completed: true });
   const item = { id: { N: '72' }, migration_end_time: { S: '2026-01-01T00:00:00.000000' } };
   await raw.send(new PutItemCommand({ TableName: table, Item: item }));
-  expect(await metadata.look(72)).toEqual({ started: false, completed: false });
+  expect(await metadata.read(72)).toEqual({ started: false, completed: false });
 });

@@ -12,7 +12,7 @@ export interface ProjectMetadata {
   /** MIGRATION_COMPLETED, unless the project has an end already. */
   markCompleted(projectId: number, options?: EdgeCallOptions): Promise<'written' | 'unchanged'>;
   /** Which of the two marks the project has, regardless of who wrote them. */
-  look(projectId: number, options?: EdgeCallOptions): Promise<{ started: boolean; completed: boolean }>;
+  read(projectId: number, options?: EdgeCallOptions): Promise<{ started: boolean; completed: boolean }>;
   /** @throws as {@link describeTable} */
   describe(options?: EdgeCallOptions): Promise<TableFacts>;
 }
@@ -82,7 +82,7 @@ export function createProjectMetadata(connection: EdgeConnection, table: string)
     // An end without a start would be shown as not started.
     markCompleted: (projectId, options = {}) =>
       mark(projectId, ['migration_start_time', 'migration_end_time'], options),
-    async look(projectId, options = {}) {
+    async read(projectId, options = {}) {
       const item = await read(projectId, options);
       const started = item?.['migration_start_time']?.S !== undefined;
       // Flagsmith ignores an end without a start.

@@ -6,6 +6,6 @@ export const REPLICATION_LAG_SECONDS = 5;
  * "Convergence", rule 10). Until it has reached another region, clients may write there on the older document, and that
  * write takes as long to come back.
  */
-export function lookAfterMs({ replicationLagSeconds }: { readonly replicationLagSeconds: number }): number {
+export function recheckDelayMs({ replicationLagSeconds }: { readonly replicationLagSeconds: number }): number {
   return 2 * 1000 * replicationLagSeconds;
 }

@@ -121,7 +121,7 @@ async function readFields(connection: EdgeConnection, { table, keys, fields }: R
     const unprocessed = output.UnprocessedKeys?.[table]?.Keys ?? [];
     // A large answer comes in parts; only an empty part means that we are too fast.
     if (unprocessed.length === batch.length)
-      throw new EdgeThrottledError(`Table ${table} throttles reads: look again later`);
+      throw new EdgeThrottledError(`Table ${table} throttles reads: try again later`);
     items.push(...(output.Responses?.[table] ?? []));
     open = [...unprocessed, ...open.slice(batch.length)];
   }

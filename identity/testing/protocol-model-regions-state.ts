@@ -32,7 +32,7 @@ interface Replica extends Version {
 export type Event = 'trait' | 'existence' | 'listing';
 
 /** Checks again when replicas up to these times have arrived: first there, then here; `at` is where it was handled. */
-export interface Look {
+export interface Recheck {
   readonly what: Exclude<Event, 'listing'> | 'copy';
   readonly at: Region;
   readonly to: Region | 'none';
@@ -47,9 +47,9 @@ export interface State {
   readonly replicas: readonly Replica[];
   readonly writes: string;
   readonly events: readonly Event[];
-  readonly looks: readonly Look[];
+  readonly rechecks: readonly Recheck[];
   readonly held: readonly Event[];
-  readonly copy: 'read' | 'look' | 'done' | { readonly page: Core };
+  readonly copy: 'read' | 'recheck' | 'done' | { readonly page: Core };
   /** We wrote before a client's write had reached us: that may be lost, as documented. */
   readonly isExposed: boolean;
   readonly failover: Failover;

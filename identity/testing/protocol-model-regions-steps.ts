@@ -6,8 +6,8 @@ import {
   type Core,
   converged,
   type Event,
-  type Look,
   otherThan,
+  type Recheck,
   type Region,
   type State,
   same,
@@ -24,7 +24,7 @@ export function successors(state: State, rules: RegionRules): State[] {
     ...handleEvents(state, rules),
     ...copy(state, rules),
     ...arrive(state),
-    ...look(state, rules),
+    ...recheck(state, rules),
     ...failOver(state, rules),
   ];
 }
@@ -80,13 +80,13 @@ function handleEvents(state: State, rules: RegionRules): State[] {
   );
 }
 
-function handleEvent(state: State, event: Look['what'] & Event, at: Region, rules: RegionRules): State {
+function handleEvent(state: State, event: Recheck['what'] & Event, at: Region, rules: RegionRules): State {
   const rest = { ...state, events: withoutOne(state.events, event) };
   const handled = handle(rest, event, at);
   const isRemoval = state.core === null || (event === 'trait' && state.core.trait === 0);
   // It is handled, and checked, again once the copy is complete.
   if (state.copy !== 'done' && isRemoval) return hold(handled, event);
-  return rules.looksAtEqual || handled !== rest ? lookLater(handled, event, at, rules) : handled;
+  return rules.rechecksEqual || handled !== rest ? recheckLater(handled, event, at, rules) : handled;
 }
 
 const hold = (state: State, event: Event): State => ({ ...state, held: [...state.held, event].toSorted() });
@@ -101,58 +101,62 @@ function list(state: State, at: Region): State {
 }
 
 /** Edge as rule 1 requires it in a region; the same state where it already is. */
-function handle(state: State, event: Look['what'], at: Region): State {
+function handle(state: State, event: Recheck['what'], at: Region): State {
   const { document } = state[at];
   const wanted = converged(document, state.core, event);
   return same(wanted, document) ? state : storeOurs(state, at, wanted);
 }
 
-function lookLater(state: State, what: Look['what'], at: Region, { looks, waits }: RegionRules): State {
-  if (!looks) return state;
-  const look: Look =
+function recheckLater(state: State, what: Recheck['what'], at: Region, { rechecks, waits }: RegionRules): State {
+  if (!rechecks) return state;
+  const recheck: Recheck =
     waits === 'not' ? { what, at, to: 'none', until: 0 } : awaitReplicas(state, { what, at }, otherThan(at));
-  return { ...state, looks: [...state.looks, look].toSorted(byText) };
+  return { ...state, rechecks: [...state.rechecks, recheck].toSorted(byText) };
 }
 
-function awaitReplicas({ replicas }: State, { what, at }: Pick<Look, 'what' | 'at'>, to: Region): Look {
+function awaitReplicas({ replicas }: State, { what, at }: Pick<Recheck, 'what' | 'at'>, to: Region): Recheck {
   const times = replicas.filter((replica) => replica.to === to).map(({ time }) => time);
   return { what, at, to, until: Math.max(-1, ...times) };
 }
 
-function look(state: State, rules: RegionRules): State[] {
-  return state.looks.flatMap((one, index): State[] => {
+function recheck(state: State, rules: RegionRules): State[] {
+  return state.rechecks.flatMap((one, index): State[] => {
     const { at, to, until, what } = one;
-    const rest = { ...state, looks: state.looks.toSpliced(index, 1) };
+    const rest = { ...state, rechecks: state.rechecks.toSpliced(index, 1) };
     if (to !== 'none' && state.replicas.some((replica) => replica.to === to && replica.time <= until)) return [];
     if (to === otherThan(at) && rules.waits === 'roundTrip') {
-      return [{ ...rest, looks: [...rest.looks, awaitReplicas(state, one, at)].toSorted(byText) }];
+      return [{ ...rest, rechecks: [...rest.rechecks, awaitReplicas(state, one, at)].toSorted(byText) }];
     }
     const regions = what === 'copy' ? copyWriters(state, rules) : writers(state, rules);
-    return regions.flatMap((region) => lookIn(region, rest, what, rules));
+    return regions.flatMap((region) => recheckIn(region, rest, what, rules));
   });
 }
 
-function lookIn(at: Region, rest: State, what: Look['what'], rules: RegionRules): State[] {
-  const looked = lookNow(rest, what, at, rules);
-  const isAgreed = looked === rest && (!rules.looksEverywhere || agrees(otherThan(at), rest, what));
+function recheckIn(at: Region, rest: State, what: Recheck['what'], rules: RegionRules): State[] {
+  const rechecked = recheckNow(rest, what, at, rules);
+  const isAgreed = rechecked === rest && (!rules.rechecksEverywhere || agrees(otherThan(at), rest, what));
   // It is retried until something changes.
-  if (looked === rest && !isAgreed) return [];
-  return [isAgreed || (looked !== rest && !rules.repeats) ? end(looked, what) : lookLater(looked, what, at, rules)];
+  if (rechecked === rest && !isAgreed) return [];
+  return [
+    isAgreed || (rechecked !== rest && !rules.repeats)
+      ? end(rechecked, what)
+      : recheckLater(rechecked, what, at, rules),
+  ];
 }
 
-function lookNow(state: State, what: Look['what'], at: Region, { deletesAgain }: RegionRules): State {
-  const looked = handle(state, what, at);
-  return looked[at].document === null && !deletesAgain ? state : looked;
+function recheckNow(state: State, what: Recheck['what'], at: Region, { deletesAgain }: RegionRules): State {
+  const rechecked = handle(state, what, at);
+  return rechecked[at].document === null && !deletesAgain ? state : rechecked;
 }
 
-const agrees = (region: Region, state: State, what: Look['what']) =>
+const agrees = (region: Region, state: State, what: Recheck['what']) =>
   (region === 'away' || !isDark(state)) && holds(state[region], state, what);
 
-const holds = ({ document }: Version, { core }: State, what: Look['what']) =>
+const holds = ({ document }: Version, { core }: State, what: Recheck['what']) =>
   same(converged(document, core, what), document);
 
 /** The copy is complete, and removals found meanwhile are handled again. */
-function end(state: State, what: Look['what']): State {
+function end(state: State, what: Recheck['what']): State {
   if (what !== 'copy') return state;
   return { ...state, copy: 'done', events: [...state.events, ...state.held].toSorted(), held: [] };
 }
@@ -165,7 +169,7 @@ function copyWriters(state: State, rules: RegionRules): readonly Region[] {
 
 function copy(state: State, rules: RegionRules): State[] {
   const { copy: at, core } = state;
-  if (at === 'done' || at === 'look') return [];
+  if (at === 'done' || at === 'recheck') return [];
   if (at === 'read') return [core === null ? end(state, 'copy') : { ...state, copy: { page: core } }];
   const regions = rules.writesIn === 'either' ? (['home'] as const) : copyWriters(state, rules);
   return regions.map((region) => copyTo(region, state, at.page, rules));
@@ -176,8 +180,10 @@ function copyTo(region: Region, state: State, page: Core, rules: RegionRules): S
   const copied = isInsert ? storeOurs(state, region, wholeOf(page)) : handle(state, 'copy', region);
   // Only replay's writes elsewhere may cost clients their writes.
   const { isExposed } = region === 'home' ? copied : state;
-  const looking: State = { ...copied, isExposed, copy: 'look' };
-  return rules.looks && rules.copyLooks ? lookLater(looking, 'copy', region, rules) : end(looking, 'copy');
+  const rechecking: State = { ...copied, isExposed, copy: 'recheck' };
+  return rules.rechecks && rules.copyRechecks
+    ? recheckLater(rechecking, 'copy', region, rules)
+    : end(rechecking, 'copy');
 }
 
 function withoutOne<T>(items: readonly T[], item: T): T[] {

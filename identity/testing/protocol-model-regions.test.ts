@@ -14,7 +14,7 @@ test('writes of two regions arriving in any order end as Core says for what Core
 
 describe('each rule is needed', () => {
   test('without a second check, a write that a later one of the other region overtakes is lost', () => {
-    expect(violationsWith({ looks: false })).toEqual(
+    expect(violationsWith({ rechecks: false })).toEqual(
       expect.arrayContaining([`1e: ${DIFFERS}`, `de: ${BACK}`, 'dce: Edge has the identity that was deleted before']),
     );
   });
@@ -28,7 +28,7 @@ describe('each rule is needed', () => {
   });
 
   test('equal documents are checked, too: the write that made them equal may be overtaken', () => {
-    expect(violationsWith({ looksAtEqual: false })).toContain(`ue: ${DIFFERS}`);
+    expect(violationsWith({ rechecksEqual: false })).toContain(`ue: ${DIFFERS}`);
   });
 
   test('a check that had to write is followed by another one, since its write may be overtaken, too', () => {
@@ -40,7 +40,7 @@ describe('each rule is needed', () => {
   });
 
   test("without checking the copy's writes, the copy is complete before a write overtakes one", () => {
-    expect(violationsWith({ copyLooks: false })).not.toEqual([]);
+    expect(violationsWith({ copyRechecks: false })).not.toEqual([]);
   });
 });
 
@@ -48,18 +48,20 @@ describe('a region isolated for longer than a check waits', () => {
   const ISOLATED = { waits: 'not' } as const;
 
   test('in an isolated region no trait is lost if checks are made in every region', () => {
-    expect(violationsWith({ ...ISOLATED, looksEverywhere: true }).filter((what) => what.endsWith(DIFFERS))).toEqual([]);
+    expect(violationsWith({ ...ISOLATED, rechecksEverywhere: true }).filter((what) => what.endsWith(DIFFERS))).toEqual(
+      [],
+    );
   });
 
   test('in an isolated region only an identity that was inserted and deleted meanwhile can come back', () => {
-    const left = violationsWith({ ...ISOLATED, looksEverywhere: true });
+    const left = violationsWith({ ...ISOLATED, rechecksEverywhere: true });
     expect(left).not.toEqual([]);
     expect(left.filter((what) => !what.endsWith(BACK))).toEqual([]);
   });
 });
 
 describe('several processes that fail over and disagree about reachable regions', () => {
-  const EITHER = { ...ALL_REGION_RULES, writesIn: 'either', looksEverywhere: true } as const;
+  const EITHER = { ...ALL_REGION_RULES, writesIn: 'either', rechecksEverywhere: true } as const;
   const SOME = ['1', 'u', 'd', 'c', '1e', 'e1', 'de', 'dc', 'c1e'];
 
   test('disagreeing processes lose nothing while checks wait for replication and cover every region', () => {
@@ -69,7 +71,7 @@ describe('several processes that fail over and disagree about reachable regions'
   });
 
   test('a check in one region alone accepts a state that the other never keeps, even without Edge clients', () => {
-    const { violations } = exploreRegions({ ...EITHER, waits: 'not', looksEverywhere: false }, ['1', 'd']);
+    const { violations } = exploreRegions({ ...EITHER, waits: 'not', rechecksEverywhere: false }, ['1', 'd']);
     expect(violations).toEqual([`1: ${DIFFERS}`, `d: ${BACK}`]);
   });
 
@@ -81,7 +83,7 @@ describe('several processes that fail over and disagree about reachable regions'
 });
 
 describe('a process that fails over while the home region is dark, and returns', () => {
-  const FAILOVER = { ...ALL_REGION_RULES, writesIn: 'failover', looksEverywhere: true } as const;
+  const FAILOVER = { ...ALL_REGION_RULES, writesIn: 'failover', rechecksEverywhere: true } as const;
   /** Without Edge clients, which bring back documents inserted and deleted while regions were apart, as shown above. */
   const APART = { ...FAILOVER, waits: 'not' } as const;
   const WITHOUT_CLIENTS = ['1', 'u', 'd', 'c', '1u', 'dc', 'cd', 'D', 'cD'];
@@ -100,7 +102,7 @@ describe('a process that fails over while the home region is dark, and returns',
 
   test('if checks ended before the home region has a write, it would never get it', () => {
     expect(exploreRegions(APART, ['1h']).violations).toEqual([]);
-    expect(exploreRegions({ ...APART, looksEverywhere: false }, ['1h']).violations).toEqual([`1h: ${DIFFERS}`]);
+    expect(exploreRegions({ ...APART, rechecksEverywhere: false }, ['1h']).violations).toEqual([`1h: ${DIFFERS}`]);
   });
 
   test('a return before the home region has the writes made elsewhere would replace what was built on them', () => {

@@ -15,25 +15,25 @@
  */
 
 import { type FailoverRules, NO_FAILOVER, READY_TO_FAIL_OVER } from './protocol-model-regions-failover.ts';
-import { byText, CLIENT, type Core, type Look, type State, same, wholeOf } from './protocol-model-regions-state.ts';
+import { byText, CLIENT, type Core, type Recheck, type State, same, wholeOf } from './protocol-model-regions-state.ts';
 import { successors } from './protocol-model-regions-steps.ts';
 
 /** The rules that may be left out, to show that they are needed. */
 export interface RegionRules extends FailoverRules {
   /** Every handled event is checked again. */
-  readonly looks: boolean;
+  readonly rechecks: boolean;
   /** `roundTrip`: by then writes made there on an older document are here. `oneWay`: they may still be on their way. */
   readonly waits: 'roundTrip' | 'oneWay' | 'not';
   /** Equal documents are checked again, too: the write that made them equal may lose. */
-  readonly looksAtEqual: boolean;
+  readonly rechecksEqual: boolean;
   /** A check that wrote is followed by another one. */
   readonly repeats: boolean;
   /** A check deletes again what has come back. */
   readonly deletesAgain: boolean;
   /** The copy's writes are checked again before it is complete. */
-  readonly copyLooks: boolean;
+  readonly copyRechecks: boolean;
   /** A check covers every region, and is complete only when all agree. */
-  readonly looksEverywhere: boolean;
+  readonly rechecksEverywhere: boolean;
   /**
    * `failover`: in the other region while the home region is dark, and until it has the writes made there. `either`:
    * each event is handled, and each check made, in either of the two, as when processes disagree which is reachable.
@@ -42,13 +42,13 @@ export interface RegionRules extends FailoverRules {
 }
 
 export const ALL_REGION_RULES: RegionRules = {
-  looks: true,
+  rechecks: true,
   waits: 'roundTrip',
-  looksAtEqual: true,
+  rechecksEqual: true,
   repeats: true,
   deletesAgain: true,
-  copyLooks: true,
-  looksEverywhere: false,
+  copyRechecks: true,
+  rechecksEverywhere: false,
   writesIn: 'home',
   returnsWithProof: true,
   copyWaits: true,
@@ -100,7 +100,7 @@ export function exploreRegions(rules: RegionRules, scenarios: readonly string[] 
 
 function beginnings(scenarios: readonly string[], { writesIn }: RegionRules): State[] {
   const failover = writesIn === 'failover' ? READY_TO_FAIL_OVER : NO_FAILOVER;
-  const nothing = { nextId: 2, replicas: [], events: [], looks: [], held: [], isExposed: false, failover };
+  const nothing = { nextId: 2, replicas: [], events: [], rechecks: [], held: [], isExposed: false, failover };
   return CORE_BEFORE.flatMap((core) =>
     (['read', 'done'] as const).flatMap((copy) =>
       scenarios
@@ -128,7 +128,7 @@ function isPossible(writes: string, exists: boolean): boolean {
 function judge(state: State, writes: string): string | undefined {
   const { core, home, away, isExposed } = state;
   if (!same(home.document, away.document)) return 'the regions differ';
-  if (state.looks.length > 0 || state.copy === 'look') return 'a look never ends';
+  if (state.rechecks.length > 0 || state.copy === 'recheck') return 'a recheck never ends';
   if (state.events.length > 0) return 'an event is never handled';
   const { document } = home;
   if (core === null)
@@ -146,20 +146,20 @@ function judge(state: State, writes: string): string | undefined {
 
 /** Only the order of times matters. */
 function normalize(state: State): State {
-  const { home, away, replicas, looks } = state;
+  const { home, away, replicas, rechecks } = state;
   const times = [home.time, away.time, ...replicas.map(({ time }) => time)];
   const all = [...new Set(times)].toSorted((one, other) => one - other);
   const rank = <T extends { readonly time: number }>(item: T): T => ({ ...item, time: all.indexOf(item.time) });
   // Replicas up to then, and no later one.
-  const lower = (look: Look): Look => ({
-    ...look,
-    until: look.until < 0 ? -1 : all.filter((time) => time <= look.until).length - 1,
+  const lower = (recheck: Recheck): Recheck => ({
+    ...recheck,
+    until: recheck.until < 0 ? -1 : all.filter((time) => time <= recheck.until).length - 1,
   });
   return {
     ...state,
     home: rank(home),
     away: rank(away),
     replicas: replicas.map(rank).toSorted(byText),
-    looks: looks.map((look) => (look.to === 'none' ? look : lower(look))).toSorted(byText),
+    rechecks: rechecks.map((recheck) => (recheck.to === 'none' ? recheck : lower(recheck))).toSorted(byText),
   };
 }

@@ -35,7 +35,7 @@ export function successors(state: State, rules: Rules): State[] {
     ...crash(state, (handler) => send(state, handler, rules), rules),
     ...release(state),
     ...tryAgain(state),
-    ...lookAgain(state),
+    ...handleAgain(state),
   ];
   const harms = (next: State) => state.edge?.foreign === true && !same(next.edge, state.edge);
   return [...write(state), ...ours.map((next) => (harms(next) ? { ...next, harmed: true } : next))];
@@ -236,7 +236,7 @@ function settle(state: State, handler: HandlerState, index: number, rules: Rules
     return [{ ...rest, held: sorted([...state.held, event]) }];
   }
   if (!rules.remembers || left === undefined || event === 'repair') return [rest];
-  return [{ ...rest, aside: sorted([...state.aside, { event, edge: left.edge, core: left.core }]) }];
+  return [{ ...rest, parked: sorted([...state.parked, { event, edge: left.edge, core: left.core }]) }];
 }
 
 /** It belongs to another identity now. */
@@ -309,7 +309,7 @@ function arrive(state: State, rules: Rules): State[] {
 }
 
 /** Later than any write of an earlier delivery can arrive. */
-function lookAgain(state: State): State[] {
+function handleAgain(state: State): State[] {
   return [...new Set(state.again)]
     .filter((event) => !state.late.some(({ sender }) => sender === event))
     .map((event) => ({
@@ -366,10 +366,10 @@ function merged(edge: EdgeState | null, core: CoreState | null, rules: Rules): E
 
 /** Nothing changes as long as both stores are as they were. */
 function tryAgain(state: State): State[] {
-  return state.aside.flatMap(({ event, edge, core }, index) =>
+  return state.parked.flatMap(({ event, edge, core }, index) =>
     same(edge, state.edge) && same(core, state.core)
       ? []
-      : { ...state, aside: without(state.aside, index), events: sorted([...state.events, event]) },
+      : { ...state, parked: without(state.parked, index), events: sorted([...state.events, event]) },
   );
 }
 

@@ -44,7 +44,7 @@ export interface EdgeState {
 export type Event = 'trait' | 'bulk' | 'existence' | 'repair';
 
 /** An event that Edge could not follow, with both stores' state then: it is retried when one of them has changed. */
-interface Aside {
+interface Parked {
   readonly event: Event;
   readonly edge: EdgeState | null;
   readonly core: CoreState | null;
@@ -93,7 +93,7 @@ export interface HandlerState extends Redelivery {
   /** The copy was not complete when the event was delivered. */
   readonly copying: boolean;
   /** Both stores' state when Edge could not hold what the event touched. */
-  readonly left?: Pick<Aside, 'edge' | 'core'> | undefined;
+  readonly left?: Pick<Parked, 'edge' | 'core'> | undefined;
   readonly edge: EdgeState | null;
   readonly core: CoreState | null;
 }
@@ -118,7 +118,7 @@ export interface State {
   /** Handled, and to be handled once more when no write of an earlier delivery can arrive any more. */
   readonly again: readonly Event[];
   readonly held: readonly Event[];
-  readonly aside: readonly Aside[];
+  readonly parked: readonly Parked[];
   readonly handlers: readonly HandlerState[];
   readonly copy: Copy;
   /** Faults that may still happen, in any order. */
@@ -254,7 +254,7 @@ function beginnings({ faults, scenarios, repairs }: Required<Omit<ExploreOptions
       redelivered: [],
       again: [],
       held: [],
-      aside: [],
+      parked: [],
       handlers: [],
       late: [],
     },
@@ -300,11 +300,11 @@ function exploreFrom(start: State, rules: Rules, isEnough: (what: string) => boo
 }
 
 /** The fault in the end state of a run, if any. */
-function judge({ core, edge, aside, listed, harmed }: State, writes: string): string | undefined {
+function judge({ core, edge, parked, listed, harmed }: State, writes: string): string | undefined {
   if (harmed) return "another identity's document was changed";
   // Whether an identity that a client has deleted on Edge reappears depends on the order.
   if (writes.includes('x')) return undefined;
-  const isListed = listed || aside.length > 0;
+  const isListed = listed || parked.length > 0;
   if (edge?.foreign) return core === null || isListed ? undefined : 'an identity whose key is taken is not listed';
   if (core === null) return edge !== null && edge.djangoId !== null ? 'a deleted identity is in Edge' : undefined;
   if (!fits(core)) return isListed ? undefined : 'an identity that Edge cannot hold is not listed';

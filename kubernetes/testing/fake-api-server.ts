@@ -95,13 +95,13 @@ export async function startFakeApiServer(resources: readonly Resource[]) {
     if (fault === 'reset') return void incoming.socket.destroy();
     if (typeof fault === 'object' && 'status' in fault) return sendFault(response, fault);
     if (request.verb === 'watch') return openWatch(request, response);
-    const result = carryOut(request);
+    const result = execute(request);
     if (fault === 'lost') return void incoming.socket.destroy();
     if (fault !== undefined) await fault.after;
     send(response, 200, result);
   }
 
-  function carryOut({ verb, resource, namespace, name = '', subresource, query, body }: ReceivedRequest): unknown {
+  function execute({ verb, resource, namespace, name = '', subresource, query, body }: ReceivedRequest): unknown {
     const reference: ObjectReference = { namespace, name };
     const object = body as unknown as KubernetesObject;
     switch (verb) {

@@ -58,7 +58,7 @@ export function createStoreChecks({ configuration, clock }: Omit<CheckSettings, 
     });
   checks.push({
     name: 'Clocks',
-    remedy: 'look at Postgres and NATS first: their clocks can be read once they answer',
+    remedy: 'check Postgres and NATS first: their clocks can be read once they answer',
     run: (signal) => checkClocks({ onCore, onNats: natsServers === undefined ? undefined : onNats }, clock, signal),
   });
   return checks;

@@ -22,7 +22,7 @@ afterAll(() => started.disposeAsync());
 
 const STREAMS = { streamReplicas: 1, streamMaxBytes: 100_000, streamDuplicateWindowSeconds: 120 };
 
-async function look() {
+async function check() {
   const environment = { EDGE_MIGRATION_NATS_SERVERS: nats.url };
   const configuration = parseEnvironment(checkConfiguration, environment);
   await using opened = await openNats(configuration, systemClock, AbortSignal.timeout(10_000));
@@ -30,10 +30,10 @@ async function look() {
 }
 
 test('the check of NATS names missing streams and their creators, and reports the absence of appliers', async () => {
-  expect((await look()).warnings).toContain(`the operator has not made stream ${STREAM} yet`);
+  expect((await check()).warnings).toContain(`the operator has not made stream ${STREAM} yet`);
   const manager = await jetstreamManager(connection);
   await ensureStreams(manager, STREAMS);
-  const { warnings } = await look();
+  const { warnings } = await check();
   expect(warnings).toContain(`an applier has not made stream ${PARKING_STREAM} yet`);
   expect(warnings).toContain(`stream ${STREAM} has no consumer: no applier has begun to take events from it`);
 });
@@ -45,7 +45,7 @@ test('the check of NATS passes when everything exists, and warns of a stream tha
   await ensureApplierStreams(manager, settings);
   const { created } = await manager.streams.info(STREAM);
   expect((await manager.consumers.info(STREAM, consumerName(created))).name).toBe(consumerName(created));
-  expect((await look()).warnings).toEqual([]);
+  expect((await check()).warnings).toEqual([]);
   await jetstream(connection).publish('identity.writes.event', new Uint8Array(85_000));
-  expect((await look()).warnings).toEqual([`stream ${STREAM} is 85% full`]);
+  expect((await check()).warnings).toEqual([`stream ${STREAM} is 85% full`]);
 });

@@ -63,7 +63,7 @@ export async function checkStreams(manager: JetStreamManager, server: string): P
   const found: string[] = [];
   for (const [name, maker] of STREAMS) {
     const stream = await findStream(manager, name).catch((error: unknown) => {
-      throw new CheckError(`stream ${name} cannot be asked about: ${errorMessage(error)}`, { cause: error });
+      throw new CheckError(`stream ${name} cannot be inspected: ${errorMessage(error)}`, { cause: error });
     });
     if (stream === undefined) warnings.push(`${maker} has not made stream ${name} yet`);
     else found.push(describeStream(stream, warnings));

@@ -85,11 +85,11 @@ describe('the Core API is not covered', () => {
     'when no pod is ready': [{ pods: [pod('a', false)] }, { reason: 'NoCoreApi', message: /ready/ }],
     'when a ready pod has no sidecar': [
       { pods: [pod('a'), pod('b')] },
-      { reason: 'SidecarMissing', message: /Pod b has no sidecar/ },
+      { reason: 'SidecarMissing', message: /pod b has no sidecar/ },
     ],
     'when a pod runs that is not ready and has no sidecar: connections to it are served': [
       { pods: [pod('a'), unready('b', 40)] },
-      { reason: 'SidecarMissing', message: /Pod b has no sidecar that reports: look at/ },
+      { reason: 'SidecarMissing', message: /pod b has no sidecar that reports: read/ },
     ],
     'when the sidecar of a pod is silent that runs and is not ready': [
       { pods: [pod('a'), unready('b', 600)], reports: [report('a'), report('b', {}, 31)] },
@@ -99,17 +99,17 @@ describe('the Core API is not covered', () => {
       { reports: [report('a', { goodbye: true })] },
       { reason: 'SidecarMissing', message: /pod a has ended/ },
     ],
-    'when a sidecar has never proven its way': [
+    'when a sidecar has never confirmed that its events reach the stream': [
       { reports: [report('a', { probe: null })] },
-      { reason: 'ProofStale', message: /pod a has not proven/ },
+      { reason: 'ProofStale', message: /pod a has not confirmed/ },
     ],
     'when a report is old': [
       { reports: [report('a', {}, 31)] },
-      { reason: 'ProofStale', message: /proved last at 2026-06-01T11:59:29Z/ },
+      { reason: 'ProofStale', message: /last confirmed at 2026-06-01T11:59:29Z/ },
     ],
     'when the report is new and the proof in it is old': [
       { reports: [report('a', { probe: { sequence: 1, time: at(40) } })] },
-      { reason: 'ProofStale', message: /proved last at 2026-06-01T11:59:20Z/ },
+      { reason: 'ProofStale', message: /last confirmed at 2026-06-01T11:59:20Z/ },
     ],
     'while a gap is open': [
       { reports: [report('a', { gaps: [gap({ until: null })] })] },
@@ -130,7 +130,7 @@ describe('the Core API is not covered', () => {
 
   it('for several reasons, and the message names all of them', () => {
     const { message } = decide({ pods: [pod('a'), pod('b'), pod('c')], reports: [report('a', { probe: null })] });
-    expect(message).toMatch(/pod a .*; Pod b .*; Pod c /);
+    expect(message).toMatch(/pod a .*; pod b .*; pod c /);
   });
 });
 

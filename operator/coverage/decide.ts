@@ -92,12 +92,12 @@ export function decideCoverage(facts: CoverageFacts, concerns: Concerns = () => 
     return { covered: false, reason: first.reason, message: findings.map(({ message }) => message).join('; '), gaps };
   }
   const pods = facts.pods.filter((pod) => mayServe(pod, facts)).length + (facts.staticCount ?? 0);
-  return { covered: true, reason: 'AllCovered', message: `All ${pods} Core API instances have a live sidecar`, gaps };
+  return { covered: true, reason: 'AllCovered', message: `all ${pods} Core API instances have a live sidecar`, gaps };
 }
 
 function findPods(facts: CoverageFacts): Finding[] {
   if (!facts.pods.some(({ ready }) => ready) && (facts.staticCount ?? 0) === 0) {
-    return [{ reason: 'NoCoreApi', message: 'No ready Core API pod was found; check the label selector' }];
+    return [{ reason: 'NoCoreApi', message: 'no ready Core API pod was found; check the label selector' }];
   }
   const reports = newestOfPods(facts.reports);
   const serving = facts.pods.filter((pod) => mayServe(pod, facts));
@@ -111,15 +111,15 @@ function judgePod(
   { now, freshMs }: CoverageFacts,
 ): Finding | undefined {
   if (stored === undefined) {
-    const message = `Pod ${name} has no sidecar that reports: look at the log of its sidecar, or give it one`;
+    const message = `pod ${name} has no sidecar that reports: read the log of its sidecar, or add one`;
     return { reason: 'SidecarMissing', message };
   }
-  if (stored.report.goodbye) return { reason: 'SidecarMissing', message: `The sidecar of pod ${name} has ended` };
+  if (stored.report.goodbye) return { reason: 'SidecarMissing', message: `the sidecar of pod ${name} has ended` };
   const age = proofAge(stored, now);
   if (age <= freshMs) return undefined;
   // The moment, not the age: a message that changes constantly would be written again and again.
-  const proof = age === Infinity ? 'has not proven' : `proved last at ${toSecond(now - age)}`;
-  return { reason: 'ProofStale', message: `The sidecar of pod ${name} ${proof} that its events reach the stream` };
+  const proof = age === Infinity ? 'has not confirmed' : `last confirmed at ${toSecond(now - age)}`;
+  return { reason: 'ProofStale', message: `the sidecar of pod ${name} ${proof} that its events reach the stream` };
 }
 
 /** The state of the sidecar of one Core API pod. */
@@ -142,12 +142,12 @@ export function describePods(facts: CoverageFacts): PodCoverage[] {
     const release = stored?.report.release;
     const open = stored?.report.gaps.find(({ until }) => until === null);
     if (finding === undefined && open !== undefined) {
-      const message = `The sidecar of pod ${name} misses writes since ${open.from} (${open.reason})`;
+      const message = `the sidecar of pod ${name} misses writes since ${open.from} (${open.reason})`;
       return { name, release, state: 'uncovered', message };
     }
-    if (finding === undefined) return { name, release, state: 'covered', message: `Pod ${name} is covered` };
+    if (finding === undefined) return { name, release, state: 'covered', message: `pod ${name} is covered` };
     if (mayServe(pod, facts)) return { name, release, state: 'uncovered', message: finding.message };
-    return { name, release, state: 'starting', message: `Pod ${name} does not serve yet` };
+    return { name, release, state: 'starting', message: `pod ${name} does not serve yet` };
   });
 }
 
@@ -156,7 +156,7 @@ function findStatic({ reports, staticCount = 0, now, freshMs }: CoverageFacts): 
     (stored) => isStatic(stored) && !stored.report.goodbye && proofAge(stored, now) <= freshMs,
   ).length;
   if (fresh >= staticCount) return [];
-  const message = `${fresh} of ${staticCount} sidecars outside Kubernetes have proven that their events reach the stream`;
+  const message = `${fresh} of ${staticCount} sidecars outside Kubernetes have confirmed that their events reach the stream`;
   return [{ reason: 'StaticSidecarsMissing', message }];
 }
 
@@ -169,7 +169,7 @@ function findOpenGaps({ reports, now, freshMs }: CoverageFacts, isConcerned: (ga
         .filter((gap) => gap.until === null && isConcerned(gap))
         .map(({ from, reason }) => ({
           reason: 'GapOpen' as const,
-          message: `The sidecar of pod ${report.podName} misses writes since ${from} (${reason})`,
+          message: `the sidecar of pod ${report.podName} misses writes since ${from} (${reason})`,
         })),
     );
 }

@@ -49,7 +49,7 @@ export async function readReports(manager: JetStreamManager): Promise<ReadReport
 
 function parse(subject: string, data: Uint8Array, storedTime: number): CoverageReport | UnreadableReportError {
   const refuse = (why: string, cause?: unknown) =>
-    new UnreadableReportError(`The coverage report in ${subject} is not understood: ${why}`, { cause });
+    new UnreadableReportError(`the coverage report in ${subject} cannot be parsed: ${why}`, { cause });
   if (data.length > MAX_MESSAGE_BYTES) return refuse('too long');
   try {
     const report = coverageReport.parse(JSON.parse(Buffer.from(data).toString()));

@@ -29,7 +29,7 @@ export type Action =
       rangeIds: number[];
       parallelism: number;
       /** For pods that compare: their task. */
-      comparison?: Pick<CurrentComparison, 'mode' | 'moment'>;
+      comparison?: Pick<CurrentComparison, 'mode' | 'authority'>;
     }
   | { kind: 'adjustJob'; operation: Operation; attempt: number; uid: string; suspend: boolean; parallelism: number }
   /** Its workers have ended, but its pods do not end by themselves. */

@@ -10,7 +10,7 @@ import { findStream, readStored } from '@edge-migration/contract/streams/events.
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import type { AwayFact, ObservedReplay } from './facts.ts';
 import type { ApplierEvidence } from './losses.ts';
-import type { RemovalFact, RemovalLook } from './removals.ts';
+import type { RemovalFact, RemovalObservation } from './removals.ts';
 
 /** What the edge appliers report about themselves, as last read. */
 export interface Appliers {
@@ -21,7 +21,7 @@ export interface Appliers {
   /** What they report about the stream of events, including appliers that are gone. */
   evidence(): readonly ApplierEvidence[];
   /** What they report to have removed from the parking stream. */
-  removals(since: number): Pick<RemovalLook, 'told' | 'isComplete'>;
+  removals(since: number): Pick<RemovalObservation, 'told' | 'isComplete'>;
   /** How many are alive and may apply. */
   countApplying(since: number): number;
   /** Those that are alive, with their clocks according to their last reports. */

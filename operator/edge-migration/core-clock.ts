@@ -1,5 +1,5 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import { CORE_CLOCK_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { CORE_CLOCK_POLL_MS } from '@edge-migration/runtime/policies.ts';
 
 /** How far Core's clock is from that of NATS, which pods that compare cannot ask. */
 export interface CoreClock {
@@ -32,7 +32,7 @@ export function createCoreClock({ readCoreTime, now, clock }: CoreClockOptions):
           if (time !== undefined) ahead = time - now()! - MARGIN_MS;
         }
         await clock
-          .sleep(ahead === undefined ? CORE_CLOCK_LOOK_MS.unknown : CORE_CLOCK_LOOK_MS.known, signal)
+          .sleep(ahead === undefined ? CORE_CLOCK_POLL_MS.unknown : CORE_CLOCK_POLL_MS.known, signal)
           .catch(() => {});
       }
     },

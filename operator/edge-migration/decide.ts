@@ -180,7 +180,10 @@ function decidePlan(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): 
     copied: describePlanMode(work.finding),
     degraded: work.degraded,
     succeeded: work.complete
-      ? conditionTrue('Planned', 'status.plan tells what a migration would do; set spec.mode to Migrate to start it')
+      ? conditionTrue(
+          'Planned',
+          'status.plan describes what a migration would do; set spec.mode to Migrate to start it',
+        )
       : conditionUnknown('Active', 'the plan is not complete'),
     ...pick(work),
     ...(work.complete ? { plan: summarisePlan(facts) } : {}),
@@ -195,7 +198,7 @@ function decidePlanned(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>
     copied: conditionFalse('PlanMode', 'mode Plan writes nothing to Edge'),
     succeeded: conditionTrue(
       'Planned',
-      'status.plan tells what a migration would do; set spec.mode to Migrate to start it',
+      'status.plan describes what a migration would do; set spec.mode to Migrate to start it',
     ),
     // The plan's own progress: a subsequent copy starts from zero.
     copy: {},

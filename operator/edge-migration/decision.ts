@@ -28,7 +28,7 @@ import { collectGaps, describeGaps } from './gaps.ts';
 import { followTable, hasOverrides } from './overrides.ts';
 import { decideCapturing, decideSuspended } from './policies.ts';
 import { earliest } from './progress.ts';
-import { decideMarks, decideReadiness, whenToLookAtEdge } from './readiness/decide.ts';
+import { decideMarks, decideReadiness, nextEdgeCheckTime } from './readiness/decide.ts';
 import { findForwarding } from './readiness/forwarding.ts';
 import { decideHandover } from './readiness/handover.ts';
 import { recordStatus, type StatusRecord } from './record.ts';
@@ -123,8 +123,8 @@ export function compose(facts: Facts, parts: DecisionParts): Decision {
   if (isFirst || isNews) {
     return { status, actions: [...wanted.filter(isReport), ...marks.late], record, nextTime: now };
   }
-  const looks = [whenToLookAtEdge(facts.readiness), handover.nextTime, marks.nextTime];
-  const times = [comparison.nextTime, usage.nextTime, ...looks];
+  const nextChecks = [nextEdgeCheckTime(facts.readiness), handover.nextTime, marks.nextTime];
+  const times = [comparison.nextTime, usage.nextTime, ...nextChecks];
   const nextTime = times.reduce(earliest, parts.nextTime);
   return { status, actions: [...wanted, ...marks.late], record, nextTime };
 }

@@ -12,7 +12,7 @@ const ACTIONS: Partial<Record<ConditionType, string>> = {
   Accepted: 'Validate',
   Copied: 'Copy',
   Verified: 'Compare',
-  EdgeReady: 'LookAtEdge',
+  EdgeReady: 'CheckEdge',
   Suspended: 'Suspend',
   Degraded: 'Reconcile',
   Succeeded: 'Finish',

@@ -8,7 +8,7 @@ const MINUTE = 60_000;
 const iso = (time: number) => new Date(time).toISOString().replace('.000Z', 'Z');
 
 /** The status's gaps, ten minutes after noon, with these reports of the sidecars. */
-function look(kept: GapStatus[], reported: CoverageGapFact[], speaking: string[]): GapStatus[] {
+function track(kept: GapStatus[], reported: CoverageGapFact[], speaking: string[]): GapStatus[] {
   const capture: CaptureFact = {
     kind: 'observed',
     ...{ covered: true, reason: 'AllCovered', message: '' },
@@ -25,30 +25,30 @@ const ended = (gap: GapStatus): GapStatus => ({ ...gap, until: iso(NOON + 10 * M
 
 test.for(['sidecarVanished', 'noSidecar'])('a gap by %s lasts while its sidecar is silent', (reason) => {
   const reported = { from: NOON, until: undefined, reason, podName: 'api-1' };
-  expect(look([open(reason)], [reported], [])).toEqual([open(reason)]);
+  expect(track([open(reason)], [reported], [])).toEqual([open(reason)]);
 });
 
 test.for(['sidecarVanished', 'noSidecar'])(
   'a gap by %s is dropped once its sidecar reports again, because its own report says what it has missed',
   (reason) => {
-    expect(look([open(reason)], [], ['api-1'])).toEqual([]);
+    expect(track([open(reason)], [], ['api-1'])).toEqual([]);
   },
 );
 
 test.for(['sidecarVanished', 'noSidecar'])(
   'a gap by %s that is no longer reported ends but stays while only other sidecars report',
   (reason) => {
-    expect(look([open(reason)], [], ['api-2'])).toEqual([ended(open(reason))]);
+    expect(track([open(reason)], [], ['api-2'])).toEqual([ended(open(reason))]);
   },
 );
 
 test('a gap reported by a sidecar stays after the sidecar has dropped it from its reports', () => {
-  expect(look([open('spoolFull')], [], ['api-1'])).toEqual([ended(open('spoolFull'))]);
+  expect(track([open('spoolFull')], [], ['api-1'])).toEqual([ended(open('spoolFull'))]);
 });
 
 test('a gap that has ended is not withdrawn', () => {
   const before = ended(open('sidecarVanished'));
-  expect(look([before], [], ['api-1'])).toEqual([before]);
+  expect(track([before], [], ['api-1'])).toEqual([before]);
 });
 
 test("the gap of a disabled capture begins earlier by as much as the operator's clock may have been ahead", () => {

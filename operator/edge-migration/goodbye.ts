@@ -30,7 +30,10 @@ export async function sayGoodbyeForVanished(
   logger: Logger,
 ): Promise<void> {
   for (const closed of closeVanished(facts)) {
-    logger.warn({ pod: closed.report.podName }, 'sidecar or spool disappeared without a final report; recorded a gap');
+    logger.warn(
+      { pod: closed.report.podName },
+      'a sidecar or spool disappeared without a final report; recorded a gap',
+    );
     await sayGoodbyeFor(client, closed);
   }
 }
@@ -43,7 +46,7 @@ export async function sayGoodbyeForUnheard(
   logger: Logger,
 ): Promise<void> {
   for (const report of departures.findUnheard(reports)) {
-    logger.warn({ pod: report.podName }, 'a Core API pod has gone whose sidecar never reported: noted its gap');
+    logger.warn({ pod: report.podName }, 'a Core API pod whose sidecar never reported is gone; recorded a gap');
     await sayGoodbyeFor(client, { report, sequence: 0 });
     departures.forget(report.podUid);
   }

@@ -172,9 +172,9 @@ function moveJob({ work: before, now }: Facts, { outcome, completed, problem }: 
 }
 
 /** The cluster after the action. */
-function carryOut(before: Facts, action: Action): Facts {
+function execute(before: Facts, action: Action): Facts {
   const { work: now } = before;
-  if ('operation' in action && action.operation.startsWith('verify-')) return carryOutComparison(before, action);
+  if ('operation' in action && action.operation.startsWith('verify-')) return executeComparison(before, action);
   switch (action.kind) {
     case 'planRanges':
       return { ...before, work: { ...now, ranges: twoRanges, plannedTime: before.now } };
@@ -200,7 +200,7 @@ function carryOut(before: Facts, action: Action): Facts {
 }
 
 /** A comparison has nothing to compare, and so ends once it is planned. */
-function carryOutComparison(before: Facts, { kind }: Action): Facts {
+function executeComparison(before: Facts, { kind }: Action): Facts {
   if (kind === 'retireWork') return { ...before, verification: undefined };
   if (kind !== 'planRanges') return before;
   const ranges = { ranges: [], jobs: [], checkpoints: [], podProblems: [], liveSettings: undefined };
@@ -273,7 +273,7 @@ function settle(before: Facts): Facts {
     checkConditions(current, decision.status);
     checkActions(current, decision);
     checkDeadline(current, decision.status);
-    const acted = decision.actions.reduce(carryOut, current);
+    const acted = decision.actions.reduce(execute, current);
     const isRest =
       JSON.stringify(decision.status) === JSON.stringify(current.migration.status) &&
       acted === current &&

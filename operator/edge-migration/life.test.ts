@@ -62,7 +62,7 @@ const short = (from: Facts) => {
 };
 const actions = (from: Facts) => decide(from).actions.map(({ kind }) => kind);
 
-describe('each state has its status, and keeps it when decided again', () => {
+describe('a migration in each state', () => {
   test.each<[State, string]>([
     ['rejected', 'Rejected Unknown/NotAccepted False/NotReplaying Unknown/NotAccepted'],
     ['waiting', 'WaitingForCapture False/WaitingForCapture False/NotCopied Unknown/Active'],
@@ -75,7 +75,7 @@ describe('each state has its status, and keeps it when decided again', () => {
     ['draining', 'Replaying True/Complete True/Draining Unknown/Draining'],
     ['succeeded', 'Succeeded True/Complete False/WindowClosed True/WindowClosed'],
     ['plan', 'Copying False/Copying False/NotReplaying Unknown/Active'],
-  ])('%s', (state, expected) => {
+  ])('that is %s has the status of that state, and keeps it when decided again', (state, expected) => {
     const from = STATES[state]();
     expect(short(from)).toBe(expected);
     const again = next(from, 0);
@@ -106,14 +106,17 @@ describe('spec.suspend', () => {
     expect(decide(stopped).status.observedGeneration).toBe(2);
   });
 
-  test.each(Object.keys(STATES) as State[])('taken back, lets a migration that was %s go on where it was', (state) => {
-    const from = STATES[state]();
-    const stopped = next(edit(from, { suspend: true }), 0);
-    const resumed = edit(stopped, { suspend: false });
-    expect(short(resumed)).toBe(short(from));
-    const isBut = (kind: string) => kind !== 'adjustJob';
-    expect(actions(resumed).filter(isBut)).toEqual(actions(from).filter(isBut));
-  });
+  test.each(Object.keys(STATES) as State[])(
+    'taken back, lets a migration that was %s continue where it was',
+    (state) => {
+      const from = STATES[state]();
+      const stopped = next(edit(from, { suspend: true }), 0);
+      const resumed = edit(stopped, { suspend: false });
+      expect(short(resumed)).toBe(short(from));
+      const isBut = (kind: string) => kind !== 'adjustJob';
+      expect(actions(resumed).filter(isBut)).toEqual(actions(from).filter(isBut));
+    },
+  );
 
   test('taken back, starts the suspended pods of a Job again', () => {
     const running = { ranges: twoRanges, jobs: [job({ suspended: true })] };

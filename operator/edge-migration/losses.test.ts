@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { createLosses, type StreamLook, streamRecord } from './losses.ts';
+import { createLosses, type StreamObservation, streamRecord } from './losses.ts';
 
 const EVENTS = 'events';
-const ASIDE = 'aside';
+const PARKING = 'parked';
 
 /** The stream at second `now` by the clock of NATS; its sequences are the seconds in which they were stored. */
 function stateAt(sequence: number, now = sequence, elapsed = now) {
@@ -12,11 +12,15 @@ function stateAt(sequence: number, now = sequence, elapsed = now) {
 }
 
 /** A reading at second `now`, with the streams this far. */
-function look(now: number, sequences: Partial<Record<string, number>>, more: Partial<StreamLook> = {}): StreamLook {
+function observation(
+  now: number,
+  sequences: Partial<Record<string, number>>,
+  more: Partial<StreamObservation> = {},
+): StreamObservation {
   return {
     now: now * 1000,
     streams: new Map(Object.entries(sequences).map(([stream, sequence = 0]) => [stream, stateAt(sequence, now)])),
-    isAside: (stream) => stream === ASIDE,
+    isParking: (stream) => stream === PARKING,
     settledUntil: (now - 10) * 1000,
     appliers: [],
     removals: undefined,
@@ -29,16 +33,16 @@ const seconds = (losses: ReturnType<typeof createLosses>) =>
 
 test('a growing stream has lost nothing', () => {
   const losses = createLosses();
-  for (const now of [100, 102, 104]) losses.notice(look(now, { [EVENTS]: now, [ASIDE]: 7 }));
+  for (const now of [100, 102, 104]) losses.notice(observation(now, { [EVENTS]: now, [PARKING]: 7 }));
   expect(losses.list()).toEqual([]);
 });
 
 test('a loss begins before the time that was settled a minute earlier, because its proof may be late', () => {
   const losses = createLosses();
-  for (const now of [100, 160, 220, 222]) losses.notice(look(now, { [EVENTS]: now }));
-  losses.notice(look(230, { [EVENTS]: 50 }));
+  for (const now of [100, 160, 220, 222]) losses.notice(observation(now, { [EVENTS]: now }));
+  losses.notice(observation(230, { [EVENTS]: 50 }));
   expect(seconds(losses)).toEqual([{ from: 150, until: 230 }]);
-  losses.notice(look(232, { [EVENTS]: 51 }));
+  losses.notice(observation(232, { [EVENTS]: 51 }));
   expect(seconds(losses)).toEqual([{ from: 150, until: 230 }]);
 });
 
@@ -46,10 +50,10 @@ test('a loss of parked events begins when the oldest of them arrived', () => {
   const losses = createLosses();
   const oldest = { sequence: 3, time: 20_000 };
   for (const now of [100, 160, 220]) {
-    const streams = new Map([[ASIDE, { ...stateAt(7, now), oldest }]]);
-    losses.notice({ ...look(now, {}), streams });
+    const streams = new Map([[PARKING, { ...stateAt(7, now), oldest }]]);
+    losses.notice({ ...observation(now, {}), streams });
   }
-  losses.notice(look(230, { [ASIDE]: 2 }));
+  losses.notice(observation(230, { [PARKING]: 2 }));
   expect(seconds(losses)).toEqual([{ from: 20, until: 230 }]);
 });
 
@@ -58,43 +62,47 @@ test('a removal of parked events by others is a loss since the oldest arrived, e
   const oldest = { sequence: 3, time: 20_000 };
   const removed = (count: number) => ({ removals: { created: 'then', removed: count, told: [], isComplete: true } });
   for (const now of [100, 160, 220])
-    losses.notice({ ...look(now, {}), ...removed(2), streams: new Map([[ASIDE, { ...stateAt(7, now), oldest }]]) });
+    losses.notice({
+      ...observation(now, {}),
+      ...removed(2),
+      streams: new Map([[PARKING, { ...stateAt(7, now), oldest }]]),
+    });
   const later = createLosses();
   later.restore(streamRecord.parse(JSON.parse(JSON.stringify(losses.record()))));
-  for (const now of [281, 290]) later.notice(look(now, { [ASIDE]: 7 }, removed(7)));
+  for (const now of [281, 290]) later.notice(observation(now, { [PARKING]: 7 }, removed(7)));
   expect(later.list()).toEqual([]);
-  later.notice(look(300, { [ASIDE]: 7 }, removed(7)));
+  later.notice(observation(300, { [PARKING]: 7 }, removed(7)));
   expect(seconds(later)).toEqual([{ from: 20, until: 300 }]);
 });
 
 test('a stream that no longer exists is a loss', () => {
   const losses = createLosses();
-  losses.notice(look(100, { [ASIDE]: 7 }));
-  losses.notice(look(102, {}));
+  losses.notice(observation(100, { [PARKING]: 7 }));
+  losses.notice(observation(102, {}));
   expect(losses.list()).toHaveLength(1);
 });
 
 test('a loss found by an applier counts once, however often it is reported', () => {
   const losses = createLosses();
   const appliers = [{ stream: EVENTS, created: 'then', places: [], losses: [{ from: 90_000, until: 95_000 }] }];
-  losses.notice(look(100, { [EVENTS]: 7 }));
-  losses.notice(look(102, { [EVENTS]: 9 }, { appliers }));
+  losses.notice(observation(100, { [EVENTS]: 7 }));
+  losses.notice(observation(102, { [EVENTS]: 9 }, { appliers }));
   const first = losses.list();
-  losses.notice(look(104, { [EVENTS]: 9 }, { appliers }));
+  losses.notice(observation(104, { [EVENTS]: 9 }, { appliers }));
   expect(first).toHaveLength(1);
   expect(losses.list()).toBe(first);
 });
 
 test('a message that an applier received in place of another one proves a loss', () => {
   const losses = createLosses();
-  losses.notice(look(100, { [EVENTS]: 28 }));
-  losses.notice(look(110, { [EVENTS]: 40 }));
+  losses.notice(observation(100, { [EVENTS]: 28 }));
+  losses.notice(observation(110, { [EVENTS]: 40 }));
   expect(losses.list()).toEqual([]);
   const places = [{ sequence: 9, time: 111_000 }];
   const evidence = { stream: EVENTS, created: 'then', places, losses: [] };
-  losses.notice(look(112, { [EVENTS]: 41 }, { appliers: [{ ...evidence, created: 'another time' }] }));
+  losses.notice(observation(112, { [EVENTS]: 41 }, { appliers: [{ ...evidence, created: 'another time' }] }));
   expect(losses.list()).toEqual([]);
-  losses.notice(look(114, { [EVENTS]: 41 }, { appliers: [evidence] }));
+  losses.notice(observation(114, { [EVENTS]: 41 }, { appliers: [evidence] }));
   expect(losses.list()).toHaveLength(1);
 });
 
@@ -108,35 +116,39 @@ test('a message received before a loss proves no second loss when its sequence i
     streams: new Map([[EVENTS, { ...stateAt(last.sequence, now), last }]]),
   });
   const before = [at(98, 98), at(100, 109)];
-  losses.notice(look(110, {}, { ...stream(110, at(100, 109)), ...evidence(...before) }));
-  losses.notice(look(120, {}, { ...stream(120, at(97, 97)), ...evidence(...before) }));
+  losses.notice(observation(110, {}, { ...stream(110, at(100, 109)), ...evidence(...before) }));
+  losses.notice(observation(120, {}, { ...stream(120, at(97, 97)), ...evidence(...before) }));
   const first = losses.list();
   expect(seconds(losses)).toEqual([{ from: 0, until: 120 }]);
   for (const now of [130, 132, 134])
-    losses.notice(look(now, {}, { ...stream(now, at(98, 129)), ...evidence(...before, at(98, 129)) }));
+    losses.notice(observation(now, {}, { ...stream(now, at(98, 129)), ...evidence(...before, at(98, 129)) }));
   expect(losses.list()).toBe(first);
-  losses.notice(look(140, {}, { ...stream(140, at(99, 139)), ...evidence(...before, at(98, 129), at(98, 138)) }));
+  losses.notice(
+    observation(140, {}, { ...stream(140, at(99, 139)), ...evidence(...before, at(98, 129), at(98, 138)) }),
+  );
   expect(losses.list()).not.toBe(first);
 });
 
 test('a clock of NATS that was set back while no operator ran is no loss', () => {
   const before = createLosses();
-  before.notice(look(100, { [EVENTS]: 98 }));
+  before.notice(observation(100, { [EVENTS]: 98 }));
   const after = createLosses();
   after.restore(streamRecord.parse(JSON.parse(JSON.stringify(before.record()))));
   const late = { ...stateAt(107, 127, 130), last: { sequence: 107, time: 127_000 } };
-  after.notice({ ...look(127, {}), streams: new Map([[EVENTS, late]]) });
+  after.notice({ ...observation(127, {}), streams: new Map([[EVENTS, late]]) });
   const places = [{ sequence: 103, time: 129_000 }];
-  after.notice(look(132, { [EVENTS]: 110 }, { appliers: [{ stream: EVENTS, created: 'then', places, losses: [] }] }));
+  after.notice(
+    observation(132, { [EVENTS]: 110 }, { appliers: [{ stream: EVENTS, created: 'then', places, losses: [] }] }),
+  );
   expect(after.list()).toEqual([]);
 });
 
 test('the next process knows what the previous one has recorded', () => {
   const before = createLosses();
-  before.notice(look(100, { [EVENTS]: 28 }));
+  before.notice(observation(100, { [EVENTS]: 28 }));
   const after = createLosses();
   after.restore(streamRecord.parse(JSON.parse(JSON.stringify(before.record()))));
-  after.notice(look(130, { [EVENTS]: 8 }));
+  after.notice(observation(130, { [EVENTS]: 8 }));
   expect(after.list()).toHaveLength(1);
   const last = createLosses();
   last.restore(after.record());
@@ -152,7 +164,7 @@ test('a forgotten loss stays forgotten although an applier and another replica s
   losses.join([old, recent]);
   losses.forget(100_000);
   losses.join([old]);
-  losses.notice(look(600, {}, { appliers: [{ stream: EVENTS, created: 'then', places: [], losses: [old] }] }));
+  losses.notice(observation(600, {}, { appliers: [{ stream: EVENTS, created: 'then', places: [], losses: [old] }] }));
   expect(losses.list()).toEqual([recent]);
 });
 

@@ -9,20 +9,20 @@ import {
   type Watermarks,
 } from '@edge-migration/contract/streams/watermark.ts';
 import { z } from 'zod';
-import { createRemovalCount, type RemovalLook, removalRecord } from './removals.ts';
+import { createRemovalCount, type RemovalObservation, removalRecord } from './removals.ts';
 
 /** What one reading of the streams has found. */
-export interface StreamLook {
+export interface StreamObservation {
   readonly now: number;
   /** By the stream's name; those that do not exist are left out. */
   readonly streams: ReadonlyMap<string, StreamState>;
   /** Whether a stream's events are parked until something is done about them, instead of being handled. */
-  readonly isAside: (stream: string) => boolean;
+  readonly isParking: (stream: string) => boolean;
   /** Everything observed before this has reached its end, or is parked; undefined when that is not known. */
   readonly settledUntil: number | undefined;
   readonly appliers: readonly ApplierEvidence[];
   /** What was removed from the parking stream; undefined while there is none. */
-  readonly removals: Omit<RemovalLook, 'now'> | undefined;
+  readonly removals: Omit<RemovalObservation, 'now'> | undefined;
 }
 
 /** What an applier reports about the stream of events. */
@@ -41,7 +41,7 @@ const watermarks = z.object({
   created: z.string(),
   places: z.array(z.object({ sequence: time, time, stored: time.exactOptional() })).readonly(),
   // Another process has a different monotonic clock.
-  looked: z.object({ time, wall: time }).exactOptional(),
+  checked: z.object({ time, wall: time }).exactOptional(),
 });
 
 /** What operators rely on and have found, as stored for later ones. */
@@ -49,7 +49,7 @@ export const streamRecord = z.object({
   streams: z.record(z.string(), watermarks),
   settledUntil: time.exactOptional(),
   /** When the oldest parked event arrived. */
-  asideSince: time.exactOptional(),
+  parkedSince: time.exactOptional(),
   losses: z.array(loss),
   /** Missing in records of earlier releases. */
   removals: removalRecord.exactOptional(),
@@ -62,7 +62,7 @@ export interface Losses {
   restore(record: StreamRecord): void;
   /** Takes over what another process has meanwhile found. */
   join(losses: readonly Loss[]): void;
-  notice(look: StreamLook): void;
+  notice(observation: StreamObservation): void;
   /** Leaves out what ended before this time, even when it is reported again. */
   forget(before: number): void;
   /** Another list when something has been found since. */
@@ -83,7 +83,11 @@ export function createLosses(): Losses {
   let settledUntil: number | undefined;
   let settledNext: { until: number; noted: number } | undefined;
   /** Since when events are parked: what is found missing may have been removed a while ago. */
-  let aside = { earlier: Number.POSITIVE_INFINITY, current: Number.POSITIVE_INFINITY, noted: Number.NEGATIVE_INFINITY };
+  let parked = {
+    earlier: Number.POSITIVE_INFINITY,
+    current: Number.POSITIVE_INFINITY,
+    noted: Number.NEGATIVE_INFINITY,
+  };
   let losses: readonly Loss[] = [];
   const removals = createRemovalCount();
   /** Old evidence of a loss, or from before it, is repeated for weeks: it proves nothing about reassigned sequences. */
@@ -95,30 +99,30 @@ export function createLosses(): Losses {
     if (JSON.stringify(joined) !== JSON.stringify(losses)) losses = joined;
   }
 
-  function noteSettled({ now, settledUntil: until }: StreamLook): void {
+  function noteSettled({ now, settledUntil: until }: StreamObservation): void {
     if (until === undefined || (settledNext !== undefined && now - settledNext.noted < PROOF_MS)) return;
     settledUntil = settledNext?.until ?? settledUntil;
     settledNext = { until, noted: now };
   }
 
-  function noteAside({ now, streams, isAside }: StreamLook): void {
-    const times = [...streams].flatMap(([stream, { oldest }]) => (isAside(stream) && oldest ? oldest.time : []));
+  function noteParked({ now, streams, isParking }: StreamObservation): void {
+    const times = [...streams].flatMap(([stream, { oldest }]) => (isParking(stream) && oldest ? oldest.time : []));
     const since = Math.min(Number.POSITIVE_INFINITY, ...times);
-    if (now - aside.noted < PROOF_MS) aside.current = Math.min(aside.current, since);
-    else aside = { earlier: aside.current, current: since, noted: now };
+    if (now - parked.noted < PROOF_MS) parked.current = Math.min(parked.current, since);
+    else parked = { earlier: parked.current, current: since, noted: now };
   }
 
-  const asideSince = () => Math.min(aside.earlier, aside.current);
+  const parkedSince = () => Math.min(parked.earlier, parked.current);
 
   /** Only an event's time in the stream is known; its request may have been before what was settled last. */
-  function startOf(isAside: boolean): number {
-    return Math.min(settledUntil ?? 0, isAside ? asideSince() : Number.POSITIVE_INFINITY);
+  function startOf(isParking: boolean): number {
+    return Math.min(settledUntil ?? 0, isParking ? parkedSince() : Number.POSITIVE_INFINITY);
   }
 
-  function isShort(stream: string, known: Watermarks, look: StreamLook): boolean {
-    const state = look.streams.get(stream);
+  function isShort(stream: string, known: Watermarks, observation: StreamObservation): boolean {
+    const state = observation.streams.get(stream);
     const isNew = (place: StreamPlace) => !spent.get(stream)?.has(nameOf(place));
-    const isSeen = placesOf(stream, known, look).some((place) => isNew(place) && isRetaken(known, place));
+    const isSeen = placesOf(stream, known, observation).some((place) => isNew(place) && isRetaken(known, place));
     return state === undefined || hasLost(known, state) || isSeen;
   }
 
@@ -126,29 +130,29 @@ export function createLosses(): Losses {
     restore(record) {
       for (const [stream, known] of Object.entries(record.streams)) streams.set(stream, known);
       ({ settledUntil } = record);
-      aside.current = record.asideSince ?? Number.POSITIVE_INFINITY;
+      parked.current = record.parkedSince ?? Number.POSITIVE_INFINITY;
       if (record.removals !== undefined) removals.restore(record.removals);
       add(record.losses);
     },
     join: add,
-    notice(look) {
+    notice(observation) {
       add(
-        look.appliers.flatMap((one) =>
+        observation.appliers.flatMap((one) =>
           one.losses.map((each) => ({ ...each, from: Math.min(each.from, startOf(false)) })),
         ),
       );
       for (const [stream, known] of streams) {
-        if (!isShort(stream, known, look)) continue;
-        add([{ from: startOf(look.isAside(stream)), until: look.now }]);
-        spent.set(stream, new Set(placesOf(stream, known, look).map(nameOf)));
+        if (!isShort(stream, known, observation)) continue;
+        add([{ from: startOf(observation.isParking(stream)), until: observation.now }]);
+        spent.set(stream, new Set(placesOf(stream, known, observation).map(nameOf)));
         streams.delete(stream);
         removals.reset();
       }
-      if (look.removals !== undefined && removals.notice({ ...look.removals, now: look.now }))
-        add([{ from: startOf(true), until: look.now }]);
-      for (const [stream, state] of look.streams) streams.set(stream, noteState(streams.get(stream), state));
-      noteSettled(look);
-      noteAside(look);
+      if (observation.removals !== undefined && removals.notice({ ...observation.removals, now: observation.now }))
+        add([{ from: startOf(true), until: observation.now }]);
+      for (const [stream, state] of observation.streams) streams.set(stream, noteState(streams.get(stream), state));
+      noteSettled(observation);
+      noteParked(observation);
     },
     forget(before) {
       forgotten = before;
@@ -158,14 +162,14 @@ export function createLosses(): Losses {
     record: () => ({
       streams: Object.fromEntries(streams),
       ...(settledUntil !== undefined && { settledUntil }),
-      ...(asideSince() < Number.POSITIVE_INFINITY && { asideSince: asideSince() }),
+      ...(parkedSince() < Number.POSITIVE_INFINITY && { parkedSince: parkedSince() }),
       losses: [...losses],
       ...(removals.record() !== undefined && { removals: removals.record()! }),
     }),
   };
 }
 
-function placesOf(stream: string, { created }: Watermarks, { appliers }: StreamLook): StreamPlace[] {
+function placesOf(stream: string, { created }: Watermarks, { appliers }: StreamObservation): StreamPlace[] {
   const isOf = (one: ApplierEvidence) => one.stream === stream && one.created === created;
   return appliers.filter(isOf).flatMap(({ places }) => places);
 }

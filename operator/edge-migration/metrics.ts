@@ -19,10 +19,10 @@ const seconds = (time: string | undefined) => (time === undefined ? undefined : 
 /** One number of each migration: name, help, and where in the status it is. */
 const SERIES: readonly [string, string, Read][] = [
   ['copy_identities', 'Identities of the project when its copy was planned', ({ copy }) => copy?.identitiesTotal],
-  ['copy_identities_read', 'Identities that the copy has looked at', ({ copy }) => copy?.identitiesRead],
+  ['copy_identities_read', 'Identities that the copy has read', ({ copy }) => copy?.identitiesRead],
   ['copy_identities_written', 'Documents that the copy has written', ({ copy }) => copy?.identitiesCopied],
   ['copy_identities_per_second', 'Speed of the copy now', ({ copy }) => copy?.identitiesPerSecond],
-  ['copy_document_bytes', 'Size of the documents that the copy has looked at', ({ copy }) => copy?.documentBytes],
+  ['copy_document_bytes', 'Size of the documents that the copy has encoded', ({ copy }) => copy?.documentBytes],
   ['copy_write_units', 'DynamoDB write units that the copy has used', ({ copy }) => copy?.writeUnits],
   ['copy_throttled_requests', 'Requests that DynamoDB has throttled', ({ copy }) => copy?.throttledRequests],
   ['copy_ranges', 'Ranges that the copy was divided into', ({ copy }) => copy?.rangesTotal],
@@ -35,7 +35,7 @@ const SERIES: readonly [string, string, Read][] = [
   ],
   ['copy_completion_timestamp_seconds', 'When the copy was complete', ({ copy }) => seconds(copy?.completionTime)],
   ['replay_lag_seconds', 'Age of the oldest event that an applier has in hand', ({ replay }) => replay?.lagSeconds],
-  ['replay_applied_events', 'Events after which Edge was looked at', ({ replay }) => replay?.eventsApplied],
+  ['replay_applied_events', 'Events after which Edge was compared with Core', ({ replay }) => replay?.eventsApplied],
   ['replay_dropped_events', 'Events that must not reach Edge', ({ replay }) => replay?.eventsDropped],
   ['replay_parked_events', 'Events that are parked now', ({ replay }) => replay?.eventsParked],
   [

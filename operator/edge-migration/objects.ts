@@ -53,7 +53,7 @@ export const WORKER_EXIT = { misconfigured: 64, rejected: 65, temporary: 75, sto
 
 const RANGES_DIRECTORY = '/var/run/edge-migration/ranges';
 
-interface Place {
+interface OperationScope {
   migration: EdgeMigration;
   operation: Operation;
   /** The operator's namespace: Jobs and their secrets stay in it wherever the EdgeMigration is. */
@@ -61,7 +61,7 @@ interface Place {
 }
 
 /** Labels and annotations by which a migration's objects are found again. */
-function describe({ migration, operation }: Place) {
+function describe({ migration, operation }: OperationScope) {
   return {
     labels: {
       [LABELS.managedBy]: 'edge-migration',
@@ -74,7 +74,7 @@ function describe({ migration, operation }: Place) {
 }
 
 /** Owner references do not cross namespaces; elsewhere the operator itself removes the leftovers. */
-function ownedByMigration({ migration, namespace }: Place) {
+function ownedByMigration({ migration, namespace }: OperationScope) {
   if (migration.namespace !== namespace) return {};
   const { group, version, kind } = EDGE_MIGRATIONS;
   const owner = { apiVersion: `${group}/${version}`, kind, name: migration.name, uid: migration.uid, controller: true };
@@ -100,7 +100,7 @@ export interface RootContent {
  * The ConfigMap that owns all other objects of a plan or copy: removing it removes them, so a stop is one delete. It
  * holds the plan once that is complete, and the settings that running pods follow.
  */
-export function buildRoot(place: Place, { plan, settings }: RootContent) {
+export function buildRoot(place: OperationScope, { plan, settings }: RootContent) {
   const { name } = { name: objectNames(place.migration, place.operation).root };
   return {
     apiVersion: 'v1',
@@ -114,7 +114,7 @@ export function buildRoot(place: Place, { plan, settings }: RootContent) {
 }
 
 /** The ranges' boundaries are identifiers, which are personal data: a Secret that only the pods mount. */
-export function buildRanges(place: Place, root: RootReference, ranges: ReadonlyMap<number | string, string>) {
+export function buildRanges(place: OperationScope, root: RootReference, ranges: ReadonlyMap<number | string, string>) {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -130,14 +130,14 @@ export function buildRanges(place: Place, root: RootReference, ranges: ReadonlyM
 }
 
 /** All skipped identities, one JSON object per line, as far as a ConfigMap can hold them. */
-export function buildSkippedReport(place: Place, data: Record<string, string>) {
+export function buildSkippedReport(place: OperationScope, data: Record<string, string>) {
   const { skippedReport: name } = objectNames(place.migration, place.operation);
   return buildReportConfigMap(place, { name, component: 'skipped-report', data });
 }
 
 /** A ConfigMap for people that outlives the work it reports on, and is removed with the EdgeMigration. */
 export function buildReportConfigMap(
-  place: Place,
+  place: OperationScope,
   { name, component, data }: { name: string; component: string; data: Record<string, string> },
 ) {
   const { labels, annotations } = describe(place);
@@ -155,7 +155,7 @@ export function buildReportConfigMap(
   };
 }
 
-export interface JobPlan extends Place {
+export interface JobPlan extends OperationScope {
   root: RootReference;
   attempt: number;
   rangeIds: number[];

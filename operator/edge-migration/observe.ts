@@ -104,7 +104,7 @@ async function observeMarks(
   return {
     forwardingPod,
     corePodsUnknown,
-    marks: isSought ? await marks.look(projectOf(migration), signal) : { kind: 'unread' },
+    marks: isSought ? await marks.read(projectOf(migration), signal) : { kind: 'unread' },
   };
 }
 
@@ -116,7 +116,7 @@ async function observeHandover(
   signal: AbortSignal,
 ): Promise<HandoverFact> {
   const stage = chooseStage(migration, { mode, when }, settings);
-  const state = stage === undefined ? { kind: 'absent' as const } : await runner.look(migration, stage, signal);
+  const state = stage === undefined ? { kind: 'absent' as const } : await runner.inspect(migration, stage, signal);
   if (state.kind === 'ended') readiness?.expire(projectOf(migration), `${state.job} ${state.time}`);
   return { mode, when, stage, state };
 }
@@ -132,7 +132,7 @@ async function observeReadiness(
     recordedCondition(migration.status.conditions, type)?.status === 'True';
   const isSettled =
     isMet('Succeeded') && isMet('EdgeReady') && isCopied(migration) && hasOverrides(migration, settings);
-  return isSettled && handover === undefined ? UNREAD : view.look(projectOf(migration), signal);
+  return isSettled && handover === undefined ? UNREAD : view.read(projectOf(migration), signal);
 }
 
 function observeClocks(sources: Sources, migration: EdgeMigration): Pick<Facts, 'clocks' | 'coreAhead'> {

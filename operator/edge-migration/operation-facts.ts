@@ -54,6 +54,6 @@ const LINGERING_MS = 60_000;
 
 function findLingering({ name, fact }: Owned<PodFact>, now: number): PodProblem | undefined {
   if (fact.goneBy === undefined || now - fact.goneBy < LINGERING_MS) return undefined;
-  const message = `was deleted, and its node does not say that it has ended: its range waits. Is the node there? If it is certainly down, delete the pod with --force`;
+  const message = `was deleted, but its node has not confirmed that it has ended: its range waits. Check the node; if it is certainly down, delete the pod with --force`;
   return { pod: name, reason: 'PodNotEnding', message };
 }

@@ -123,8 +123,8 @@ describe('a comparison', () => {
 
   test.for<[string, Partial<VerifyTotals>, (string | undefined)[]]>([
     ['left rows that are wrong', { found: { ...NOTHING_VERIFIED.found, rows: 1 } }, [TABLE, TABLE]],
-    ['did not look at rows', {}, [undefined, undefined]],
-    ['looked at another table for a time', {}, ['former', TABLE]],
+    ['did not read rows', {}, [undefined, undefined]],
+    ['read another table for a time', {}, ['former', TABLE]],
   ])('does not prove that every override has its row if it %s', ([, totals, tables]) => {
     const now = compared(totals, tables);
     expect(condition(decide(now).status, 'Verified')).not.toBe('Unknown/Comparing');

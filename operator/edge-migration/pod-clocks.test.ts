@@ -36,18 +36,18 @@ function sources(outcome: 'active' | 'complete', ...objects: KubernetesObject[])
 
 test('a copy pod with a wrong clock is named from its second checkpoint on, while pods work', () => {
   const { observe } = createPodClocks();
-  const look = (outcome: 'active' | 'complete', time: number, ahead: number) =>
+  const track = (outcome: 'active' | 'complete', time: number, ahead: number) =>
     observe(sources(outcome, checkpoint('worker-1', iso(time + ahead + 300), time)), { uid: 'uid-1' });
-  expect(look('active', NOON, 300_000)).toEqual([]);
-  expect(look('active', NOON, 300_000)).toEqual([]);
-  expect(look('active', NOON + 5_000, 300_000)).toEqual([{ process: 'pod worker-1', ahead: 300_300 }]);
-  expect(look('complete', NOON + 5_000, 300_000)).toEqual([]);
+  expect(track('active', NOON, 300_000)).toEqual([]);
+  expect(track('active', NOON, 300_000)).toEqual([]);
+  expect(track('active', NOON + 5_000, 300_000)).toEqual([{ process: 'pod worker-1', ahead: 300_300 }]);
+  expect(track('complete', NOON + 5_000, 300_000)).toEqual([]);
 });
 
 test('a checkpoint that took long to save does not make its clock count as slow', () => {
   const { observe } = createPodClocks();
-  const look = (saved: number, updated: number) =>
+  const track = (saved: number, updated: number) =>
     observe(sources('active', checkpoint('worker-1', iso(updated), saved)), { uid: 'uid-1' });
-  look(NOON, NOON - 30_000);
-  expect(look(NOON + 5_000, NOON + 5_200)).toEqual([{ process: 'pod worker-1', ahead: 200 }]);
+  track(NOON, NOON - 30_000);
+  expect(track(NOON + 5_000, NOON + 5_200)).toEqual([{ process: 'pod worker-1', ahead: 200 }]);
 });

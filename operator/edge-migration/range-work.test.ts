@@ -94,7 +94,7 @@ describe('pods', () => {
     const follow = (work: Partial<Work>, changes: Partial<WorkKind<Settings>> = {}) =>
       decideRanges({ now: NOON + 30_000, jobPods }, spec, kind(work, changes));
 
-    test('are removed, and the status says when the rest is tried again', () => {
+    test('are removed, and the status says when the rest is retried', () => {
       const removed = follow({ jobs: [job()], checkpoints: done(0) });
       expect(removed.actions).toMatchObject([{ kind: 'removeJob', attempt: 1 }]);
       expect(removed.degraded?.reason).toBe('PodsNotEnding');
@@ -130,7 +130,7 @@ describe('a failed range', () => {
 
   test.for<[string, JobFact, number]>([
     ['after a Job that failed', failed, 15_000],
-    ['after one that ended well, whose last checkpoint may still come', endedJob, 10_000],
+    ['after a Job that succeeded, whose last checkpoint may still arrive', endedJob, 10_000],
   ])('waits %s', ([, last, pause]) => {
     const { stage } = decide({ jobs: [last] }, { pauseAfterSuccess: 10_000 });
     expect(stage).toEqual({ kind: 'waiting', until: NOON + pause });
@@ -146,8 +146,8 @@ describe('a failed range', () => {
 test.for<[string, Partial<Work>, boolean]>([
   ['ranges', {}, true],
   ['checkpoints', { ranges: undefined, checkpoints: done(0) }, true],
-  ['a Job that is kept for ever', { ranges: undefined, jobs: [endedJob] }, true],
-  ['a Job that goes by itself', { ranges: undefined, jobs: [{ ...endedJob, ttlSeconds: 60 }] }, false],
+  ['a Job without an expiry', { ranges: undefined, jobs: [endedJob] }, true],
+  ['a Job with an expiry', { ranges: undefined, jobs: [{ ...endedJob, ttlSeconds: 60 }] }, false],
 ])('finished work that has left %s is cleaned up: %s', ([, left, isRetired]) => {
   const retired = [{ kind: 'retireWork', operation: 'copy' }];
   expect(retire('copy', { ...told, ...left })).toEqual(isRetired ? retired : []);

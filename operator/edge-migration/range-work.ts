@@ -3,7 +3,7 @@ import type { Action } from './actions.ts';
 import type { DecidedCondition } from './conditions.ts';
 import type { Facts, JobFact, RangeWorkFacts } from './facts.ts';
 import { adjustJobAction, findLatest, hasLeftovers, removeJobAction, retryDelay } from './jobs.ts';
-import { describeStranded, findPodTrouble, findStranded, whenToLook } from './trouble.ts';
+import { describeStranded, findPodTrouble, findStranded, nextPodCheckTime } from './trouble.ts';
 
 type Work<Settings = unknown> = RangeWorkFacts<{ readonly rangeId: number; readonly finished: boolean }, Settings>;
 
@@ -126,7 +126,7 @@ function follow<Settings extends object>(
   remaining: readonly number[],
 ): Pick<WorkProgress, 'stage' | 'actions' | 'retryTime' | 'degraded' | 'nextTime'> {
   const { operation, work } = kind;
-  const running = { stage: { kind: 'running', job } as const, nextTime: whenToLook(pods, now) };
+  const running = { stage: { kind: 'running', job } as const, nextTime: nextPodCheckTime(pods, now) };
   const stranded = spec.suspend ? undefined : findStranded(pods, now);
   if (stranded === undefined) {
     const wanted = { suspend: spec.suspend, parallelism: spec.copy.parallelism };
@@ -134,7 +134,7 @@ function follow<Settings extends object>(
     const trouble = findPodTrouble(job, { podProblems: work.podProblems, pods, now });
     return { ...running, actions, degraded: spec.suspend ? undefined : trouble };
   }
-  const retryTime = parseTime(kind.known.retryTime) ?? now + retryDelay(job.attempt);
+  const retryTime = parseTimestamp(kind.known.retryTime) ?? now + retryDelay(job.attempt);
   return {
     ...running,
     ...(remaining.length > 0 && { retryTime }),
@@ -183,9 +183,9 @@ function findRetryTime(
 ): number {
   const afterFailure = retryDelay(job?.attempt ?? attempt);
   const pause = job?.outcome === 'complete' ? (pauseAfterSuccess ?? afterFailure) : afterFailure;
-  const kept = parseTime(retryTime);
+  const kept = parseTimestamp(retryTime);
   if (kept !== undefined) return Math.min(kept, now + pause);
   return job === undefined ? now : now + pause;
 }
 
-const parseTime = (text: string | undefined) => (text === undefined ? undefined : Date.parse(text));
+const parseTimestamp = (text: string | undefined) => (text === undefined ? undefined : Date.parse(text));

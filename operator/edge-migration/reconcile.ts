@@ -50,14 +50,14 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
     const { namespace, name, resourceVersion } = migration;
     const living = await client.get(EDGE_MIGRATIONS, { namespace, name }, { signal });
     if (living?.metadata.resourceVersion === resourceVersion) return;
-    throw new ConflictError(`EdgeMigration ${namespace}/${name} is not as it is in the cache`, {
+    throw new ConflictError(`EdgeMigration ${namespace}/${name} has changed since it was cached`, {
       status: 409,
       reason: 'CacheBehind',
       disposition: 'conflict',
     });
   }
 
-  async function carryOut(migration: EdgeMigration, decision: Decision, { signal, logger }: ReconcileContext) {
+  async function execute(migration: EdgeMigration, decision: Decision, { signal, logger }: ReconcileContext) {
     try {
       const { record } = decision;
       const actions: Action[] = [...decision.actions, ...(record ? [{ kind: 'writeRecord', record } as const] : [])];
@@ -85,7 +85,7 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
     const facts = await observe(sources, migration, signal);
     const decision = decide(facts);
     try {
-      await carryOut(migration, decision, { signal, logger: migrationLogger });
+      await execute(migration, decision, { signal, logger: migrationLogger });
     } catch (error) {
       // If the cache is stale because an event was lost, only a list will bring it.
       if (error instanceof ConflictError) await sources.migrations.refresh(signal);

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createRemovalCount, type RemovalFact, removalRecord } from './removals.ts';
 
 const HOUR = 3_600_000;
-const LOOK = 2000;
+const CHECK_MS = 2000;
 
 /**
  * A parking stream, two appliers and others that remove from it, and the operator that counts. An applier reports,
@@ -24,8 +24,8 @@ function createWorld({ tellsBefore = true } = {}) {
   const appliers = [start(), start()];
   const tell = (one: (typeof appliers)[number]) => told.set(one.process, { ...one, created: 'then', time: now });
 
-  function look(): void {
-    now += LOOK;
+  function notice(): void {
+    now += CHECK_MS;
     if (count.notice({ now, created: 'then', removed, told: read, isComplete: true })) found += 1;
   }
 
@@ -55,14 +55,14 @@ function createWorld({ tellsBefore = true } = {}) {
       },
       tell: (index: number) => void tell(appliers[index]!),
       kill: (index: number) => void appliers.splice(index, 1, start()),
-      readAndLook() {
+      readAndNotice() {
         read = [...told.values()];
-        look();
+        notice();
       },
       read() {
         read = [...told.values()];
       },
-      look,
+      notice,
       save() {
         saved = JSON.stringify(count.record());
       },
@@ -78,7 +78,7 @@ function createWorld({ tellsBefore = true } = {}) {
       },
       /** The reports of dead processes disappear, long after an operator has recorded their content. */
       expire() {
-        this.readAndLook();
+        this.readAndNotice();
         this.save();
         for (const [process, { time }] of told) if (now - time > HOUR) told.delete(process);
       },
@@ -93,7 +93,7 @@ function createWorld({ tellsBefore = true } = {}) {
         tell(one);
       }
       read = [...told.values()];
-      for (let looks = 0; looks < 12; looks++) look();
+      for (let rounds = 0; rounds < 12; rounds++) notice();
     },
   };
 }
@@ -117,7 +117,7 @@ describe('removals from the parking stream', () => {
     fc.assert(
       fc.property(steps, (all) => {
         const world = createWorld();
-        world.steps.readAndLook();
+        world.steps.readAndNotice();
         world.steps.save();
         run(world, all);
         world.settle();
@@ -129,7 +129,7 @@ describe('removals from the parking stream', () => {
 
   test('would be attributed to others if a killed applier had reported only finished removals', () => {
     const world = createWorld({ tellsBefore: false });
-    world.steps.readAndLook();
+    world.steps.readAndNotice();
     world.steps.begin(0, 1);
     world.steps.remove(0, 1);
     world.steps.kill(0);
@@ -139,12 +139,12 @@ describe('removals from the parking stream', () => {
 
   test('are not attributed to others when an operator starts after the reports of former appliers have expired', () => {
     const { steps, settle, found } = createWorld();
-    steps.readAndLook();
+    steps.readAndNotice();
     steps.begin(0, 5);
     steps.remove(0, 5);
     steps.tell(0);
     steps.kill(0);
-    steps.readAndLook();
+    steps.readAndNotice();
     steps.waitAnHour();
     steps.expire();
     steps.begin(1, 3);
@@ -159,7 +159,7 @@ describe('removals from the parking stream', () => {
     fc.assert(
       fc.property(steps, steps, (before, after) => {
         const world = createWorld();
-        world.steps.readAndLook();
+        world.steps.readAndNotice();
         world.steps.save();
         run(world, before);
         world.stranger(MANY);
@@ -176,7 +176,7 @@ describe('removals from the parking stream', () => {
 
   test('are found even for a single event', () => {
     const world = createWorld();
-    world.steps.readAndLook();
+    world.steps.readAndNotice();
     world.steps.begin(0, 5);
     world.steps.remove(0, 3);
     world.settle();
@@ -187,17 +187,17 @@ describe('removals from the parking stream', () => {
 
   test('are not counted while an applier of an earlier release runs, nor in a recreated stream', () => {
     const count = createRemovalCount();
-    const look = (now: number, removed: number, { created = 'then', isComplete = true } = {}) =>
+    const observation = (now: number, removed: number, { created = 'then', isComplete = true } = {}) =>
       count.notice({ now: now * 1000, created, removed, told: [], isComplete });
     const found = [
-      look(0, 5),
-      look(20, 9, { isComplete: false }),
-      look(40, 9),
-      look(60, 9),
-      look(80, 3, { created: 'later' }),
-      look(100, 3, { created: 'later' }),
-      look(120, 4, { created: 'later' }),
-      look(140, 4, { created: 'later' }),
+      observation(0, 5),
+      observation(20, 9, { isComplete: false }),
+      observation(40, 9),
+      observation(60, 9),
+      observation(80, 3, { created: 'later' }),
+      observation(100, 3, { created: 'later' }),
+      observation(120, 4, { created: 'later' }),
+      observation(140, 4, { created: 'later' }),
     ];
     expect(found).toEqual([false, false, false, false, false, false, false, true]);
   });

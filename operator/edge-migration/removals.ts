@@ -10,7 +10,7 @@ export interface RemovalFact {
   readonly time: number;
 }
 
-export interface RemovalLook {
+export interface RemovalObservation {
   /** By the clock of NATS. */
   readonly now: number;
   /** When the parking stream was created. */
@@ -41,7 +41,7 @@ type Known = Pick<z.infer<typeof removalRecord>, 'created' | 'base' | 'folded'>;
 export interface RemovalCount {
   restore(record: z.infer<typeof removalRecord>): void;
   /** @returns whether others have removed something since the last call */
-  notice(look: RemovalLook): boolean;
+  notice(observation: RemovalObservation): boolean;
   /** The losses so far are known already. */
   reset(): void;
   record(): z.infer<typeof removalRecord> | undefined;
@@ -65,7 +65,7 @@ export function createRemovalCount(): RemovalCount {
   const done = () => all().reduce((total, { removed }) => total + removed, 0);
   const sum = () => all().reduce((total, { pending }) => total + pending, done());
 
-  function follow({ now, created, told: facts }: RemovalLook): Known {
+  function follow({ now, created, told: facts }: RemovalObservation): Known {
     const current = known?.created === created ? known : { created, base: 0, folded: Number.NEGATIVE_INFINITY };
     for (const [process, fact] of told) if (fact.created !== created) told.delete(process);
     // Reports that NATS has lost still count.
@@ -100,10 +100,10 @@ export function createRemovalCount(): RemovalCount {
       for (const [process, tale] of Object.entries(tales))
         told.set(process, { ...tale, process, created: others.created });
     },
-    notice(look) {
-      const { now, created, removed, isComplete } = look;
+    notice(observation) {
+      const { now, created, removed, isComplete } = observation;
       const isBegin = known?.created !== created || !isComplete;
-      const current = follow(look);
+      const current = follow(observation);
       const isLost = !isBegin && isProven(current.base + sum(), removed, now);
       const isQuiet = all().every(({ pending }) => pending === 0);
       known = current;

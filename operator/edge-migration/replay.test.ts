@@ -102,7 +102,7 @@ describe('within the window', () => {
   test.each<[string, Partial<Facts>, string, string]>([
     ['no applier is alive', { replay: following({ appliers: 0 }) }, 'False/NoApplier', 'True/NoApplier'],
     [
-      'a store hinders the appliers',
+      'a store is unavailable to the appliers',
       { replay: following({ outage: 'DynamoDB throttles' }) },
       'True/Following',
       'True/StoreUnavailable',
@@ -122,7 +122,7 @@ describe('within the window', () => {
       'True/WrittenElsewhere',
     ],
     [
-      'the other region that an applier writes in hinders it',
+      'the other region that an applier writes in is unavailable',
       { replay: following({ outage: 'EdgeRefused: no right', away }) },
       'True/Following',
       'True/StoreUnavailable',
@@ -196,13 +196,13 @@ describe('at the deadline', () => {
       /sidecar has not sent/,
     ],
     [
-      'a pod runs whose sidecar never reported, and names it',
+      'a pod runs whose sidecar never reported, which is named',
       { ...drained, capture: covered({ allSentUntil: DEADLINE - 1, laggard: 'pod api-2 has no sidecar' }) },
       /pod api-2 has no sidecar/,
     ],
     ['the stream has older events', { ...drained, replay: following({ takenUntil: DEADLINE }) }, /events from before/],
     [
-      'nobody knows how far the stream was taken',
+      'it is unknown how far the stream was processed',
       { ...drained, replay: following({ takenUntil: undefined }) },
       /events from before/,
     ],
@@ -212,7 +212,7 @@ describe('at the deadline', () => {
       /500 events that follow/,
     ],
     [
-      'events are moving while it looks',
+      'events move while the operator checks',
       { ...drained, replay: following({ takenUntil: AFTER, underWay: undefined }) },
       /are being parked/,
     ],

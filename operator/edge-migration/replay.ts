@@ -1,5 +1,5 @@
 import type { ReplayStatus, Spec } from '@edge-migration/contract/edge-migration/api.ts';
-import { DRAIN_LOOK_MS, REPLAY_STATUS_MS } from '@edge-migration/runtime/policies.ts';
+import { DRAIN_POLL_MS, REPLAY_STATUS_MS } from '@edge-migration/runtime/policies.ts';
 import {
   conditionFalse,
   conditionTrue,
@@ -59,7 +59,7 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
     succeeded: conditionUnknown('Draining', `the window has closed; ${waiting}`),
     degraded,
     replay: status,
-    nextTime: now + DRAIN_LOOK_MS,
+    nextTime: now + DRAIN_POLL_MS,
   };
 }
 
@@ -116,7 +116,7 @@ function judgeFollowing(
     };
   }
   if (replay.appliers === 0) {
-    const message = 'no edge applier is alive: events wait in the stream; look at the pods of the applier';
+    const message = 'no edge applier is alive: events wait in the stream; check the pods of the applier';
     return { replaying: conditionFalse('NoApplier', message), degraded: conditionTrue('NoApplier', message) };
   }
   if (replay.edgeUnreachableSince !== undefined) {
@@ -150,7 +150,7 @@ function describeAway(
   { appliers: all, outage }: Pick<ObservedReplay, 'appliers' | 'outage'>,
 ): DecidedCondition<'True'> {
   const who = some < all ? `${some} of ${all} appliers write` : 'Edge is written';
-  const message = `${who} in ${regions.join(' and ')} since ${formatTime(since)}, because ${reason}; nothing that is written is done with before ${home} has it, too. See the runbook EdgeMigrationRegionUnreachable`;
+  const message = `${who} in ${regions.join(' and ')} since ${formatTime(since)}, because ${reason}; no write is finished before it has reached ${home}. See the runbook EdgeMigrationRegionUnreachable`;
   return outage === undefined
     ? conditionTrue('WrittenElsewhere', message)
     : conditionTrue('StoreUnavailable', `${outage}. ${message}`);

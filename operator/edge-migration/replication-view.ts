@@ -3,7 +3,7 @@ import { findInactiveReplicas, nameReplica, type Replication } from '@edge-migra
 import type { EdgeStore, TableFacts } from '@edge-migration/identity/edge/table/table.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { REGIONS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { REGIONS_POLL_MS } from '@edge-migration/runtime/policies.ts';
 
 /** The regions of Edge's tables, as last seen. Nothing waits for it. */
 export interface ReplicationView {
@@ -21,14 +21,14 @@ export function createReplicationView(
   let known: EdgeStatus | undefined;
   let failing = false;
 
-  async function look(signal: AbortSignal): Promise<void> {
+  async function describeRegions(signal: AbortSignal): Promise<void> {
     try {
       const { identities, overrideRows } = await edge.describe({ signal });
       known = summariseReplication([identities, ...(overrideRows === undefined ? [] : [overrideRows])]);
       failing = false;
     } catch (error) {
       if (signal.aborted) return;
-      if (!failing) logger.warn({ err: error }, 'it cannot be looked up in which regions the tables of Edge are');
+      if (!failing) logger.warn({ err: error }, 'the regions of the tables of Edge cannot be determined');
       failing = true;
     }
   }
@@ -37,9 +37,9 @@ export function createReplicationView(
     now: () => known,
     async run(signal) {
       while (!signal.aborted) {
-        await look(signal);
+        await describeRegions(signal);
         await clock
-          .sleep(known === undefined ? REGIONS_LOOK_MS.unknown : REGIONS_LOOK_MS.known, signal)
+          .sleep(known === undefined ? REGIONS_POLL_MS.unknown : REGIONS_POLL_MS.known, signal)
           .catch(() => {});
       }
     },

@@ -7,7 +7,7 @@ import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { connectNats, type NatsSettings } from '@edge-migration/runtime/nats/connection.ts';
 import { createStoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
-import { STREAM_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { STREAM_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import {
   type CoreApiPod,
@@ -193,7 +193,7 @@ export class ReportedStream implements StreamView {
           logger.warn({ error: errorMessage(error) }, 'the streams cannot be read');
         onFailure(error);
       }
-      await clock.sleep(STREAM_LOOK_MS, signal).catch(() => {});
+      await clock.sleep(STREAM_POLL_MS, signal).catch(() => {});
     }
     await this.usageFollower.settled();
     await connection?.close();
@@ -207,7 +207,7 @@ export class ReportedStream implements StreamView {
   }
 
   private unknown() {
-    const message = `what sidecars and appliers report is not known: ${this.problem}`;
+    const message = `the reports of sidecars and appliers are unknown: ${this.problem}`;
     return { kind: 'unknown', reason: 'StreamUnreachable', message } as const;
   }
 
@@ -268,17 +268,17 @@ export class ReportedStream implements StreamView {
     losses.notice({
       now,
       streams: transit.streams,
-      isAside: (stream) => stream === PARKING_STREAM,
+      isParking: (stream) => stream === PARKING_STREAM,
       settledUntil: transit.underWay() === 0 ? taken.until() : undefined,
       appliers: reported.evidence(),
       removals: transit.parking && { ...transit.parking, ...reported.removals(now - RELEASE_MS) },
     });
-    if (losses.list() !== before) logger.error({ losses: losses.list() }, 'NATS has lost events: noted as a gap');
+    if (losses.list() !== before) logger.error({ losses: losses.list() }, 'NATS has lost events; recorded a gap');
     try {
       await this.keeper.save(signal);
     } catch (error) {
       signal.throwIfAborted();
-      logger.warn({ error: errorMessage(error) }, `what is known of the streams cannot be written to ${RECORD_NAME}`);
+      logger.warn({ error: errorMessage(error) }, `the state of the streams cannot be written to ${RECORD_NAME}`);
     }
   }
 }

@@ -34,12 +34,12 @@ export interface Sources {
   /** Whether the Core API's pods have been listed, where they are watched. */
   corePodsUnknown: () => boolean;
   /** Undefined where no project metadata table is configured. */
-  marks: Pick<Marks, 'look' | 'forget'> | undefined;
+  marks: Pick<Marks, 'read' | 'forget'> | undefined;
   /** Undefined where no table is configured that shows it. */
   readiness: ReadinessView | undefined;
   /** Undefined where it is switched off. */
   handover:
-    | { mode: HandoverFact['mode']; when: HandoverFact['when']; runner: Pick<HandoverRunner, 'look' | 'forget'> }
+    | { mode: HandoverFact['mode']; when: HandoverFact['when']; runner: Pick<HandoverRunner, 'inspect' | 'forget'> }
     | undefined;
   stream: StreamView;
   replication: Pick<ReplicationView, 'now'>;

@@ -112,7 +112,7 @@ async function expectLoss(view: StreamView): Promise<void> {
 }
 
 /** An operator that has read the streams and recorded them. */
-async function lookedAt(view: StreamView, stream: string, sequence: number): Promise<void> {
+async function untilObserved(view: StreamView, stream: string, sequence: number): Promise<void> {
   const store = createRecordStore(kubernetes, namespace);
   const isSeen = async () => {
     const { record } = await store.read(AbortSignal.timeout(5000));
@@ -127,7 +127,7 @@ test('a stream that comes back without its end is a gap of every project, even i
   copyData();
   await publish(EVENT_SUBJECT, 20);
   await using view = openView();
-  await lookedAt(view, STREAM, 28);
+  await untilObserved(view, STREAM, 28);
   await restoreData();
   await expectLoss(view);
 });
@@ -138,7 +138,7 @@ test('an operator that starts later finds what was lost while none ran', async (
   await publish(EVENT_SUBJECT, 20);
   {
     await using view = openView();
-    await lookedAt(view, STREAM, 28);
+    await untilObserved(view, STREAM, 28);
   }
   await restoreData();
   await using later = openView();
@@ -152,9 +152,9 @@ test('a stream that comes back without its end and has grown since is a gap whil
   copyData();
   {
     await using view = openView();
-    await lookedAt(view, STREAM, 1);
+    await untilObserved(view, STREAM, 1);
     await publish(EVENT_SUBJECT, 20);
-    await lookedAt(view, STREAM, 21);
+    await untilObserved(view, STREAM, 21);
   }
   await restoreData();
   await publish(EVENT_SUBJECT, 30);
@@ -166,7 +166,7 @@ test('a deleted stream is a gap that all operators together find once', async ()
   await publish(EVENT_SUBJECT, 5);
   await using view = openView();
   await using second = openView();
-  await lookedAt(view, STREAM, 5);
+  await untilObserved(view, STREAM, 5);
   await manager.streams.delete(STREAM);
   await expectLoss(view);
   await expectLoss(second);
@@ -178,7 +178,7 @@ test('a parking stream that was deleted, or comes back without its end, is a gap
   copyData();
   await publish('identity.parked.42.suspended', 3);
   await using view = openView();
-  await lookedAt(view, PARKING_STREAM, 3);
+  await untilObserved(view, PARKING_STREAM, 3);
   await restoreData();
   await expectLoss(view);
 });
@@ -189,10 +189,10 @@ test('a parked event deleted by others is a gap, those that an applier removes a
   const removals = createRemovals(connection, 'one', systemClock);
   await removals.tell((await manager.streams.info(PARKING_STREAM)).created);
   await using view = openView();
-  await lookedAt(view, PARKING_STREAM, 5);
+  await untilObserved(view, PARKING_STREAM, 5);
   await removals.remove(manager, 'identity.parked.42.suspended', 3, 3);
   await publish('identity.parked.42.overflow', 1);
-  await lookedAt(view, PARKING_STREAM, 6);
+  await untilObserved(view, PARKING_STREAM, 6);
   const { record } = await createRecordStore(kubernetes, namespace).read(AbortSignal.timeout(5000));
   const { base, told } = record!.removals!;
   // Reported before the removal and after it; the operator may have seen only the first report yet.
@@ -205,7 +205,7 @@ test('parked events purged while no operator runs are a gap', async () => {
   await publish('identity.parked.42.suspended', 3);
   {
     await using view = openView();
-    await lookedAt(view, PARKING_STREAM, 3);
+    await untilObserved(view, PARKING_STREAM, 3);
   }
   await manager.streams.purge(PARKING_STREAM, { filter: 'identity.parked.42.>' });
   await using later = openView();
@@ -215,9 +215,9 @@ test('parked events purged while no operator runs are a gap', async () => {
 test('neither a first reading nor a restart of NATS without losses is a gap', async () => {
   await publish(EVENT_SUBJECT, 5);
   await using view = openView();
-  await lookedAt(view, STREAM, 5);
+  await untilObserved(view, STREAM, 5);
   await nats.kill('SIGKILL');
   await nats.restart();
   await publish(EVENT_SUBJECT, 5);
-  await lookedAt(view, STREAM, 10);
+  await untilObserved(view, STREAM, 10);
 });

@@ -47,7 +47,7 @@ interface State {
     readonly remakes: number;
     readonly steps: number;
     readonly restarts: number;
-    readonly looks: number;
+    readonly checks: number;
     readonly pauses: number;
   };
   /** Who knew of a lost, unhandled message, and has not forgotten it. */
@@ -93,10 +93,10 @@ const FAR_CLOCKS = { step: 25_000, behind: 40_000 };
 const NEVER = { wall: 0, monotonic: 0 };
 const NOTHING: Watcher = { known: undefined, hasTold: false };
 /** The possible steps, and how often each may happen. */
-const STILL = { events: 4, losses: 1, remakes: 1, steps: 0, restarts: 2, looks: 3, pauses: 0 };
-const STEPPED = { events: 4, losses: 0, remakes: 1, steps: 1, restarts: 1, looks: 2, pauses: 0 };
-const STEPPED_FAR = { events: 2, losses: 0, remakes: 1, steps: 1, restarts: 1, looks: 3, pauses: 1 };
-const REMADE = { events: 5, losses: 1, remakes: 1, steps: 0, restarts: 1, looks: 2, pauses: 0 };
+const STILL = { events: 4, losses: 1, remakes: 1, steps: 0, restarts: 2, checks: 3, pauses: 0 };
+const STEPPED = { events: 4, losses: 0, remakes: 1, steps: 1, restarts: 1, checks: 2, pauses: 0 };
+const STEPPED_FAR = { events: 2, losses: 0, remakes: 1, steps: 1, restarts: 1, checks: 3, pauses: 1 };
+const REMADE = { events: 5, losses: 1, remakes: 1, steps: 0, restarts: 1, checks: 2, pauses: 0 };
 const START: State = {
   created: 'first',
   messages: [],
@@ -131,7 +131,7 @@ function stateOf({ created, messages, last, now, elapsed }: State, rules: Rules,
   };
 }
 
-function look(watcher: Watcher, state: StreamState, rules: Rules): Watcher {
+function check(watcher: Watcher, state: StreamState, rules: Rules): Watcher {
   const hasTold = watcher.hasTold || (watcher.known !== undefined && hasLost(watcher.known, state));
   const { oldest, ...others } = state;
   const noted = rules.oldest || watcher.known === undefined ? state : { ...others, oldest: undefined };
@@ -143,7 +143,7 @@ function forget(known: Watermarks, { history, exact, unknownStep }: Rules): Wate
   const places = known.places.map(({ stored, ...place }, index) => ({
     ...place,
     ...(exact && stored !== undefined && { stored }),
-    ...(!unknownStep && index === 0 && { time: Math.max(stored ?? 0, known.looked?.time ?? 0) }),
+    ...(!unknownStep && index === 0 && { time: Math.max(stored ?? 0, known.checked?.time ?? 0) }),
   }));
   return { ...known, places: history ? places : places.slice(-1) };
 }
@@ -206,11 +206,11 @@ function* steps(state: State, rules: Rules): Generator<State> {
     yield { ...pass(state, LONG), left: { ...left, pauses: left.pauses - 1 } };
   }
   if (handled !== undefined) yield handled;
-  if (left.looks > 0) {
-    const fewer = { ...left, looks: left.looks - 1 };
-    const seen = look(operator, stateOf(state, rules, state.behind), rules);
+  if (left.checks > 0) {
+    const fewer = { ...left, checks: left.checks - 1 };
+    const seen = check(operator, stateOf(state, rules, state.behind), rules);
     yield readReport({ ...state, operator: seen, record: seen.known, left: fewer }, rules);
-    yield { ...state, applier: look(applier, stateOf(state, rules), rules), left: fewer };
+    yield { ...state, applier: check(applier, stateOf(state, rules), rules), left: fewer };
   }
   if (left.losses > 0 && left.remakes > 0) {
     for (let kept = 0; kept < messages.length; kept++) {
@@ -230,18 +230,18 @@ function* steps(state: State, rules: Rules): Generator<State> {
 }
 
 /** The stored form: another machine's monotonic clock says nothing. Without that rule its wall clock is trusted. */
-function readRecord({ looked, ...others }: Watermarks, { otherMachine }: Rules): Watermarks {
-  if (looked === undefined) return others;
-  const { time, wall } = looked;
-  return { ...others, looked: { time, wall, ...(!otherMachine && { monotonic: Number.POSITIVE_INFINITY }) } };
+function readRecord({ checked, ...others }: Watermarks, { otherMachine }: Rules): Watermarks {
+  if (checked === undefined) return others;
+  const { time, wall } = checked;
+  return { ...others, checked: { time, wall, ...(!otherMachine && { monotonic: Number.POSITIVE_INFINITY }) } };
 }
 
 /** At the end all is handled, both read once more, and the operator reads the applier's report. */
 function conclude(state: State, rules: Rules): State {
   let end = state;
   for (let next = handleNext(end, rules); next !== undefined; next = handleNext(end, rules)) end = next;
-  const applier = look(end.applier, stateOf(end, rules), rules);
-  const operator = look(end.operator, stateOf(end, rules, end.behind), rules);
+  const applier = check(end.applier, stateOf(end, rules), rules);
+  const operator = check(end.operator, stateOf(end, rules, end.behind), rules);
   return readReport({ ...end, applier, operator }, rules);
 }
 
@@ -301,8 +301,8 @@ test.each<[string, Partial<Rules>]>([
   ['the applier reports what it got', { reportsPlaces: false }],
   ['a stream is known by the time when it was made', { identity: false }],
   ['sequences are compared together with the times of their messages', { times: false }],
-  ['more than the last look is remembered', { history: false }],
-  ['the time of the last message at a look is remembered as it was', { exact: false }],
+  ['more than the last check is remembered', { history: false }],
+  ['the time of the last message at a check is remembered as it was', { exact: false }],
 ])('a loss would be missed unless %s', (_, without) => {
   expect(explore({ ...ALL, ...without }, REMADE, 'missed').missed).toBeGreaterThan(0);
 });
@@ -314,9 +314,9 @@ test('no loss is invented when the clock of NATS is set back, or that of the nex
 });
 
 test.each<[string, Partial<Rules>]>([
-  ['it is asked what the clock shows, and how long ago the look before was', { clock: false }],
-  ['the first look allows for a step before it', { unknownStep: false }],
-  ['more than the last look is remembered', { history: false }],
+  ['it is asked what the clock shows, and how long ago the check before was', { clock: false }],
+  ['the first check allows for a step before it', { unknownStep: false }],
+  ['more than the last check is remembered', { history: false }],
   ['what another process saw is not measured by the clock of this machine', { otherMachine: false }],
 ])('a loss would be invented when the clock is set back unless %s', (_, without) => {
   expect(explore({ ...ALL, ...without }, STEPPED, 'invented').invented).toBeGreaterThan(0);

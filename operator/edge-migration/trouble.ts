@@ -1,4 +1,4 @@
-import { JOB_EVENTS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { JOB_EVENTS_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import { conditionTrue, type DecidedCondition } from './conditions.ts';
 import type { JobFact, JobPodsFact, PodProblem } from './facts.ts';
 
@@ -15,7 +15,7 @@ export function findPodTrouble(
   const { missing } = pods ?? {};
   const count = missing && `Job ${name} has ${missing.running} of ${missing.wanted} pods`;
   if (missing?.refusal !== undefined) {
-    const message = `${count}: ${missing.refusal}; pods are created as soon as nothing refuses them any more`;
+    const message = `${count}: ${missing.refusal}; pods are created as soon as they are no longer refused`;
     return conditionTrue('PodsRefused', message);
   }
   const [problem] = podProblems;
@@ -29,8 +29,8 @@ export function findPodTrouble(
 }
 
 /** When to check again on pods that are not as they should be; undefined when all are well. */
-export function whenToLook(pods: JobPodsFact | undefined, now: number): number | undefined {
-  if (pods?.missing !== undefined) return now + JOB_EVENTS_LOOK_MS;
+export function nextPodCheckTime(pods: JobPodsFact | undefined, now: number): number | undefined {
+  if (pods?.missing !== undefined) return now + JOB_EVENTS_POLL_MS;
   return pods?.stranded === undefined ? undefined : Math.max(now + 1_000, pods.stranded.since + STRANDED_MS);
 }
 

@@ -20,7 +20,7 @@ const WORDS: Record<(typeof CONFIRMED_KINDS)[number], string> = {
 
 /** The combined findings of all ranges. */
 export function summariseComparison(
-  { run, trigger, mode, moment, startTime }: CurrentComparison,
+  { run, trigger, mode, authority, startTime }: CurrentComparison,
   checkpoints: readonly VerifyCheckpoint[],
   { reportName, now }: { reportName: string; now: number },
 ): LastComparison {
@@ -30,7 +30,7 @@ export function summariseComparison(
     run,
     trigger,
     mode,
-    moment,
+    authority,
     startTime,
     completionTime: formatTime(now),
     reportName,
@@ -60,10 +60,10 @@ function withoutZeros<T extends Record<string, number>>(counts: T): Partial<T> {
 
 /**
  * The finding for condition `Verified`: after the copy every difference counts; once the window has closed Edge is the
- * master, and only missing or extra identities do.
+ * authority, and only missing or extra identities do.
  */
 export function describeVerdict(last: LastComparison): FindingOf<'Verified'> {
-  const { findings = {}, moment, reportName, identitiesEqual = 0, identitiesTotal, repaired = 0 } = last;
+  const { findings = {}, authority, reportName, identitiesEqual = 0, identitiesTotal, repaired = 0 } = last;
   const { identitiesSkipped = 0 } = last;
   const parts = CONFIRMED_KINDS.flatMap((kind) => (findings[kind] ? [`${findings[kind]} ${WORDS[kind]}`] : []));
   const counts = `${identitiesEqual} of ${identitiesTotal} identities equal`;
@@ -71,7 +71,7 @@ export function describeVerdict(last: LastComparison): FindingOf<'Verified'> {
   const listed = identitiesSkipped > 0 ? [...parts, `${identitiesSkipped} that Edge cannot hold`] : parts;
   const found = listed.length === 0 ? '' : `; ${listed.join(', ')}`;
   const text = `${counts}${done}${found}; see ConfigMap ${reportName}`;
-  if (moment === 'AtDeadline') {
+  if (authority === 'Edge') {
     const isComplete = !findings.missing && !findings.extra;
     return isComplete ? conditionTrue('NothingMissing', text) : conditionFalse('DifferencesFound', text);
   }
@@ -83,6 +83,6 @@ export function describeComparisonProgress({ ranges, checkpoints }: Verification
   if (ranges === undefined) return 'the comparison is planned';
   const totals = addTotals(checkpoints.map((checkpoint) => checkpoint.totals));
   const candidates = checkpoints.reduce((sum, each) => sum + each.candidates, 0);
-  const doubtful = candidates === 0 ? '' : `, ${candidates} looked at again`;
+  const doubtful = candidates === 0 ? '' : `, ${candidates} to be compared again`;
   return `${countComparedIdentities(totals)}/${countPlanned(ranges)} identities compared${doubtful}`;
 }

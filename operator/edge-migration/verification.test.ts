@@ -106,7 +106,7 @@ describe('after the copy', () => {
     expect(start).toMatchObject({
       kind: 'createJob',
       rangeIds: [0, 1],
-      comparison: { mode: 'Report', moment: 'AfterCopy' },
+      comparison: { mode: 'Report', authority: 'Core' },
     });
     const concluding = compared(planned, { equal: 490, skipped: 10, matched: 490 });
     const concluded = decide(concluding);
@@ -258,7 +258,7 @@ describe('after the first comparison', () => {
       const begins = next(now, 0);
       expect(begins.migration.status.verification?.current).toMatchObject({
         trigger: 'AtDeadline',
-        moment: 'AtDeadline',
+        authority: 'Edge',
         mode: 'Repair',
       });
       return decide(compared({ ...begins, verification: nothing }, each)).status;

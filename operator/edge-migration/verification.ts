@@ -6,6 +6,7 @@ import {
   type Spec,
   type VerificationStatus,
 } from '@edge-migration/contract/edge-migration/api.ts';
+import type { Authority } from '@edge-migration/contract/edge-migration/verification-status.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { Action } from './actions.ts';
 import { conditionTrue, conditionUnknown, type DecidedCondition, type FindingOf, formatTime } from './conditions.ts';
@@ -98,7 +99,7 @@ const describeNone = ({ verify }: Spec) =>
     ? 'Core and Edge have not been compared: spec.verify.afterCopy is Never'
     : 'Core and Edge have not been compared';
 
-type Due = Pick<CurrentComparison, 'trigger' | 'mode' | 'moment' | 'token'>;
+type Due = Pick<CurrentComparison, 'trigger' | 'mode' | 'authority' | 'token'>;
 
 /** The next comparison, or when to check again; undefined when none is due. */
 function findDue(facts: Facts, spec: Spec, context: VerificationContext): Due | { nextTime: number } | undefined {
@@ -106,22 +107,22 @@ function findDue(facts: Facts, spec: Spec, context: VerificationContext): Due | 
   const { gapSettlesMs } = facts.settings;
   const done = migration.status.verification ?? {};
   const { afterCopy, atDeadline } = spec.verify;
-  const moment = context.isClosed ? 'AtDeadline' : 'AfterCopy';
+  const authority: Authority = context.isClosed ? 'Edge' : 'Core';
   if (afterCopy !== 'Never' && !context.isClosed && done.copyTime !== context.copyTime) {
-    return { trigger: 'AfterCopy', mode: afterCopy, moment };
+    return { trigger: 'AfterCopy', mode: afterCopy, authority };
   }
   const [, asked] = /^(verify|repair)(?:-|$)/.exec(spec.retry ?? '') ?? [];
   if (asked !== undefined && done.token !== spec.retry) {
-    return { trigger: 'Requested', mode: asked === 'repair' ? 'Repair' : 'Report', moment, token: spec.retry };
+    return { trigger: 'Requested', mode: asked === 'repair' ? 'Repair' : 'Report', authority, token: spec.retry };
   }
   if (context.isClosed && atDeadline !== 'Never' && done.deadline !== context.deadline) {
-    return { trigger: 'AtDeadline', mode: atDeadline, moment };
+    return { trigger: 'AtDeadline', mode: atDeadline, authority };
   }
   const uncovered = findUncovered(context.gaps, done, gapSettlesMs);
   const open = uncovered.flatMap(({ until }) => (until === undefined ? [] : Date.parse(until)));
   if (open.length === 0) return undefined;
   const settled = Math.max(...open) + gapSettlesMs;
-  return settled > now ? { nextTime: settled } : { trigger: 'CoverageGap', mode: 'Report', moment };
+  return settled > now ? { nextTime: settled } : { trigger: 'CoverageGap', mode: 'Report', authority };
 }
 
 /** Gaps not followed by a comparison that began after their writes had settled. */
@@ -172,7 +173,7 @@ function carryOn(view: View): VerificationDecision {
 /** Settled at once: it leaves no writes on their way. */
 function describeKind(view: View, work: VerificationFacts): WorkKind<VerifySettings> {
   const { current } = view;
-  const { mode, moment } = current;
+  const { mode, authority } = current;
   const operation = operationOf(current);
   return {
     operation,
@@ -181,7 +182,7 @@ function describeKind(view: View, work: VerificationFacts): WorkKind<VerifySetti
     chooseSettings: (pods) => chooseSettings(view, work, pods),
     writeSettings: (settings) => ({ kind: 'writeVerifySettings', operation, settings }),
     beforeStart: definitionOf(operation).beforeStart,
-    comparison: { mode, moment },
+    comparison: { mode, authority },
     settledTime: Number.NEGATIVE_INFINITY,
     // A token asks for a comparison of its own (`verify`, `repair`), or for another attempt of the copy.
     isRetryAsked: false,
@@ -224,7 +225,7 @@ function tellWaiting(
 ): VerificationDecision {
   const retryTime = formatTime(until);
   const problem = work.podProblems[0]?.message ?? job?.failure ?? 'see the pods of the Job';
-  const message = `the comparison of ${remaining.length} ranges failed (${problem}); retried at ${retryTime}`;
+  const message = `the comparison of ${remaining.length} ranges failed (${problem}); retrying at ${retryTime}`;
   return {
     ...rest(facts, { ...before, current: { ...current, retryTime } }, message),
     degraded: job?.outcome === 'complete' ? undefined : conditionTrue('ComparisonFailed', message),
@@ -259,7 +260,7 @@ function conclude({ facts, context, before, current }: View, work: VerificationF
     last,
     coveredTime: current.startTime,
     ...(current.trigger === 'AfterCopy' && context.copyTime !== undefined ? { copyTime: context.copyTime } : {}),
-    ...(context.isClosed && current.moment === 'AtDeadline' && context.deadline !== undefined
+    ...(context.isClosed && current.authority === 'Edge' && context.deadline !== undefined
       ? { deadline: context.deadline }
       : {}),
     ...(current.token === undefined ? {} : { token: current.token }),

@@ -55,7 +55,7 @@ describe('events of an unknown project', () => {
 
   test.each([
     ['began in the window', came(10)],
-    ['were put aside by an older release', came(0, { from: undefined })],
+    ['were parked by an older release', came(0, { from: undefined })],
     ['cannot be read, and came after the deadline', came(12, { isUnreadable: true })],
   ])('keep a migration from succeeding if they %s', (_, events) => {
     const { status } = decide(waiting({ unresolved: [events] }, 15));

@@ -43,7 +43,7 @@ const HOW =
 export function describeStuck({ failed, unresolved }: Stuck): DecidedCondition<'True'> | undefined {
   if (failed.length > 0) {
     const what = `${countEvents(failed)} events failed repeatedly and are parked${describeSince(failed)}`;
-    return conditionTrue('EventsFailed', `${what}: correct the cause (the appliers' logs tell it), then ${HOW}`);
+    return conditionTrue('EventsFailed', `${what}: correct the cause (see the appliers' logs), then ${HOW}`);
   }
   if (unresolved.length === 0) return undefined;
   const what = `${countEvents(unresolved)} events of unknown project are parked${describeSince(unresolved)}`;

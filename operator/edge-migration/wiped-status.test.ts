@@ -119,7 +119,7 @@ describe('a status removed or reverted after the cleanup of the copy', () => {
       edgeChecksum: '0',
       reportName: 'report',
     };
-    const run = { trigger: 'Requested', mode: 'Report', moment: 'AfterCopy', startTime: at(1), completionTime: at(2) };
+    const run = { trigger: 'Requested', mode: 'Report', authority: 'Core', startTime: at(1), completionTime: at(2) };
     const compared = (number: number, missing: number) =>
       ({ ...run, ...counts, run: number, ...(missing > 0 && { findings: { missing } }) }) as LastComparison;
     const withLast = (facts: Facts, last: LastComparison): Facts => {
@@ -204,7 +204,7 @@ describe('a status removed or reverted after the cleanup of the copy', () => {
 
   test('does not count as the outcome of a comparison that begins now', () => {
     const now = followed(60);
-    const current = { run: 3, trigger: 'Requested', mode: 'Report', moment: 'AfterCopy', startTime: at(10) } as const;
+    const current = { run: 3, trigger: 'Requested', mode: 'Report', authority: 'Core', startTime: at(10) } as const;
     const status = { ...now.migration.status, verification: { current: { ...current, progress: '1 of 2' } } };
     const comparing = { ...now, migration: { ...now.migration, status } };
     const after = decide(wiped(recorded(comparing, comparing), {})).status;

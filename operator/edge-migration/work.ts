@@ -137,7 +137,7 @@ function tellRemaining(view: View, stage: Extract<Stage, { kind: 'stopped' | 'wa
 }
 
 function tellSettling(view: View, until: number): WorkDecision {
-  const message = `every range is done; complete at ${formatTime(until + 999)}, when nothing that was read or sent before may still be written`;
+  const message = `every range is done; complete at ${formatTime(until + 999)}, when no earlier read or write can still take effect`;
   return {
     ...summarise(view),
     finding: conditionFalse('Settling', message),

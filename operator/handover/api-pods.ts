@@ -1,7 +1,7 @@
 import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { PODS } from '@edge-migration/kubernetes/resources.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import { API_PODS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { API_PODS_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import { z } from 'zod';
 import { nameRevision } from './job.ts';
 
@@ -28,7 +28,7 @@ export function createApiPods(
   async function list(signal: AbortSignal): Promise<KubernetesObject[]> {
     const { items } = await client.list(PODS, { namespace, labelSelector: selector }, { signal });
     const living = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
-    seen = { revisions: living.map(nameRevision), until: clock.monotonic() + API_PODS_LOOK_MS };
+    seen = { revisions: living.map(nameRevision), until: clock.monotonic() + API_PODS_POLL_MS };
     return living;
   }
 

@@ -27,11 +27,11 @@ function prepare() {
   const runner = new HandoverRunner({ client, clock, ...options });
   const logger = createLogger('test', 'silent');
   const projects = [1, 2, 3, 4, 5, 6].map((id) => migration({ name: `project-${id}`, uid: `${id}0000000-0000` }));
-  const look = () => Promise.all(projects.map((each) => runner.look(each, 'before', signal)));
-  const kinds = async () => (await look()).map(({ kind }) => kind);
+  const readAll = () => Promise.all(projects.map((each) => runner.inspect(each, 'before', signal)));
+  const kinds = async () => (await readAll()).map(({ kind }) => kind);
   async function startAll(): Promise<void> {
     for (const each of projects) {
-      const { kind } = await runner.look(each, 'before', signal);
+      const { kind } = await runner.inspect(each, 'before', signal);
       if (kind === 'absent') await runner.start(client, { migration: each, logger, signal }, 'before');
     }
   }
@@ -44,7 +44,7 @@ function prepare() {
     const reference = { namespace: NAMESPACE, name: nameHandover(projects[index]!, 'before') };
     server.store.merge(JOBS, reference, { status: { conditions: [{ type: 'Complete', status: true }] } }, 'status');
   }
-  return { look, kinds, startAll, end, garble };
+  return { readAll, kinds, startAll, end, garble };
 }
 
 describe('the cached state of a hand-over that could not be started', () => {
@@ -55,22 +55,22 @@ describe('the cached state of a hand-over that could not be started', () => {
     const { client, clock } = fake;
     const options = { namespace: NAMESPACE, selector: 'app=api', timeoutSeconds: TIMEOUT_SECONDS, tables: {} };
     const runner = new HandoverRunner({ client, clock, ...options });
-    await runner.look(before, 'before', signal);
+    await runner.inspect(before, 'before', signal);
     await runner.start(client, { migration: before, logger, signal }, 'before');
-    expect(await runner.look(before, 'before', signal)).toMatchObject({ kind: 'ended', outcome: 'failed' });
+    expect(await runner.inspect(before, 'before', signal)).toMatchObject({ kind: 'ended', outcome: 'failed' });
     return runner;
   }
 
   test('is discarded with its EdgeMigration', async () => {
     const runner = await fail();
     runner.forget(`${before.namespace}/${before.name}`);
-    expect(await runner.look(before, 'before', signal)).toEqual({ kind: 'absent' });
+    expect(await runner.inspect(before, 'before', signal)).toEqual({ kind: 'absent' });
   });
 
   test('is discarded when its EdgeMigration is deleted and re-created', async () => {
     const runner = await fail();
-    await runner.look({ ...before, uid: '20000000-0000' }, 'before', signal);
-    expect(await runner.look(before, 'before', signal)).toEqual({ kind: 'absent' });
+    await runner.inspect({ ...before, uid: '20000000-0000' }, 'before', signal);
+    expect(await runner.inspect(before, 'before', signal)).toEqual({ kind: 'absent' });
   });
 });
 
@@ -88,11 +88,11 @@ describe('hand-overs that are requested at the same time', () => {
   });
 
   test('block others no longer than one may take, whether they run or wait', async () => {
-    const { look, kinds, startAll } = prepare();
+    const { readAll, kinds, startAll } = prepare();
     await startAll();
     await kinds();
     await fake.clock.advance(LONGEST_MS + 1);
-    expect(await look()).toMatchObject([
+    expect(await readAll()).toMatchObject([
       ...Array.from({ length: 4 }, () => ({ kind: 'running', isOverdue: true })),
       { kind: 'absent' },
       { kind: 'absent' },
@@ -108,11 +108,11 @@ test('a hand-over that cannot be started gives its turn to another', async () =>
 });
 
 test('an unreadable Job is reported as a failure, and the migration continues', async () => {
-  const { look, startAll, garble } = prepare();
+  const { readAll, startAll, garble } = prepare();
   await startAll();
   garble(0);
   await fake.clock.advance(1_000);
-  const [found] = await look();
+  const [found] = await readAll();
   expect(found).toMatchObject({ kind: 'ended', outcome: 'failed' });
   expect(found).toHaveProperty('words', expect.stringMatching(/^its Job cannot be read: /));
 });
@@ -134,9 +134,9 @@ describe('a hand-over that failed', () => {
     let current: EdgeMigration = migration({ generation: 1 });
     let runner = new HandoverRunner({ client, clock, ...options });
     const reference = { namespace: NAMESPACE, name: nameHandover(current, 'before') };
-    const look = async () => {
+    const readAll = async () => {
       await clock.advance(31_000);
-      return runner.look(current, 'before', signal);
+      return runner.inspect(current, 'before', signal);
     };
     const start = () => runner.start(client, { migration: current, logger, signal }, 'before');
     /** Removes the finished Job, starts it again, and lets it fail. */
@@ -152,34 +152,34 @@ describe('a hand-over that failed', () => {
     const restart = () => {
       runner = new HandoverRunner({ client, clock, ...options });
     };
-    return { createPod, removePod, look, start, fail, edit, restart };
+    return { createPod, removePod, readAll, start, fail, edit, restart };
   }
 
   test('is counted, even by another replica, until its spec or the pods of the Core API change', async () => {
-    const { createPod, removePod, look, fail, edit, restart } = prepareOne();
+    const { createPod, removePod, readAll, fail, edit, restart } = prepareOne();
     createPod('api-1', 'a');
     await fail();
-    expect(await look()).toMatchObject({ kind: 'ended', attempt: 1, isOutdated: false });
+    expect(await readAll()).toMatchObject({ kind: 'ended', attempt: 1, isOutdated: false });
     await fail();
     restart();
     await fail();
-    expect(await look()).toMatchObject({ attempt: 3, isOutdated: false });
+    expect(await readAll()).toMatchObject({ attempt: 3, isOutdated: false });
     edit(2);
-    expect(await look()).toMatchObject({ attempt: 3, isOutdated: true });
+    expect(await readAll()).toMatchObject({ attempt: 3, isOutdated: true });
     await fail();
-    expect(await look()).toMatchObject({ attempt: 1, isOutdated: false });
+    expect(await readAll()).toMatchObject({ attempt: 1, isOutdated: false });
     createPod('api-2', 'b');
-    expect(await look()).toMatchObject({ isOutdated: false });
+    expect(await readAll()).toMatchObject({ isOutdated: false });
     removePod('api-1');
-    expect(await look()).toMatchObject({ isOutdated: true });
+    expect(await readAll()).toMatchObject({ isOutdated: true });
   });
 
   test('for lack of a pod of the Core API is outdated once there is one', async () => {
-    const { createPod, look, start } = prepareOne();
+    const { createPod, readAll, start } = prepareOne();
     await start();
     await start();
-    expect(await look()).toMatchObject({ kind: 'ended', job: undefined, attempt: 2, isOutdated: false });
+    expect(await readAll()).toMatchObject({ kind: 'ended', job: undefined, attempt: 2, isOutdated: false });
     createPod('api-1', 'a');
-    expect(await look()).toMatchObject({ isOutdated: true });
+    expect(await readAll()).toMatchObject({ isOutdated: true });
   });
 });

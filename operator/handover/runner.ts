@@ -5,7 +5,7 @@ import { JOBS, PODS } from '@edge-migration/kubernetes/resources.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { HANDOVER_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { HANDOVER_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import type { HandoverState } from '../edge-migration/readiness/facts.ts';
 import { type ApiPods, createApiPods } from './api-pods.ts';
 import {
@@ -58,7 +58,7 @@ export class HandoverRunner {
   }
 
   /** The state of this hand-over of the migration. Throws nothing but the signal's reason. */
-  async look(migration: EdgeMigration, stage: HandoverStage, signal: AbortSignal): Promise<HandoverState> {
+  async inspect(migration: EdgeMigration, stage: HandoverStage, signal: AbortSignal): Promise<HandoverState> {
     const { memory } = this;
     memory.follow(migration);
     const name = nameHandover(migration, stage);
@@ -69,18 +69,18 @@ export class HandoverRunner {
       const isStarted = state.kind === 'running' || state.kind === 'ended';
       if (!isStarted && known?.state.kind === 'ended' && known.state.job === undefined) {
         const isOutdated = await this.isOutdated(migration, memory.originOfUnstarted(name), signal);
-        return memory.remember(name, { ...known.state, isOutdated }, HANDOVER_LOOK_MS.ended);
+        return memory.remember(name, { ...known.state, isOutdated }, HANDOVER_POLL_MS.ended);
       }
-      return memory.remember(name, state, state.kind === 'queued' ? state.againMs : HANDOVER_LOOK_MS[state.kind]);
+      return memory.remember(name, state, state.kind === 'queued' ? state.againMs : HANDOVER_POLL_MS[state.kind]);
     } catch (error) {
       if (signal.aborted) throw error;
       const failed = this.fail(`its Job cannot be read: ${errorMessage(error)}`);
-      return memory.remember(name, failed, HANDOVER_LOOK_MS.ended);
+      return memory.remember(name, failed, HANDOVER_POLL_MS.ended);
     }
   }
 
   /**
-   * Starts the Job, or removes a finished one so that it can be started again later. {@link look} reports what prevents
+   * Starts the Job, or removes a finished one so that it can be started again later. {@link inspect} reports what prevents
    * the start: the migration itself continues.
    */
   async start(fenced: KubernetesClient, target: StartTarget, stage: HandoverStage): Promise<void> {
@@ -132,7 +132,7 @@ export class HandoverRunner {
     const attempt = this.memory.nextAttempt(name) ?? 1;
     this.turns.note(name, undefined);
     this.memory.rememberUnstarted(name, origin);
-    this.memory.remember(name, this.fail(words, attempt), HANDOVER_LOOK_MS.ended);
+    this.memory.remember(name, this.fail(words, attempt), HANDOVER_POLL_MS.ended);
   }
 
   private async read(migration: EdgeMigration, name: string, signal: AbortSignal): Promise<HandoverState> {

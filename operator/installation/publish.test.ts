@@ -2,7 +2,7 @@ import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import { useFake } from '@edge-migration/kubernetes/testing/fake.ts';
 import { until } from '@edge-migration/kubernetes/testing/until.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
-import { INSTALLATION_LOOK_MS, INSTALLATION_REPORT_MS } from '@edge-migration/runtime/policies.ts';
+import { INSTALLATION_POLL_MS, INSTALLATION_REPORT_MS } from '@edge-migration/runtime/policies.ts';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Check } from '../check/check.ts';
 import type { Instances } from '../edge-migration/stream.ts';
@@ -63,16 +63,16 @@ function run(check: Check) {
   };
 }
 
-const paused = () => until(() => fake.clock.pending()[0] === INSTALLATION_LOOK_MS);
+const paused = () => until(() => fake.clock.pending()[0] === INSTALLATION_POLL_MS);
 
-async function look(times = 1) {
+async function waitForChecks(times = 1) {
   for (let time = 0; time < times; time++) {
-    await fake.clock.advance(INSTALLATION_LOOK_MS);
+    await fake.clock.advance(INSTALLATION_POLL_MS);
     await paused();
   }
 }
 
-const pass = (minutes: number) => look((minutes * INSTALLATION_REPORT_MS) / INSTALLATION_LOOK_MS);
+const pass = (minutes: number) => waitForChecks((minutes * INSTALLATION_REPORT_MS) / INSTALLATION_POLL_MS);
 
 describe('the leading operator', () => {
   test('publishes the state of the stores, the reports of processes, and the wrong clocks', async () => {
@@ -107,10 +107,10 @@ describe('the leading operator', () => {
     const stop = run(countingCheck().check);
     await paused();
     const before = await read();
-    await look(3);
+    await waitForChecks(3);
     expect(await read()).toEqual(before);
     applying = false;
-    await look();
+    await waitForChecks();
     expect(await read()).toMatchObject({ appliers: { listed: [{ instance: 'applier-0', applying: false }] } });
     await stop();
   });

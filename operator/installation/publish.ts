@@ -5,7 +5,7 @@ import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { INSTALLATION_LOOK_MS, INSTALLATION_REPORT_MS, STORES_CHECK_MS } from '@edge-migration/runtime/policies.ts';
+import { INSTALLATION_POLL_MS, INSTALLATION_REPORT_MS, STORES_CHECK_MS } from '@edge-migration/runtime/policies.ts';
 import type { Check, CheckOutcome } from '../check/check.ts';
 import { runChecks } from '../check/checks.ts';
 import type { StreamView } from '../edge-migration/stream.ts';
@@ -38,7 +38,7 @@ export async function reportInstallation(settings: InstallationReporterSettings,
   let problem: string | undefined;
   let written: { facts: string; due: number } | undefined;
 
-  async function look() {
+  async function checkStores() {
     if (looked !== undefined && clock.monotonic() < looked.due) return looked;
     const outcomes = await runChecks(settings.checks, CHECK_TIMEOUT_MS, signal);
     pauseMs = choosePause(outcomes, looked?.outcomes ?? [], pauseMs);
@@ -48,7 +48,7 @@ export async function reportInstallation(settings: InstallationReporterSettings,
 
   while (!signal.aborted) {
     try {
-      const { outcomes, time: checkedTime } = await look();
+      const { outcomes, time: checkedTime } = await checkStores();
       const report = build(settings, outcomes, checkedTime);
       const facts = JSON.stringify({ ...report, time: undefined });
       if (written === undefined || facts !== written.facts || clock.monotonic() >= written.due) {
@@ -62,7 +62,7 @@ export async function reportInstallation(settings: InstallationReporterSettings,
       if (message !== problem) logger.warn({ error: message }, `${INSTALLATION_REPORT} cannot be written`);
       problem = message;
     }
-    await clock.sleep(INSTALLATION_LOOK_MS, signal).catch(() => {});
+    await clock.sleep(INSTALLATION_POLL_MS, signal).catch(() => {});
   }
 }
 

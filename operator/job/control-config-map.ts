@@ -4,7 +4,7 @@ import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { WORK_SETTINGS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { WORK_SETTINGS_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import { WorkerError } from './failure.ts';
 
 /** The ConfigMap by which the operator controls its pods, and which owns the objects that they create. */
@@ -62,7 +62,7 @@ export async function followSettings<Settings extends object>(
 ): Promise<never> {
   let before = '';
   for (;;) {
-    await clock.sleep(WORK_SETTINGS_LOOK_MS, signal);
+    await clock.sleep(WORK_SETTINGS_POLL_MS, signal);
     try {
       const { settings } = await readRoot(client, reference, signal);
       const text = JSON.stringify(settings);
@@ -71,7 +71,7 @@ export async function followSettings<Settings extends object>(
       onChange(settings);
     } catch (error) {
       if (signal.aborted || error instanceof WorkerError) throw error;
-      logger.warn({ error: errorMessage(error) }, 'the settings cannot be read; the last ones stay in force');
+      logger.warn({ error: errorMessage(error) }, 'the settings cannot be read; keeping the last ones');
     }
   }
 }

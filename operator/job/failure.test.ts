@@ -30,7 +30,7 @@ test.each([
   [75, new EdgeUnreachableError('no answer')],
   [75, new EdgeThrottledError('too fast')],
   [75, new DeadlinePassedError('too late to send')],
-  [75, new ConvergenceContentionError('somebody was quicker')],
+  [75, new ConvergenceContentionError('another write came first')],
   [75, new ConflictError('changed meanwhile', { ...api, disposition: 'conflict' })],
   [75, new RangeTakenOverError('copy-1')],
   [75, new UnreachableError('API server down', api)],

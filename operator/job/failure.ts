@@ -20,7 +20,7 @@ export class WorkerError extends Error {
 /** Another pod has the range now: this one was considered dead, and ends at once. */
 export class RangeTakenOverError extends WorkerError {
   constructor(holder: string) {
-    super('conflict', `Another pod (${holder}) has taken over this range`);
+    super('conflict', `another pod (${holder}) has taken over this range`);
   }
 }
 

@@ -79,7 +79,7 @@ export async function runPod<Range extends AnyRange, Settings extends Limits, Ch
     if (!isStop(error, signal)) await recordError(record, error, AbortSignal.timeout(5000)).catch(() => {});
     throw error;
   } finally {
-    ending.abort(new Error('The work has ended'));
+    ending.abort(new Error('the work has ended'));
     await following;
     await server?.close();
   }
@@ -159,14 +159,14 @@ async function readRange<Range>(
 ): Promise<Range> {
   const rangeId = rangeIds[rangeIndex];
   if (rangeId === undefined) {
-    throw new WorkerError('misconfigured', `Index ${rangeIndex} has no range among ${rangeIds.length}`);
+    throw new WorkerError('misconfigured', `index ${rangeIndex} has no range among ${rangeIds.length}`);
   }
   const file = join(rangesDirectory, String(rangeId));
   try {
     return schema.parse(JSON.parse(await readFile(file, 'utf8')));
   } catch (cause) {
     // The content is personal data, and a parser's message may quote it.
-    throw new WorkerError('rejected', `The range in ${file} cannot be read; plan the migration again`, { cause });
+    throw new WorkerError('rejected', `the range in ${file} cannot be read; plan the migration again`, { cause });
   }
 }
 

@@ -26,7 +26,10 @@ async function stop(ending: string): Promise<Ended> {
   return { code, said };
 }
 
-test.each(['stop', 'cause'])('a worker that is stopped during its work exits with 143: %s', async (ending) => {
+test.each([
+  ["throws the signal's reason", 'stop'],
+  ["throws an error caused by the signal's reason", 'cause'],
+])('a worker that %s when it is stopped during its work exits with 143', async (_, ending) => {
   expect((await stop(ending)).code).toBe(143);
 });
 

@@ -40,7 +40,7 @@ export async function workThroughSegment<Start, Page>(
 }
 
 /** A segment of a range that is being processed. */
-export interface Place<Segment> {
+export interface SegmentPlace<Segment> {
   readonly segment: Segment;
   /** Its index among the range's segments. */
   readonly index: number;
@@ -54,7 +54,7 @@ export interface RangeWork<Segment, Start, Page> {
   readonly environments: ReadonlyMap<number, CoreEnvironment>;
   readonly logger: Logger;
   /** The work on one segment. */
-  at(place: Place<Segment>): PageWork<Start, Page>;
+  at(place: SegmentPlace<Segment>): PageWork<Start, Page>;
   /** Called when all segments before this one are done, or have nothing to do. */
   moveTo(segment: number): Promise<void>;
 }

@@ -33,10 +33,10 @@ test('pods of a plan are in mode Plan, which writes nothing', () => {
 });
 
 test('a verify pod reads the work that the operator has written', () => {
-  const work = createVerifyWork({ ...source, operation: 'verify-1' }, { mode: 'Repair', moment: 'AtDeadline' });
+  const work = createVerifyWork({ ...source, operation: 'verify-1' }, { mode: 'Repair', authority: 'Edge' });
   const text = writeWork(work);
   expect(parseEnvironment(verifyConfiguration, { ...environment, EDGE_MIGRATION_WORK: text }).work).toEqual(work);
-  expect(work).toMatchObject({ mode: 'Repair', moment: 'AtDeadline', onConflict: 'CoreWins', clearIdentifiers: true });
+  expect(work).toMatchObject({ mode: 'Repair', authority: 'Edge', onConflict: 'CoreWins', clearIdentifiers: true });
 });
 
 test('the work in a variable contains nothing that Kubernetes would expand', () => {
@@ -46,10 +46,10 @@ test('the work in a variable contains nothing that Kubernetes would expand', () 
 });
 
 test.each<[string, string, string]>([
-  ['no JSON', 'classified', 'EDGE_MIGRATION_WORK is invalid: must be a JSON document'],
+  ['invalid JSON', 'classified', 'EDGE_MIGRATION_WORK is invalid: must be a JSON document'],
   ['another value', JSON.stringify({ ...copyWork, mode: 'classified' }), 'EDGE_MIGRATION_WORK is invalid: mode: '],
   ['another type', JSON.stringify({ ...copyWork, rangeIds: ['classified'] }), 'rangeIds.0: Invalid input'],
-  ['a field that is missing', JSON.stringify({ ...copyWork, namespace: undefined }), 'namespace: Invalid input'],
+  ['a missing field', JSON.stringify({ ...copyWork, namespace: undefined }), 'namespace: Invalid input'],
   ['a field of another release', JSON.stringify({ ...copyWork, depth: 'classified' }), 'Unrecognized key: "depth"'],
 ])('work with %s is refused with the name of the field, but without its value', (_, text, words) => {
   const parse = () => parseEnvironment(workerConfiguration, { ...environment, EDGE_MIGRATION_WORK: text });

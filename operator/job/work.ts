@@ -36,8 +36,8 @@ export const copyWorkSchema = jobWorkSchema.extend({
 
 export const verifyWorkSchema = jobWorkSchema.extend({
   mode: comparisonSchema.shape.mode,
-  /** Once the replay window has closed, Edge is the master, and repairs only insert what it lacks. */
-  moment: comparisonSchema.shape.moment,
+  /** Once the replay window has closed, Edge is the authority, and repairs only insert what it lacks. */
+  authority: comparisonSchema.shape.authority,
   onConflict: spec.copy.unwrap().shape.onConflict.unwrap(),
   /** Samples with identifiers instead of their hashes. */
   clearIdentifiers: spec.verify.unwrap().shape.clearIdentifiers.unwrap(),
@@ -75,7 +75,7 @@ export function createCopyWork(
 /** @throws z.ZodError without a comparison, or for an EdgeMigration without a spec, which no caller passes */
 export function createVerifyWork(
   source: WorkSource,
-  comparison: Pick<VerifyWork, 'mode' | 'moment'> | undefined,
+  comparison: Pick<VerifyWork, 'mode' | 'authority'> | undefined,
 ): VerifyWork {
   const { copy, verify } = source.migration.spec ?? {};
   return verifyWorkSchema.parse({

@@ -8,7 +8,7 @@ import {
 import { formatDuration } from '../requests/duration.ts';
 import { describePhase } from './list.ts';
 import { describeStillOnCore } from './still-on-core.ts';
-import { formatBytes, formatCount, renderFields, renderTable } from './table.ts';
+import { formatBinaryBytes, formatCount, renderFields, renderTable } from './table.ts';
 
 /** The whole status of one migration, for people. @param now milliseconds since the epoch */
 export function renderStatus(migration: EdgeMigration, now: number): string {
@@ -72,7 +72,7 @@ export function describePlan(plan: PlanStatus): Fields {
     ['In Edge already, differing', counted(plan.existingDiffering)],
     ['In Edge, created there', counted(plan.existingEdgeBorn)],
     ['In Edge, to be replaced', counted(plan.existingReplaced)],
-    ['Documents', plan.documentBytes === undefined ? undefined : formatBytes(plan.documentBytes)],
+    ['Documents', plan.documentBytes === undefined ? undefined : formatBinaryBytes(plan.documentBytes)],
     ['Write units', counted(plan.writeUnits)],
     ['Time', plan.durationSeconds === undefined ? undefined : `about ${formatDuration(plan.durationSeconds)}`],
     ['Cost', plan.costUSD === undefined ? undefined : `about ${plan.costUSD} USD${describeRegions(plan)}`],

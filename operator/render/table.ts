@@ -25,7 +25,7 @@ export const formatCount = (count: number): string => count.toLocaleString('en-G
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 
 /** `1.5 GiB`. */
-export function formatBytes(bytes: number): string {
+export function formatBinaryBytes(bytes: number): string {
   const power = bytes < 1024 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
   return `${(bytes / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${UNITS[power]}`;
 }

@@ -100,7 +100,7 @@ function warnOfStart(migration: EdgeMigration | undefined, { copy }: CopySetting
 
 const EDGE_OVERWRITTEN: Warning = {
   code: 'edge_overwritten',
-  text: 'what Edge says otherwise than Core is overwritten, and what apps have written to Edge may be among it',
+  text: 'values in Edge that differ from Core are overwritten, including those that apps have written to Edge',
 };
 
 export function decideSuspend({ spec }: EdgeMigration): SpecChange {
@@ -110,7 +110,7 @@ export function decideSuspend({ spec }: EdgeMigration): SpecChange {
 
 export function decideResume({ spec }: EdgeMigration): SpecChange {
   if (spec?.suspend === false) return leave('is not suspended');
-  return { kind: 'patch', spec: { suspend: false }, message: 'goes on' };
+  return { kind: 'patch', spec: { suspend: false }, message: 'is resumed' };
 }
 
 export type Request = 'retry' | 'verify' | 'repair';
@@ -128,7 +128,7 @@ export function decideRequest(migration: EdgeMigration, request: Request, token:
   if (request !== 'retry' && !isCopied(migration)) return refuse('is not copied yet: there is nothing to compare');
   const later = spec?.suspend ? ', once it is resumed' : '';
   const patch = { kind: 'patch', spec: { retry: token } } as const;
-  if (request === 'retry') return { ...patch, message: `tries again what failed${later}` };
+  if (request === 'retry') return { ...patch, message: `retries what failed${later}` };
   if (request === 'verify') return { ...patch, message: `compares Core and Edge${later}` };
   return { ...patch, message: `repairs what differs${later}`, warnings: [warnOfRepair(migration)] };
 }

@@ -96,7 +96,7 @@ describe('the decision about an event', () => {
   it('refuses a project that another EdgeMigration has, and names the obstacle of its own one', () => {
     const accepted = (reason: string) => ({ status: { conditions: [condition('Accepted', 'False', reason)] } });
     expect(decideOn(accepted('Duplicate'))).toMatchObject({ kind: 'refuse', code: 'InvalidArgument' });
-    const message = 'EdgeMigration customers/project-42 is there, and waits: CoreUnreachable';
+    const message = 'EdgeMigration customers/project-42 exists, and waits: CoreUnreachable';
     expect(decideOn(accepted('CoreUnreachable'))).toEqual({ kind: 'leave', state: 'UnderWay', message });
   });
 

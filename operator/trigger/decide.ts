@@ -54,7 +54,7 @@ export function decideEvent({ projectId, project, migration }: EventFacts, event
   if (accepted.reason === 'Duplicate') {
     return { kind: 'refuse', code: 'InvalidArgument', message: `${name} is a duplicate: ${accepted.message}` };
   }
-  return { kind: 'leave', state: 'UnderWay', message: `${name} is there, and waits: ${accepted.message}` };
+  return { kind: 'leave', state: 'UnderWay', message: `${name} exists, and waits: ${accepted.message}` };
 }
 
 const conditionOf = ({ status }: EdgeMigration, type: 'Accepted' | 'Succeeded' | 'Copied') =>

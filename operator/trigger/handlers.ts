@@ -59,8 +59,7 @@ export function createPutEvents({ eventBus, secrets, request, replays, clock }: 
     }
     const signature = readSignature(head, clock.now());
     const key = await secrets.signingKey(signature.accessKeyId);
-    if (key === undefined)
-      throw new SignatureError('UnrecognizedClientException', 'the access key id is not known here');
+    if (key === undefined) throw new SignatureError('UnrecognizedClientException', 'unknown access key id');
     const bytes = await body();
     await verifySignature(head, bytes, signature, key);
     const until = signature.signedTime + SIGNATURE_SECONDS * 1000 + MARGIN_MS;
@@ -84,7 +83,7 @@ export function createEnvelope({ secrets, apiKeyHeader, request }: EnvelopeSetti
     const apiKeys = head.headers[apiKeyHeader] ?? [];
     const authorizations = head.headers['authorization'] ?? [];
     if (!isAuthorized({ apiKeys, authorizations }, await secrets.destination())) {
-      throw new ProtocolError('Unauthorized', 'neither the API key nor the authorization is right', { status: 401 });
+      throw new ProtocolError('Unauthorized', 'neither the API key nor the authorization is valid', { status: 401 });
     }
     const event = parseEnvelope(await body());
     if (event === undefined) {

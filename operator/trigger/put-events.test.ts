@@ -42,8 +42,13 @@ describe('a request of PutEvents', () => {
   });
 
   it.each<[string, unknown, string, RegExp]>([
-    ['no JSON', '{"Entries":', 'SerializationException', /JSON/],
-    ['no UTF-8', Buffer.from('{"Entries": [], "EndpointId": "\xff"}', 'latin1'), 'SerializationException', /UTF-8/],
+    ['invalid JSON', '{"Entries":', 'SerializationException', /JSON/],
+    [
+      'invalid UTF-8',
+      Buffer.from('{"Entries": [], "EndpointId": "\xff"}', 'latin1'),
+      'SerializationException',
+      /UTF-8/,
+    ],
     ['no entries', {}, 'SerializationException', /PutEvents/],
     ['a number where a text belongs', { Entries: [{ ...BUTTON, Detail: 42 }] }, 'SerializationException', /PutEvents/],
     ['an empty list', { Entries: [] }, 'ValidationException', /0 members; it must have 1 to 10/],
@@ -72,7 +77,7 @@ describe('a request of PutEvents', () => {
       /no event bus "other" here: set IDENTITY_MIGRATION_EVENT_BUS_NAME/,
     ],
     ['no bus, which is the default one', { EventBusName: undefined }, 'InvalidArgument', /no event bus "default"/],
-    ['a detail that is no JSON', { Detail: 'project 42' }, 'MalformedDetail', /not JSON/],
+    ['a detail that is not JSON', { Detail: 'project 42' }, 'MalformedDetail', /not JSON/],
   ])('has an error for an entry with %s', (_, changes, code, message) => {
     const refusal = parseEntry(changes) as { code: string; message: string };
     expect(refusal.code).toBe(code);
@@ -97,8 +102,8 @@ describe('an event', () => {
     ['no project', { detail: {} }, 'InvalidArgument'],
     ['a project by name', { detail: { project_id: '42' } }, 'InvalidArgument'],
     ['project 0', { detail: { project_id: 0 } }, 'InvalidArgument'],
-    ['half a project', { detail: { project_id: 1.5 } }, 'InvalidArgument'],
-    ['a project that no column holds', { detail: { project_id: 2_147_483_648 } }, 'InvalidArgument'],
+    ['a fractional project id', { detail: { project_id: 1.5 } }, 'InvalidArgument'],
+    ['a project id beyond int4', { detail: { project_id: 2_147_483_648 } }, 'InvalidArgument'],
   ])('with %s is refused', (_, changes, code) => {
     expect(read(changes)).toMatchObject({ code });
   });

@@ -11,7 +11,7 @@ import { SignatureError } from './signature.ts';
 export function createRefusalCounter(registry: Registry): Counter {
   return new Counter({
     name: 'edge_migration_trigger_refused_requests_total',
-    help: 'Requests that were refused before any event of theirs was looked at, or failed, by error code.',
+    help: 'Requests that were refused before any of their events was read, or failed, by error code.',
     labelNames: ['code'],
     registers: [registry],
   });

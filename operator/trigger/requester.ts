@@ -70,10 +70,10 @@ export function createRequester({ migrations, clock, logger, events, signal }: R
     } catch (error) {
       logger.error(
         { eventId: event.id, projectId, error: errorMessage(error) },
-        'the migration could not be asked for',
+        'the migration could not be requested',
       );
       events.inc({ result: 'failed' });
-      const message = `project ${projectId}: Core or Kubernetes could not be asked; send the event again. The log of the trigger says why`;
+      const message = `project ${projectId}: Core or Kubernetes did not answer; send the event again. The log of the trigger has the reason`;
       return { code: 'InternalFailure', message };
     }
   };

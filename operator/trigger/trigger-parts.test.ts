@@ -81,8 +81,8 @@ describe('the template of EdgeMigrations', () => {
   });
 
   it.each<[string, unknown, RegExp]>([
-    ['what is no JSON', '{', /must be a JSON object/],
-    ['a mode: the button says which', { spec: { mode: 'Plan' } }, /mode/],
+    ['invalid JSON', '{', /must be a JSON object/],
+    ['a mode, which the button determines', { spec: { mode: 'Plan' } }, /mode/],
     ['a project', { spec: { projectId: 42 } }, /projectId/],
     ['a field that is misspelt', { spec: { copy: { paralelism: 8 } } }, /paralelism/],
     ['a value out of its range', { spec: { copy: { parallelism: 65 } } }, /spec.copy.parallelism/],

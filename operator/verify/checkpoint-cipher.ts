@@ -24,7 +24,7 @@ export const createCipherKey = (): string => randomBytes(KEY_BYTES).toString('he
 /** @throws RangeError for a key of another form */
 export function createCheckpointCipher(key: string): CheckpointCipher {
   const bytes = Buffer.from(key.trim(), 'hex');
-  if (bytes.length !== KEY_BYTES) throw new RangeError(`A seal's key has ${KEY_BYTES} bytes, not ${bytes.length}`);
+  if (bytes.length !== KEY_BYTES) throw new RangeError(`a seal's key has ${KEY_BYTES} bytes, not ${bytes.length}`);
   return {
     encrypt(value) {
       const iv = randomBytes(IV_BYTES);

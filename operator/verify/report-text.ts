@@ -18,7 +18,7 @@ const FINDINGS = {
 
 /** A comparison in human-readable form: counts only, no personal data. */
 export function writeReportText(report: LastComparison & { project: number | undefined; generation: number }): string {
-  const { findings = {}, moment, coreChecksum, edgeChecksum } = report;
+  const { findings = {}, authority, coreChecksum, edgeChecksum } = report;
   const found = Object.entries(FINDINGS).flatMap(([kind, text]) => {
     const count = findings[kind as keyof typeof FINDINGS];
     return count === undefined ? [] : [row(count, text)];
@@ -32,7 +32,7 @@ export function writeReportText(report: LastComparison & { project: number | und
     row(report.identitiesDiffering, 'differing'),
     row(report.identitiesMissing, 'missing in Edge'),
     row(report.identitiesSkipped, 'that Edge cannot hold'),
-    row(report.identitiesUnsettled, 'written every time that they were looked at'),
+    row(report.identitiesUnsettled, 'written during every comparison'),
     row(report.identitiesTotal, 'in all'),
     '',
     'Documents of Edge',
@@ -44,8 +44,8 @@ export function writeReportText(report: LastComparison & { project: number | und
     found.length === 0 ? 'Nothing is left that differs.' : 'Left to look at',
     ...found,
     ...(report.repaired ? [row(report.repaired, 'repaired and compared again')] : []),
-    ...(moment === 'AtDeadline' && found.length > 0
-      ? ['Edge is the master by now: what differs is for information, what is missing or extra is not.']
+    ...(authority === 'Edge' && found.length > 0
+      ? ['Edge is the authority by now: what differs is for information, what is missing or extra is not.']
       : []),
     '',
     `Checksum of Core  ${coreChecksum}`,

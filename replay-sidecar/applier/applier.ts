@@ -51,7 +51,7 @@ export async function runApplier(options: ApplierOptions): Promise<void> {
 
   const eventRetry = createEventRetry(clock, (error) => {
     if (error === undefined) logger.info('the stores answer again');
-    else logger.warn({ err: error }, 'a store cannot be used; retried until it can');
+    else logger.warn({ err: error }, 'a store is unavailable; retrying until it answers');
   });
   const { credentials } = options;
   const stores = resources.use(openApplierStores(configuration, { clock, eventRetry, logger, credentials, signal }));

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { ensureApplierStreams, PARKING_STREAM } from '@edge-migration/contract/streams/applier.ts';
 import { derivedSubject, STREAM } from '@edge-migration/contract/streams/events.ts';
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
-import { lookAfterMs } from '@edge-migration/identity/edge/replication-lag.ts';
+import { recheckDelayMs } from '@edge-migration/identity/edge/replication-lag.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { createStoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
@@ -50,7 +50,7 @@ export interface Parts {
   eventRetry: EventRetry;
 }
 
-/** How long looks continue after the replay window has closed: several of them with the usual lag. */
+/** How long rechecks continue after the replay window has closed: several of them with the usual lag. */
 const LOOKS_AFTER_WINDOW_MS = 600_000;
 
 /** Messages in the stream beyond which nothing is fanned out. */
@@ -139,7 +139,7 @@ function describeStores({ configuration }: PipelineOptions, { stores }: Parts) {
   const { edge, regions, failover } = stores;
   return {
     stores: stores.shared,
-    lookAfter: () => (edge.guarantees().final ? undefined : lookAfterMs(configuration)),
+    recheckDelayMs: () => (edge.guarantees().final ? undefined : recheckDelayMs(configuration)),
     region: edge.region,
     elsewhere: regions.compare,
     isResting: regions.isResting,
@@ -148,7 +148,7 @@ function describeStores({ configuration }: PipelineOptions, { stores }: Parts) {
   } satisfies Partial<EventRunnerOptions>;
 }
 
-/** Whether nothing of a project is looked at any more. */
+/** Whether nothing of a project is rechecked any more. */
 function createIsOver({ migrations }: Parts, now: () => number): EventRunnerOptions['isOver'] {
   return (projectId) => {
     const verdict = migrations.judge(projectId, now() - LOOKS_AFTER_WINDOW_MS);

@@ -8,7 +8,7 @@ import { isRefusal } from '@edge-migration/identity/edge/written-elsewhere.ts';
 import { type SharedStores, shareStores } from '@edge-migration/identity/shared-stores.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { STORES_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { STORES_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import { isPassing } from '@edge-migration/runtime/retry.ts';
 import type { ApplierConfiguration } from './config.ts';
 import { type EventRetry, isOutage } from './event-retry.ts';
@@ -67,16 +67,15 @@ export function openApplierStores(
 
   /** The guarantees of Edge's tables; without permission to ask, the least is assumed. */
   async function describe(signal: AbortSignal): Promise<void> {
-    const look = async () => {
+    const describeTables = async () => {
       await ask(signal);
       await edge.describe({ signal }).catch((error: unknown) => {
         if (!(error instanceof EdgeRefusedError)) throw error;
-        if (!isUndescribed)
-          logger.warn({ err: error }, 'it cannot be looked up in which regions the tables of Edge are');
+        if (!isUndescribed) logger.warn({ err: error }, 'the regions of the tables of Edge cannot be determined');
         isUndescribed = true;
       });
     };
-    await eventRetry.run(look, signal);
+    await eventRetry.run(describeTables, signal);
   }
 
   async function prepare(signal: AbortSignal): Promise<void> {
@@ -94,7 +93,7 @@ export function openApplierStores(
     prepare,
     async follow(signal) {
       for (;;) {
-        await clock.sleep(STORES_LOOK_MS, signal);
+        await clock.sleep(STORES_POLL_MS, signal);
         await prepare(signal);
       }
     },

@@ -64,7 +64,7 @@ describe('lookups', () => {
   it.each([
     ['fails', () => Promise.reject(new Error('reset'))],
     ['is refused', () => Promise.resolve({ status: 403, fields: [], body: Buffer.from('{}') })],
-    ['is no JSON', () => Promise.resolve({ status: 200, fields: [], body: Buffer.from('<html>') })],
+    ['is not JSON', () => Promise.resolve({ status: 200, fields: [], body: Buffer.from('<html>') })],
   ])('fall back to every identity of the environment when the lookup %s', async (_, reply) => {
     const { events } = await deleted(reply);
     expect(identifiers(events)).toEqual(['environment']);

@@ -1,5 +1,5 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import { SIDECAR_DRAIN_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { SIDECAR_DRAIN_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import type { Spool } from './spool/spool.ts';
 
 /**
@@ -7,7 +7,7 @@ import type { Spool } from './spool/spool.ts';
  * `until`, by the monotonic clock.
  */
 export async function drainSpool(spool: Pick<Spool, 'facts'>, clock: Clock, until: number): Promise<void> {
-  while (isAnythingLeft(spool) && clock.monotonic() < until) await clock.sleep(SIDECAR_DRAIN_LOOK_MS);
+  while (isAnythingLeft(spool) && clock.monotonic() < until) await clock.sleep(SIDECAR_DRAIN_POLL_MS);
 }
 
 function isAnythingLeft(spool: Pick<Spool, 'facts'>): boolean {

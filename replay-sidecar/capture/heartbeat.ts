@@ -2,7 +2,7 @@ import type { CoverageReport } from '@edge-migration/contract/reports/coverage.t
 import { coverageSubject, probeSubject } from '@edge-migration/contract/streams/events.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { GAP_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { GAP_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import type { Publisher } from './publisher/publisher.ts';
 import type { Spool } from './spool/spool.ts';
 import type { Usage } from './usage/usage.ts';
@@ -103,7 +103,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
           if (await reported) reportedGaps = gaps;
           nextBeat = clock.monotonic() + options.intervalMs;
         }
-        await clock.sleep(Math.min(GAP_LOOK_MS, options.intervalMs), signal);
+        await clock.sleep(Math.min(GAP_POLL_MS, options.intervalMs), signal);
       }
     },
     async sayGoodbye() {

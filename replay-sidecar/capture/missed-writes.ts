@@ -36,7 +36,10 @@ export class MissedWrites {
     spool.gaps.mark('unknownRoute', from, clock.now(), scope);
     if (this.logged.has(shape) || this.logged.size >= MAX_LOGGED_ROUTES) return;
     this.logged.add(shape);
-    logger.warn({ route: shape }, 'the API took a write near identities that this release does not know');
+    logger.warn(
+      { route: shape },
+      'the API accepted a write to a route that resembles identity routes and is unknown to this release',
+    );
   }
 
   reportUncovered({ reason, scope }: Uncovered, from: number, until: number): void {

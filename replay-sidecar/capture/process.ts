@@ -11,7 +11,7 @@ const LAST_LINES_MS = 100;
 
 /**
  * The sidecar's process, until a signal stops it. Unlike other services (`runServiceProcess`), it neither blocks on its log
- * nor ends because of an error that nobody caught. Exit codes: 0 asked to stop, 1 failed, 64 wrong configuration.
+ * nor ends because of an uncaught error. Exit codes: 0 asked to stop, 1 failed, 64 wrong configuration.
  */
 export async function runSidecarProcess({ release }: { release: string }): Promise<void> {
   let droppedLines = 0;
@@ -66,6 +66,6 @@ function kill(): void {
 }
 
 function fail(logger: Logger, error: unknown): void {
-  logger.fatal({ err: error }, 'the sidecar cannot go on');
+  logger.fatal({ err: error }, 'the sidecar cannot continue');
   process.exit(1);
 }

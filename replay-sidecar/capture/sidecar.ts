@@ -58,12 +58,12 @@ export class Sidecar {
     capture.flush();
     await drainSpool(spool, clock, deadline);
     const goodbye = await heartbeat.sayGoodbye();
-    logger.info({ goodbye, ...spool.facts() }, goodbye ? 'all is sent' : 'not all is sent; it stays in the spool');
+    logger.info({ goodbye, ...spool.facts() }, goodbye ? 'all is sent' : 'unsent events remain in the spool');
     this.stopping.abort();
     await this.running;
     // Calls to a disk that hangs may never come back; the spool is then as after a crash.
     const isClosed = await Promise.race([this.closeSpool(), clock.sleep(CLOSE_MS).then(() => false)]);
-    if (!isClosed) logger.error("the spool's disk does not answer; the process ends without it");
+    if (!isClosed) logger.error("the spool's disk does not respond; ending without it");
     await health.close();
     return isClosed;
   }
@@ -73,7 +73,7 @@ export class Sidecar {
     const { clock, logger } = this.options;
     this.faults.process += 1;
     this.parts.spool.gaps.mark('captureFailed', clock.now(), clock.now());
-    logger.error({ err: error }, 'an error that nobody caught');
+    logger.error({ err: error }, 'uncaught error');
   }
 
   /** Separate loops, so that a disk that hangs holds up nothing else. They end when the signal aborts. */

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import { ConfigurationError } from '../configuration.ts';
 import { errorMessage } from '../error-message.ts';
 import type { Logger } from '../logger.ts';
-import { CERTIFICATE_LOOK_MS } from '../policies.ts';
+import { CERTIFICATE_POLL_MS } from '../policies.ts';
 
 export interface Certificate {
   readonly cert: string;
@@ -53,7 +53,7 @@ export async function renewCertificate(
 ): Promise<void> {
   let current = first;
   while (!signal.aborted) {
-    await clock.sleep(CERTIFICATE_LOOK_MS, signal).catch(() => {}); // stopped
+    await clock.sleep(CERTIFICATE_POLL_MS, signal).catch(() => {}); // stopped
     if (signal.aborted || current === undefined) continue;
     try {
       const next = await readCertificate(files);

@@ -21,7 +21,7 @@ afterAll(() => removeFolder(folder));
 /** Connects to a server of this configuration; returns the reports made before, if it did not give up. */
 async function connectTo(config: string, settings: Partial<NatsSettings>, userInfo?: string) {
   await using nats = await startNats({ config });
-  const giveUp = new AbortController();
+  const stopConnecting = new AbortController();
   let failures = 0;
   const connection = await connectNats(
     {
@@ -33,10 +33,10 @@ async function connectTo(config: string, settings: Partial<NatsSettings>, userIn
       name: 'test',
       role: 'sidecar',
       clock: systemClock,
-      signal: giveUp.signal,
+      signal: stopConnecting.signal,
       onFailure(error) {
         failures += 1;
-        if (failures === 2) giveUp.abort(error);
+        if (failures === 2) stopConnecting.abort(error);
       },
     },
   );

@@ -33,10 +33,10 @@ afterEach(() => process.setUncaughtExceptionCaptureCallback(null));
 
 /** One attempt. */
 function connectThrough(breaker: TcpBreaker, settings: Partial<NatsSettings> = {}) {
-  const giveUp = new AbortController();
+  const abandoned = new AbortController();
   return connectNats(
     { natsServers: [`nats://127.0.0.1:${breaker.port}`], natsTlsFirst: false, ...settings },
-    { name: 'test', role: 'applier', clock: systemClock, signal: giveUp.signal, onFailure: () => giveUp.abort() },
+    { name: 'test', role: 'applier', clock: systemClock, signal: abandoned.signal, onFailure: () => abandoned.abort() },
   );
 }
 

@@ -83,7 +83,7 @@ function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][
   const describeWork = (operation: Operation) => {
     const place = { migration, operation, namespace: NAMESPACE, settingsName: 'root' };
     const source = { ...place, rangeIds: [1], lateWriteSeconds: 65 };
-    const comparison = { mode: 'Report', moment: 'AfterCopy' } as const;
+    const comparison = { mode: 'Report', authority: 'Core' } as const;
     return definitionOf(operation).instruct(source, { pageMaxAgeSeconds: 30, comparison });
   };
   const jobOf = (operation: 'copy' | 'verify-1') =>

@@ -48,7 +48,7 @@ export function buildFleet(now: number): FleetMember[] {
   });
   const compared = (total: number, findings?: Record<string, number>): Status['verification'] => ({
     last: {
-      ...{ run: 1, trigger: 'AfterCopy', mode: 'Report', moment: 'AfterCopy', startTime: at(-2 * HOUR) },
+      ...{ run: 1, trigger: 'AfterCopy', mode: 'Report', authority: 'Core', startTime: at(-2 * HOUR) },
       ...{ completionTime: at(-HOUR), reportName: 'project-verify-1-report', identitiesTotal: total },
       identitiesEqual: total - Object.values(findings ?? {}).reduce((sum, count) => sum + count, 0),
       documentsTotal: total,

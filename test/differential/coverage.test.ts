@@ -65,19 +65,35 @@ function observation(through: Partial<Observation['through']>, direct: readonly 
 describe('the coverage verdict', () => {
   const gap = { reason: 'bodyUnreadable', scope: undefined };
   it.each([
-    ['covered', observation({ events: [ofAnn()] })],
-    ['gap', observation({ gaps: [gap] })],
-    ['wrongWithGap', observation({ events: [event({ kind: 'project', projectId: 22 })], gaps: [gap] })],
-    ['silent', observation({})],
-    ['silent', observation({ gaps: [{ ...gap, scope: [{ clientKey: 'other-key' }] }] })],
-    ['different', observation({ events: [ofAnn()] }, [{ ...entry, route: null, status: 404, writes: [] }])],
-    ['repaired', observation({ events: [ofAnn()] }, [])],
-    ['different', observation({ events: [ofAnn()] }, [{ ...entry, script: '/x' }])],
-    ['refused', observation({ entries: [] })],
-    ['needlessGap', observation({ status: 403, entries: [], gaps: [gap] }, [])],
-    ['idle', observation({ status: 500, entries: [], gaps: [gap] }, [])],
-    ['idle', observation({ entries: [] }, [])],
-  ])('is %s', (verdict, seen) => {
+    ['covered', 'for an event that names the write', observation({ events: [ofAnn()] })],
+    ['gap', 'for a gap in its place', observation({ gaps: [gap] })],
+    [
+      'wrongWithGap',
+      'for an event with another target and a gap',
+      observation({ events: [event({ kind: 'project', projectId: 22 })], gaps: [gap] }),
+    ],
+    ['silent', 'without event and gap', observation({})],
+    [
+      'silent',
+      'for a gap of another environment',
+      observation({ gaps: [{ ...gap, scope: [{ clientKey: 'other-key' }] }] }),
+    ],
+    [
+      'different',
+      'if Core answers the direct request with 404',
+      observation({ events: [ofAnn()] }, [{ ...entry, route: null, status: 404, writes: [] }]),
+    ],
+    ['repaired', 'if the direct request writes nothing', observation({ events: [ofAnn()] }, [])],
+    ['different', 'if Core sees another script name', observation({ events: [ofAnn()] }, [{ ...entry, script: '/x' }])],
+    ['refused', 'if Core never sees the request', observation({ entries: [] })],
+    ['needlessGap', 'for a gap of a refused request', observation({ status: 403, entries: [], gaps: [gap] }, [])],
+    [
+      'idle',
+      'for a gap of a failed request without writes',
+      observation({ status: 500, entries: [], gaps: [gap] }, []),
+    ],
+    ['idle', 'if neither request writes', observation({ entries: [] }, [])],
+  ])('is %s %s', (verdict, _, seen) => {
     expect(judge(seen).verdict).toBe(verdict);
   });
 });

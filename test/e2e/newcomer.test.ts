@@ -91,7 +91,7 @@ describe.runIf(canOpenTerminal)('a newcomer with the CLI', { timeout: 10 * MINUT
       'versions',
     ])
       expect(screen).toMatch(new RegExp(`^ok {7}${check}: `, 'm'));
-    expect(screen).toContain('All 2 Core API instances have a live sidecar');
+    expect(screen).toContain('all 2 Core API instances have a live sidecar');
   });
 
   test('runs the bundled check in the cluster, which leaves nothing behind', async () => {

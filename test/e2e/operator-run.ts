@@ -65,7 +65,7 @@ export interface FastClock extends Clock {
 }
 
 /** The interval at which sleeps check the time: the clock may have become faster. */
-const LOOK_MS = 50;
+const POLL_MS = 50;
 
 /** A clock that can be sped up, so that half an hour passes in half a minute. */
 export function createFastClock(initialFactor: number): FastClock {
@@ -79,7 +79,7 @@ export function createFastClock(initialFactor: number): FastClock {
     async sleep(milliseconds, signal) {
       const end = monotonic() + milliseconds;
       for (let left = milliseconds; left > 0; left = end - monotonic()) {
-        await systemClock.sleep(Math.min(left / factor, LOOK_MS), signal);
+        await systemClock.sleep(Math.min(left / factor, POLL_MS), signal);
       }
     },
     run(next) {

@@ -112,7 +112,7 @@ test(`exactly the 110 documents damaged in 22 ways among ${IDENTITIES.toLocaleSt
   expect(countDocuments(found.totals)).toBe((await project.tables.scan()).length);
   expect(found.totals.writeUnits).toBe(0);
 
-  const repaired = await verify(project, { settings, repair: 'AfterCopy' });
+  const repaired = await verify(project, { settings, repair: 'Core' });
   expect({ ...repaired.totals.repaired, uuid: 0 }).toEqual({ ...repaired.totals.found, uuid: 0 });
 
   const after = await verify(project, { settings });

@@ -96,9 +96,9 @@ const waits = async (id: number) =>
 /** An event that was checked waits for another check. */
 async function waitForLooks(id: number): Promise<void> {
   const due = () => on.parked().then((all) => Object.keys(all).find((name) => name.includes(`.${id}.repeat.`)));
-  const first = await waitFor(due, { for: `an event of project ${id} to wait for a look` });
+  const first = await waitFor(due, { for: `an event of project ${id} to wait for a recheck` });
   const isAnother = async () => ![undefined, first].includes(await due());
-  await waitFor(isAnother, { for: `project ${id} to be looked at again`, timeoutMs: 60_000 });
+  await waitFor(isAnother, { for: `project ${id} to be rechecked`, timeoutMs: 60_000 });
 }
 
 const waitUntilDone = (id: number) =>

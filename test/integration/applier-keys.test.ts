@@ -112,7 +112,7 @@ test('a write by a key whose owner cannot be determined is kept, not acknowledge
   const message = await on.manager.streams.getMessage('IDENTITY_WRITES_PARKED', {
     last_by_subj: 'identity.parked.0.poison.>',
   });
-  expect(message?.header.get('Edge-Migration-Reason')).toContain('nobody can say');
+  expect(message?.header.get('Edge-Migration-Reason')).toContain('it is unknown whether one had it');
   await on.endMigration(4);
 });
 

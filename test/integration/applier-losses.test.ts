@@ -87,14 +87,14 @@ test('an applier reports that NATS lost events although others have taken their 
 
 test('an applier that started later reports evidence of the loss to the operator', { timeout: 240_000 }, async () => {
   await publish('kept', 8);
-  const look = async () => {
+  const readState = async () => {
     const asked = momentOf(systemClock);
     return streamStateOf(await on.manager.streams.info(STREAM), asked, systemClock);
   };
-  let known = noteState(undefined, await look());
+  let known = noteState(undefined, await readState());
   await loseEnd(async () => {
     await publish('lost', 20);
-    known = noteState(known, await look());
+    known = noteState(known, await readState());
   });
   await publish('new', 60);
   onTestFinished(on.start());

@@ -54,14 +54,14 @@ describe('an applier with two regions', () => {
     expect(await away.identities.updateIfUnchanged(key(id), { set }, {})).toBe('written');
   }
 
-  const hasLook = async (id: number) =>
+  const hasRecheck = async (id: number) =>
     Object.keys(await on.parked()).some((subject) => subject.startsWith(`identity.parked.${id}.repeat.`));
 
   const waitForLook = (id: number) =>
-    waitFor(() => hasLook(id), { for: `an event of project ${id} to wait for its second look` });
+    waitFor(() => hasRecheck(id), { for: `an event of project ${id} to wait for its second recheck` });
 
   const waitUntilDone = (id: number) =>
-    waitFor(async () => !(await hasLook(id)) && (await on.depth()) === 0 && !(await hasLook(id)), {
+    waitFor(async () => !(await hasRecheck(id)) && (await on.depth()) === 0 && !(await hasRecheck(id)), {
       for: 'no event to be under way',
       timeoutMs: 60_000,
     });

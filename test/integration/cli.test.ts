@@ -263,12 +263,12 @@ describe("the CLI's output", () => {
 describe("the CLI's exit codes", () => {
   test.each([
     ['a project without an EdgeMigration', 'status 999999', EXIT.notFound],
-    ['no project', 'suspend', EXIT.usage],
+    ['a missing project', 'suspend', EXIT.usage],
     ['an unknown command', 'delete 1', EXIT.usage],
-    ['what is no project', 'status everything', EXIT.usage],
+    ['an argument that is not a project', 'status everything', EXIT.usage],
     ['a value that the definition does not allow', 'start 5 --parallelism 65', EXIT.usage],
-    ['logs of pods that there are none of', 'logs 999999', EXIT.notFound],
-  ])('%s', async (_, line, code) => {
+    ['logs of pods that do not exist', 'logs 999999', EXIT.notFound],
+  ])('for %s', async (_, line, code) => {
     expect(await run(line)).toMatchObject({ code, out: '' });
   });
 

@@ -46,7 +46,7 @@ async function speak(words: string): Promise<{ socket: Socket; reply: Promise<st
 describe('a caller of the console', () => {
   test.each<[string, () => Record<string, string>, string]>([
     ['without a token', () => ({}), 'no_token'],
-    ['with a token of nobody', () => ({ authorization: 'Bearer nobody' }), 'invalid_token'],
+    ['with an unknown token', () => ({ authorization: 'Bearer nobody' }), 'invalid_token'],
     [
       'with a forged signature',
       () => ({ authorization: `Bearer ${editor.token.slice(0, -6)}AAAAAA` }),

@@ -31,7 +31,7 @@ describe("another site's page", () => {
     ['by its origin', { origin: 'https://evil.example' }],
     ['by an origin that looks like it', { origin: 'https://127.0.0.1.evil.example' }],
     ['by no origin at all', { origin: 'null' }],
-    ['by what the browser says', { 'sec-fetch-site': 'cross-site' }],
+    ['by the Sec-Fetch headers of the browser', { 'sec-fetch-site': 'cross-site' }],
     ['of the same site', { 'sec-fetch-site': 'same-site' }],
   ])('is refused %s, even with a token', async (_, headers) => {
     const projectId = await prepare();

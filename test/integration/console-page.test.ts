@@ -38,7 +38,7 @@ interface StoredSpec {
 const specOf = async (projectId: number) => (await stage.migration(projectId))?.['spec'] as StoredSpec | undefined;
 const until = (text: string, check: () => Promise<boolean>) => waitFor(check, { for: text, timeoutMs: 30_000 });
 
-interface Look {
+interface Appearance {
   readonly width?: number;
   readonly height?: number;
   readonly dark?: boolean;
@@ -47,7 +47,7 @@ interface Look {
 /** Opens a place of the page, signed in. */
 async function enter(
   hash: string,
-  { width = 1280, height = 900, dark = false }: Look = {},
+  { width = 1280, height = 900, dark = false }: Appearance = {},
   token = stage.tokens.editor,
 ) {
   const page = await browser.open({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light' });
@@ -275,7 +275,7 @@ describe.runIf(hasChromium)('the console page', () => {
     const page = await enter(project(302));
     await page.getByRole('button', { name: 'Migrate Identity Data to Edge API' }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByText('what apps have written to Edge may be among it').waitFor();
+    await dialog.getByText('including those that apps have written to Edge').waitFor();
     expect((await specOf(302))?.mode).toBe('Plan');
     await dialog.getByLabel('I understand').check();
     await dialog.getByRole('button', { name: 'Migrate Identity Data to Edge API' }).click();
@@ -327,16 +327,18 @@ describe.runIf(hasChromium)('the console page', () => {
       },
     ] as [string, () => string, string, (page: Page) => Promise<void>],
   ];
-  const LOOKS: readonly [name: string, suffix: string, look: Look][] = [
+  const APPEARANCES: readonly [name: string, suffix: string, appearance: Appearance][] = [
     ['wide and light', '', {}],
     ['390 pixels wide and dark', '-narrow-dark', { width: 390, height: 844, dark: true }],
   ];
-  const VIEWS = LOOKS.flatMap(([look, ...others]) => PLACES.map(([place, ...rest]) => ({ look, place, others, rest })));
+  const VIEWS = APPEARANCES.flatMap(([appearance, ...others]) =>
+    PLACES.map(([place, ...rest]) => ({ appearance, place, others, rest })),
+  );
 
-  test.for(VIEWS)('has no axe violations and fits: $place, $look', async ({ place, others, rest }) => {
-    const [suffix, look] = others;
+  test.for(VIEWS)('has no axe violations and fits: $place, $appearance', async ({ place, others, rest }) => {
+    const [suffix, appearance] = others;
     const [hash, shown, act] = rest;
-    const page = await enter(hash(), look);
+    const page = await enter(hash(), appearance);
     await page.getByText(shown).first().waitFor();
     await act?.(page);
     expect(await findViolations(page)).toEqual([]);

@@ -253,7 +253,7 @@ describe("the console's live progress", () => {
     await seen(viewer, projectId);
     await using stream = await listen(stage.url, path(projectId, 'events/'), viewer.token);
     const last = () => stream.events.at(-1);
-    await waitFor(() => last()?.event === 'project', { for: 'the first look' });
+    await waitFor(() => last()?.event === 'project', { for: 'the first update' });
     await stage.setStatus(projectId, { phase: 'Copying', copy: { identitiesTotal: 10, identitiesRead: 4 } });
     await waitFor(() => last()?.data.identities_remaining === 6, { for: 'progress' });
     await stage.client.delete(

@@ -108,7 +108,7 @@ describe('a manifest of an EdgeMigration', () => {
     ],
     ['a window below 0', { projectId: 42, replay: { windowSeconds: -1 } }, /windowSeconds/],
     ['a window above a year', { projectId: 42, replay: { windowSeconds: 31_536_001 } }, /windowSeconds/],
-    ['a region that is none', { projectId: 42, verify: { regions: ['Ohio'] } }, /spec\.verify\.regions/],
+    ['an invalid region', { projectId: 42, verify: { regions: ['Ohio'] } }, /spec\.verify\.regions/],
     ['a region twice', { projectId: 42, verify: { regions: ['us-east-2', 'us-east-2'] } }, /Duplicate value/],
     ['an unknown verification', { projectId: 42, verify: { afterCopy: 'Sometimes' } }, /supported values/],
   ])('with %s is rejected with the rule that it breaks', async (_, spec, message) => {

@@ -128,18 +128,22 @@ describe('what a service account may write, by name', () => {
   const OBJECTS = {
     "a copy's ConfigMap": { kind: 'ConfigMap', metadata: { name: 'project-7-0123abcd-copy' } },
     'a checkpoint': { kind: 'ConfigMap', metadata: { name: 'project-7-0123abcd-copy-range-12' } },
-    'what is known of the streams': { kind: 'ConfigMap', metadata: { name: 'edge-migration-streams' } },
-    'what the operator says of the installation': {
+    'the state of the streams': { kind: 'ConfigMap', metadata: { name: 'edge-migration-streams' } },
+    'the report on the installation': {
       kind: 'ConfigMap',
       metadata: { name: 'edge-migration-installation' },
     },
-    'a ConfigMap that configures us': { kind: 'ConfigMap', metadata: { name: 'edge-migration-stores' } },
+    'a ConfigMap that configures the product': { kind: 'ConfigMap', metadata: { name: 'edge-migration-stores' } },
     'a Secret of ranges': {
       kind: 'Secret',
       metadata: { name: 'project-7-0123abcd-copy-ranges' },
       type: 'edge.flagsmith.com/ranges',
     },
-    'a Secret that configures us': { kind: 'Secret', metadata: { name: 'edge-migration-stores' }, type: 'Opaque' },
+    'a Secret that configures the product': {
+      kind: 'Secret',
+      metadata: { name: 'edge-migration-stores' },
+      type: 'Opaque',
+    },
     'a token of another account': {
       kind: 'Secret',
       metadata: {
@@ -177,26 +181,27 @@ describe('what a service account may write, by name', () => {
   }
 
   beforeAll(async () => {
-    const stores = { apiVersion: 'v1', ...OBJECTS['a ConfigMap that configures us'] };
+    const stores = { apiVersion: 'v1', ...OBJECTS['a ConfigMap that configures the product'] };
     await kubectl(['apply', '--server-side', '-n', NAMESPACE, '-f', '-'], stores);
-    const isDenied = async () => (await write('worker', 'apply', 'a ConfigMap that configures us')) !== 'allowed';
+    const isDenied = async () =>
+      (await write('worker', 'apply', 'a ConfigMap that configures the product')) !== 'allowed';
     await waitFor(isDenied, { for: 'the policy to be in force', timeoutMs: MINUTE });
   });
 
   const MIGRATIONS_ALONE = /write the objects of migrations alone/;
   test.each<[string, Verb, Name, RegExp]>([
     ['operator', 'apply', "a copy's ConfigMap", /^allowed$/],
-    ['operator', 'apply', 'what is known of the streams', /^allowed$/],
-    ['operator', 'apply', 'what the operator says of the installation', /^allowed$/],
-    ['worker', 'apply', 'what the operator says of the installation', /a worker writes checkpoints alone/],
-    ['worker', 'apply', 'what is known of the streams', /a worker writes checkpoints alone/],
+    ['operator', 'apply', 'the state of the streams', /^allowed$/],
+    ['operator', 'apply', 'the report on the installation', /^allowed$/],
+    ['worker', 'apply', 'the report on the installation', /a worker writes checkpoints alone/],
+    ['worker', 'apply', 'the state of the streams', /a worker writes checkpoints alone/],
     ['worker', 'apply', 'a checkpoint', /^allowed$/],
     ['operator', 'create', 'a Secret of ranges', /^allowed$/],
     ['operator', 'apply', 'a Job of workers', /^allowed$/],
-    ['operator', 'apply', 'a ConfigMap that configures us', MIGRATIONS_ALONE],
-    ['operator', 'delete', 'a ConfigMap that configures us', MIGRATIONS_ALONE],
-    ['worker', 'apply', 'a ConfigMap that configures us', MIGRATIONS_ALONE],
-    ['operator', 'create', 'a Secret that configures us', MIGRATIONS_ALONE],
+    ['operator', 'apply', 'a ConfigMap that configures the product', MIGRATIONS_ALONE],
+    ['operator', 'delete', 'a ConfigMap that configures the product', MIGRATIONS_ALONE],
+    ['worker', 'apply', 'a ConfigMap that configures the product', MIGRATIONS_ALONE],
+    ['operator', 'create', 'a Secret that configures the product', MIGRATIONS_ALONE],
     ['operator', 'create', 'a token of another account', /a Secret of the operator holds ranges/],
     ['worker', 'apply', "a copy's ConfigMap", /a worker writes checkpoints alone/],
     ['operator', 'apply', 'a Job of another account', /runs as the workers' service account/],
@@ -258,7 +263,7 @@ describe('a migration with only the operator’s rights', { timeout: 5 * MINUTE 
     await waitFor(isCopying, { for: 'the Job', timeoutMs: 2 * MINUTE });
     // The quota rejects its pods, so the operator looks up the reason.
     const hasAsked = async () => proxy.calls.some(({ verb, resource }) => verb === 'list' && resource === 'events');
-    await waitFor(hasAsked, { for: 'a look at the events of the Job', timeoutMs: MINUTE });
+    await waitFor(hasAsked, { for: 'a read of the events of the Job', timeoutMs: MINUTE });
     await liftQuota();
     await setSuspend(own, true);
     await world.condition([own], 'Suspended', 'True');

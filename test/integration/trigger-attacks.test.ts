@@ -74,7 +74,7 @@ describe('a recorded request', () => {
   test.each<[string, (headers: Record<string, string>) => Record<string, string>]>([
     ['another operation', (headers) => ({ ...headers, 'x-amz-target': 'AWSEvents.PutRule' })],
     ['a token of another account', (headers) => ({ ...headers, 'x-amz-security-token': 'forged' })],
-    ['a hash that is none', (headers) => ({ ...headers, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' })],
+    ['a malformed hash', (headers) => ({ ...headers, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' })],
     ['a fresher time', (headers) => ({ ...headers, 'x-amz-date': `${headers['x-amz-date']?.slice(0, 13)}59Z` })],
     ['no signature', ({ authorization: _, ...headers }) => headers],
   ])('and was changed is refused: %s', async (_, forge) => {
@@ -191,7 +191,7 @@ describe('where Core or Kubernetes does not answer', () => {
     for (const _ of ['first', 'again']) {
       const { status, body } = await post(url, headers, bodyOf(projectId));
       expect({ status, code: body.__type }).toEqual({ status: 500, code: 'InternalException' });
-      expect(body.message).toMatch(/could not be asked; send the event again/);
+      expect(body.message).toMatch(/did not answer; send the event again/);
       expect(body.message).not.toMatch(/127\.0\.0\.1/);
     }
     const envelope = {

@@ -133,7 +133,7 @@ describe.runIf(canRunBoto3)('the trigger answers a wrong call with a clear error
       'an unknown key',
       (id) => send([pressButton(id, EVENT_BUS)], { ...KEY, accessKeyId: 'AKIAUNKNOWN' }),
       'UnrecognizedClientException',
-      /not known here/,
+      /unknown access key id/,
     ],
     ['another bus', (id) => send([pressButton(id, 'other')]), 'ValidationException', /no event bus "other" here/],
     [

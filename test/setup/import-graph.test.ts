@@ -35,7 +35,7 @@ test.each([
   ['test/core/schema.sql', 'identity/converge.test.ts'],
   ['charts/edge-migration/templates/_helpers.tpl', 'test/chart/chart.test.ts'],
   ['operator/deploy/operator.yaml', 'test/e2e/operator-crash.test.ts'],
-])('%s selects %s, which reads it', (file, test) => {
+])('a change of %s selects the test %s, which reads it', (file, test) => {
   expect(selectTests([file], graph)).toContain(test);
 });
 

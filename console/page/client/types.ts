@@ -15,13 +15,12 @@ import type {
 import type { Spec } from '@edge-migration/contract/edge-migration/api.ts';
 import type { z } from 'zod';
 
-export type { ActionState, ProjectSummary, Sample, Spec };
+export type { ActionName, ActionState, ProjectSummary, Sample, Spec };
 export type Warning = z.infer<typeof warningSchema>;
-export type Action = ActionName;
 export type Session = z.infer<typeof sessionSchema>;
 export type ProjectPage = z.infer<typeof pageSchema>;
 export type ChangeAnswer = z.infer<typeof changeSchema>;
 /** A proxy may respond, too, and a later release with other codes. */
 export type Problem = Omit<z.infer<typeof problemSchema>, 'type' | 'code'> & { code: string };
 /** Events contain no actions: those depend on the caller. */
-export type Detail = EventDetail & { actions?: Record<Action, ActionState> };
+export type Detail = EventDetail & { actions?: Record<ActionName, ActionState> };

@@ -1,4 +1,4 @@
-import type { Action, Detail } from '../client/types.ts';
+import type { ActionName, Detail } from '../client/types.ts';
 import { TEXT } from '../text.ts';
 import { Icon, type IconName } from './icon.tsx';
 import { ConfirmDialog } from './question.tsx';
@@ -7,7 +7,7 @@ import { useAction, whyNot } from './use-action.ts';
 
 const { actions: TEXTS } = TEXT;
 
-const ICONS: Readonly<Record<Action, IconName>> = {
+const ICONS: Readonly<Record<ActionName, IconName>> = {
   migrate: 'arrow',
   plan: 'search',
   suspend: 'pause',
@@ -33,7 +33,7 @@ export function Actions({ detail, changed }: ActionsProps) {
   const { actions } = detail;
   if (actions === undefined) return null;
 
-  const listed: readonly Action[] = detail.mode === 'Plan' ? LISTED_OF_PLAN : LISTED;
+  const listed: readonly ActionName[] = detail.mode === 'Plan' ? LISTED_OF_PLAN : LISTED;
   const can = listed.filter((action) => actions[action].allowed && actions[action].possible);
   const cannot = listed.filter((action) => !can.includes(action));
   return (

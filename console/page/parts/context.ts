@@ -19,7 +19,7 @@ export const Console = createContext<ConsoleContext | undefined>(undefined);
 
 export function useConsole(): ConsoleContext {
   const context = useContext(Console);
-  if (context === undefined) throw new Error('this part of the page is shown outside of a session');
+  if (context === undefined) throw new Error('this part of the page requires a session');
   return context;
 }
 

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import type { ActionState, Detail } from '../client/types.ts';
 import { TEXT } from '../text.ts';
-import { formatBytes, formatCount, formatSpan } from '../view/format.ts';
+import { formatCount, formatDecimalBytes, formatSpan } from '../view/format.ts';
 import { useConsole } from './context.ts';
 import { Icon } from './icon.tsx';
 import { ConfirmDialog } from './question.tsx';
@@ -111,7 +111,7 @@ export function PlanFigures({ detail }: { detail: Detail }) {
     [TEXTS.differing, some(plan.existingDiffering)],
     [TEXTS.edgeBorn, some(plan.existingEdgeBorn)],
     [TEXTS.replaced, some(plan.existingReplaced)],
-    [TEXTS.documents, plan.documentBytes === undefined ? undefined : formatBytes(plan.documentBytes)],
+    [TEXTS.documents, plan.documentBytes === undefined ? undefined : formatDecimalBytes(plan.documentBytes)],
     [TEXTS.writeUnits, counted(plan.writeUnits)],
     [TEXTS.duration, plan.durationSeconds === undefined ? undefined : TEXTS.about(formatSpan(plan.durationSeconds))],
     [TEXTS.cost, plan.costUSD === undefined ? undefined : TEXTS.usd(plan.costUSD)],

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { Action } from '../client/types.ts';
+import type { ActionName } from '../client/types.ts';
 import { TEXT } from '../text.ts';
 import { Modal, Note } from './ui.tsx';
 import { type Asked, describe, warningsIn } from './use-action.ts';
@@ -9,7 +9,7 @@ const { actions: TEXTS } = TEXT;
 interface QuestionProps {
   readonly asked: Asked;
   /** Throws the server's problem. */
-  readonly make: (action: Action, body: object) => Promise<void>;
+  readonly make: (action: ActionName, body: object) => Promise<void>;
   readonly onClose: () => void;
 }
 

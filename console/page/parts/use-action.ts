@@ -1,12 +1,12 @@
 import { useState } from 'preact/hooks';
 import { ApiProblemError } from '../client/api.ts';
-import type { Action, ActionState, ChangeAnswer, Warning } from '../client/types.ts';
+import type { ActionName, ActionState, ChangeAnswer, Warning } from '../client/types.ts';
 import { TEXT } from '../text.ts';
 import { useConsole } from './context.ts';
 
 /** A change that waits for confirmation: the requested action, and its irreversible effects. */
 export interface Asked {
-  readonly action: Action;
+  readonly action: ActionName;
   readonly body: object;
   readonly warnings: readonly Warning[];
 }
@@ -27,23 +27,23 @@ export function whyNot({ allowed, reason }: ActionState): string {
 /** Makes changes to a project, and asks first if they cannot be undone or need a setting. */
 export function useAction(projectId: number, namespace: string | undefined, changed: () => void) {
   const { api, say } = useConsole();
-  const [busy, setBusy] = useState<Action>();
+  const [busy, setBusy] = useState<ActionName>();
   const [asked, setAsked] = useState<Asked>();
 
-  function send(action: Action, body: object, query: Record<string, string> = {}) {
+  function send(action: ActionName, body: object, query: Record<string, string> = {}) {
     const path = action === 'migrate' ? 'migrate-to-edge' : action;
     const parameters = new URLSearchParams({ ...(namespace === undefined ? {} : { namespace }), ...query });
     return api.post<ChangeAnswer>(`projects/${projectId}/${path}/?${parameters}`, body);
   }
 
   /** Makes the change; throws the server's request for confirmation. */
-  async function make(action: Action, body: object): Promise<void> {
+  async function make(action: ActionName, body: object): Promise<void> {
     const { message } = await send(action, body);
     say(TEXT.actions.done(message));
     changed();
   }
 
-  async function press(action: Action, state: ActionState | undefined, body: object = {}): Promise<void> {
+  async function press(action: ActionName, state: ActionState | undefined, body: object = {}): Promise<void> {
     if (busy !== undefined) return;
     if (action === 'extend') return setAsked({ action, body, warnings: state?.warnings ?? [] });
     setBusy(action);

@@ -10,7 +10,7 @@ import { useConsole } from './context.ts';
 export type Presence = 'loading' | 'there' | 'none' | 'removed';
 
 /** How often the page checks whether a missing migration has appeared. */
-const LOOK_MS = 10_000;
+const POLL_MS = 10_000;
 
 /** The state on which the possible actions depend: they are reloaded when it changes. */
 const stateOf = ({ generation, phase, outcome, deadline, status }: Detail) =>
@@ -43,7 +43,7 @@ export function useProject(projectId: number, namespace: string | undefined) {
   useEffect(() => {
     if (presence === 'loading') void load();
     if (isThere) return undefined;
-    const timer = setInterval(load, LOOK_MS);
+    const timer = setInterval(load, POLL_MS);
     return () => clearInterval(timer);
   }, [load, presence, isThere]);
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatBytes, formatCompact, formatCount, formatLag, formatShare, formatSpan } from './format.ts';
+import { formatCompact, formatCount, formatDecimalBytes, formatLag, formatShare, formatSpan } from './format.ts';
 
 test('counts have separators, and a short form for axes', () => {
   expect([0, 999, 1_234_567].map(formatCount)).toEqual(['0', '999', '1,234,567']);
@@ -7,7 +7,7 @@ test('counts have separators, and a short form for axes', () => {
 });
 
 test('sizes use the largest unit that leaves a whole number before the point', () => {
-  expect([0, 999, 1000, 1_500_000, 2.5e12, 1e16].map(formatBytes)).toEqual([
+  expect([0, 999, 1000, 1_500_000, 2.5e12, 1e16].map(formatDecimalBytes)).toEqual([
     '0 byte',
     '999 byte',
     '1 kB',

@@ -11,7 +11,7 @@ export const formatCompact = (count: number): string => compact.format(count).to
 const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
 
 /** `1.5 GB`. */
-export function formatBytes(bytes: number): string {
+export function formatDecimalBytes(bytes: number): string {
   const power = bytes < 1000 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log10(bytes) / 3));
   const options = { style: 'unit', unit: UNITS[power]!, unitDisplay: 'short', maximumFractionDigits: 1 } as const;
   return new Intl.NumberFormat(LOCALE, options).format(bytes / 1000 ** power);

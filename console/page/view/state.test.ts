@@ -32,7 +32,7 @@ describe('the steps of a migration', () => {
   });
 
   test('following Core is the current step while both stores are compared', () => {
-    const comparison = { run: 1, trigger: 'AfterCopy', mode: 'Report', moment: 'AfterCopy' } as const;
+    const comparison = { run: 1, trigger: 'AfterCopy', mode: 'Report', authority: 'Core' } as const;
     const status: Status = {
       ...conditions({ Accepted: 'True', Copied: 'True' }),
       verification: { current: { ...comparison, startTime: '2026-05-04T12:00:00Z' } },

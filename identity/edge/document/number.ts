@@ -49,7 +49,7 @@ const NUMBER = /^([+-]?)([0-9]*)\.?([0-9]*)(?:[eE]([+-]?[0-9]+))?$/;
 export function canonicalNumber(text: string): string {
   const [, sign, whole, fraction, exponent] = NUMBER.exec(text) ?? [];
   if (whole === undefined || fraction === undefined || whole + fraction === '') {
-    throw new RangeError('Not a decimal number');
+    throw new RangeError('not a decimal number');
   }
   const digits = whole + fraction;
   const point = whole.length + Number(exponent ?? 0);

@@ -146,7 +146,7 @@ export function connectToEdge(settings: ConnectionSettings, options: EdgeOptions
 
       async function ask() {
         if (deadline !== undefined && deadline.left() <= 0) {
-          throw new DeadlinePassedError('Too late to send', { cause: failure });
+          throw new DeadlinePassedError('too late to send', { cause: failure });
         }
         if (asked.way !== way) asked = { way, since: clock.now(), started: clock.monotonic() };
         try {

@@ -207,7 +207,7 @@ export function describeFailure(error: unknown, { table, where }: TablePlace): E
       return new WriteRejectedError(message, options);
     case 'conflict':
       return new EdgeConflictError(
-        `Other regions write the same items of table ${table} at ${where} all the time: try again later`,
+        `Other regions write the same items of table ${table} at ${where} continuously: try again later`,
         options,
       );
     case 'failed':
@@ -229,7 +229,7 @@ export function describeFailure(error: unknown, { table, where }: TablePlace): E
   if (status === 401 || status === 403) return refused(name);
   // It need not be permanent, and a guess would mislead people.
   return new EdgeUnreachableError(
-    `DynamoDB at ${where} answered a request for table ${table} with ${name} (${status}), which is tried again`,
+    `DynamoDB at ${where} answered a request for table ${table} with ${name} (${status}), which is retried`,
     options,
   );
 

@@ -66,34 +66,34 @@ export function createHttpHandler(options: { timeoutMs: number; maxSockets: numb
           state = 'ended';
           reject(error);
         };
-        const giveUp = (error: Error) => {
+        const abandon = (error: Error) => {
           const wasSent = state === 'sent';
           fail(error);
           if (wasSent && connection !== undefined) sockets.cutOff(connection);
           outgoing.destroy(error);
         };
 
-        const stopTimer = startTimer(options.timeoutMs, deadline, giveUp);
-        const onAbort = () => giveUp(abortSignal?.reason);
+        const stopTimer = startTimer(options.timeoutMs, deadline, abandon);
+        const onAbort = () => abandon(abortSignal?.reason);
         abortSignal?.addEventListener('abort', onAbort, { once: true });
         outgoing.on('close', () => {
           stopTimer();
           abortSignal?.removeEventListener('abort', onAbort);
-          fail(Object.assign(new Error('Connection closed without an answer'), { code: 'ECONNRESET' }));
+          fail(Object.assign(new Error('connection closed without an answer'), { code: 'ECONNRESET' }));
         });
         outgoing.on('error', fail);
         outgoing.on('response', (incoming) => {
           state = 'ended';
           const bytes = Number(incoming.headers['content-length'] ?? 0);
           if (admit === undefined || admit(bytes)) collect(incoming, resolve, reject);
-          else giveUp(new ResponseTooLargeError(`The answer has ${bytes} bytes`));
+          else abandon(new ResponseTooLargeError(`the response has ${bytes} bytes`));
         });
         outgoing.on('socket', (socket) => {
           connection = socket;
           sockets.whenReady(socket, () => {
             if (state !== 'waiting') return;
             if (deadline !== undefined && deadline.left() <= 0)
-              return giveUp(new DeadlinePassedError('Too late to send'));
+              return abandon(new DeadlinePassedError('too late to send'));
             state = 'sent';
             outgoing.end(request.body);
           });
@@ -120,17 +120,17 @@ function begin({ protocol, hostname = '', port, path, method, headers }: Outgoin
 function startTimer(
   milliseconds: number,
   deadline: SendDeadline | undefined,
-  giveUp: (error: Error) => void,
+  abandon: (error: Error) => void,
 ): () => void {
   const started = performance.now();
   const left = () =>
     Math.min(milliseconds - (performance.now() - started), deadline?.left() ?? Number.POSITIVE_INFINITY);
-  const look = () => {
+  const checkTime = () => {
     const now = left();
-    if (now > 1) timer = setTimeout(look, now);
-    else giveUp(timeout(performance.now() - started));
+    if (now > 1) timer = setTimeout(checkTime, now);
+    else abandon(timeout(performance.now() - started));
   };
-  let timer = setTimeout(look, Math.max(left(), 0));
+  let timer = setTimeout(checkTime, Math.max(left(), 0));
   return () => clearTimeout(timer);
 }
 
@@ -151,5 +151,5 @@ function collect(
 }
 
 function timeout(milliseconds: number): Error {
-  return Object.assign(new Error(`No answer within ${Math.round(milliseconds)} ms`), { code: 'ETIMEDOUT' });
+  return Object.assign(new Error(`no answer within ${Math.round(milliseconds)} ms`), { code: 'ETIMEDOUT' });
 }

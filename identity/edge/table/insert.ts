@@ -37,7 +37,7 @@ export function createInserter(connection: EdgeConnection, account: CostAccount,
   const statements = createStatements(table, 'composite_key');
 
   async function insertMany(items: readonly SizedItem[], options: EdgeCallOptions = {}): Promise<InsertOutcome[]> {
-    if (items.length > INSERT_BATCH) throw new RangeError(`At most ${INSERT_BATCH} items at once`);
+    if (items.length > INSERT_BATCH) throw new RangeError(`at most ${INSERT_BATCH} items at once`);
     const outcomes = new Array<InsertOutcome>(items.length);
     let open = items.map((_, index) => index);
 
@@ -106,7 +106,7 @@ export function createInserter(connection: EdgeConnection, account: CostAccount,
         return new EdgeUnreachableError(`DynamoDB at ${where} failed on inserts into table ${table}: ${code}`);
       case 'other':
         return new EdgeUnreachableError(
-          `DynamoDB at ${where} answered inserts into table ${table} with ${code}, which is tried again`,
+          `DynamoDB at ${where} answered inserts into table ${table} with ${code}, which is retried`,
         );
       default:
         return new EdgeRefusedError(

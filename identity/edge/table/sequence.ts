@@ -7,7 +7,7 @@ import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 import type { WriteResult } from './documents.ts';
 import { keyOf } from './override-rows.ts';
 import type { RowChanges } from './transaction.ts';
-import { type DocumentWrite, type Look, lookAfter } from './writes.ts';
+import { checkAfter, type DocumentWrite, type WriteCheck } from './writes.ts';
 
 /**
  * Writes a document and its override rows where DynamoDB has no transactions: global tables with strong consistency.
@@ -31,7 +31,7 @@ export function createSequence(
   ): Promise<WriteResult> {
     // Rows alone change only beside the document that they belong to.
     if (write.kind === 'check' || write.kind === 'gone') {
-      const found = await look(write, options);
+      const found = await readAndCheck(write, options);
       if (found !== 'as expected') return found;
     }
     for (const key of remove) await rows.delete(keyOf(key), options);
@@ -39,7 +39,7 @@ export function createSequence(
     if (result === 'written' && write.kind === 'delete') await sweep(write.expected, remove, options);
     if (result !== 'written' || put.length === 0) return result;
     await rows.putMany(put, options);
-    const after = await look(lookAfter(write), options);
+    const after = await readAndCheck(checkAfter(write), options);
     if (after === 'as expected') return 'written';
     for (const row of put) if (!hasOverride(after.changed, row)) await removeOwn(row, options);
     return after;
@@ -64,8 +64,8 @@ export function createSequence(
     }
   }
 
-  async function look(
-    write: Look,
+  async function readAndCheck(
+    write: WriteCheck,
     options: EdgeCallOptions,
   ): Promise<'as expected' | { readonly changed: Item | undefined }> {
     const found = await documents.get(write.key, options);

@@ -71,7 +71,7 @@ class SecureAgent extends https.Agent {
     transport.once('close', () => this.#connecting.delete(transport));
     transport.once('error', fail);
     transport.once('timeout', () =>
-      transport.destroy(Object.assign(new Error('No connection'), { code: 'ETIMEDOUT' })),
+      transport.destroy(Object.assign(new Error('no connection'), { code: 'ETIMEDOUT' })),
     );
     transport.once('connect', () => {
       transport.off('error', fail).setTimeout(0).removeAllListeners('timeout');

@@ -10,7 +10,7 @@ import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 import type { CostAccount } from './cost.ts';
 import type { WriteResult } from './documents.ts';
 import { EdgeThrottledError, readAnswer, WriteRejectedError } from './errors.ts';
-import { type DocumentWrite, describeWrite, lookAfter, lookBefore, writtenItem } from './writes.ts';
+import { checkAfter, checkBefore, type DocumentWrite, describeWrite, writtenItem } from './writes.ts';
 
 /** The required changes of a document's override rows. */
 export interface RowChanges {
@@ -38,9 +38,9 @@ export function createTransaction(connection: EdgeConnection, account: CostAccou
     const last = before.pop() ?? [];
     const together = [...last, ...put.splice(0, ROWS - last.length)];
     const parts: [DocumentWrite, TransactWriteItem[]][] = [
-      ...before.map((part): [DocumentWrite, TransactWriteItem[]] => [lookBefore(write), part]),
+      ...before.map((part): [DocumentWrite, TransactWriteItem[]] => [checkBefore(write), part]),
       [write, together],
-      ...chunk(put).map((part): [DocumentWrite, TransactWriteItem[]] => [lookAfter(write), part]),
+      ...chunk(put).map((part): [DocumentWrite, TransactWriteItem[]] => [checkAfter(write), part]),
     ];
     for (const [document, part] of parts) {
       const result = await send(document, part, options);

@@ -24,7 +24,7 @@ export type DocumentWrite =
   | { readonly kind: 'gone'; readonly key: string };
 
 /** Writes nothing. */
-export type Look = Extract<DocumentWrite, { kind: 'check' | 'gone' }>;
+export type WriteCheck = Extract<DocumentWrite, { kind: 'check' | 'gone' }>;
 
 /** Attributes that others may add to an identity document at any time. */
 const OPTIONAL_ATTRIBUTES = ['dashboard_alias', 'system_traits'];
@@ -81,7 +81,7 @@ export function describeWrite(table: string, keyName: string, write: DocumentWri
 }
 
 /** The document before the write, on which rows removed first depend. */
-export function lookBefore(write: DocumentWrite): Look {
+export function checkBefore(write: DocumentWrite): WriteCheck {
   if (write.kind === 'check' || write.kind === 'gone') return write;
   if (write.kind === 'update') return { kind: 'check', key: write.key, expected: write.expected };
   const { expected } = write;
@@ -90,7 +90,7 @@ export function lookBefore(write: DocumentWrite): Look {
 }
 
 /** The document after the write, on which rows added later depend. */
-export function lookAfter(write: DocumentWrite): Look {
+export function checkAfter(write: DocumentWrite): WriteCheck {
   switch (write.kind) {
     case 'put': {
       const { composite_key, identity_features, identity_uuid } = write.item;

@@ -2,18 +2,18 @@ import { type Retrying, WorkerError } from '../../job/failure.ts';
 import type { RangeOptions } from '../../job/range-options.ts';
 import type { Range } from '../ranges.ts';
 import { type Found, findMissed } from './missed.ts';
-import type { Start } from './position.ts';
-import type { Progress } from './progress.ts';
+import type { StartPosition } from './position.ts';
+import type { CopyProgress } from './progress.ts';
 import { createReadIds, type ReadIds } from './read-ids.ts';
 
 export interface CompletenessOptions
   extends Pick<RangeOptions<Range, unknown, unknown>, 'stores' | 'project' | 'range' | 'logger'> {
   /** By id, as they were when this process began. */
   readonly environments: ReadonlyMap<number, unknown>;
-  readonly progress: Progress;
+  readonly progress: CopyProgress;
   readonly retrying: Retrying;
   /** Copies the rest of the range from this position. */
-  readonly copyFrom: (start: Start) => Promise<void>;
+  readonly copyFrom: (start: StartPosition) => Promise<void>;
 }
 
 /** Tracks which identities were read, and has the range read again if some were missed. */
@@ -67,7 +67,7 @@ export function createCompleteness(options: CompletenessOptions): Completeness {
         const start = await progress.restart(signal);
         if (isRepeated && found !== 'unsure') throw deficit(found);
         isRepeated = found !== 'unsure';
-        logger.info({ rangeId: range.rangeId }, 'identities were missed, or may have been: the range is read again');
+        logger.info({ rangeId: range.rangeId }, 'identities were missed, or may have been; reading the range again');
         readIds = new Map();
         await copyFrom(start);
       }

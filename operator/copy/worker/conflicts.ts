@@ -7,7 +7,7 @@ import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
 import { isDocumentOf } from '@edge-migration/identity/edge/ownership.ts';
 import { keyOf, rowName } from '@edge-migration/identity/edge/table/override-rows.ts';
 import { type EdgeCallOptions, type Item, WriteRejectedError } from '@edge-migration/identity/edge/table/table.ts';
-import { type Page, type PageDocument, skip } from './page.ts';
+import { type CopyPage, type PageDocument, skip } from './page.ts';
 import { reject } from './rejection.ts';
 import type { Result } from './totals.ts';
 
@@ -18,17 +18,17 @@ type OnConflict = 'KeepEdge' | 'CoreWins';
  * Those of the others that stay unchanged only need a second read of Core; the rest is converged one by one, never from
  * the current page.
  *
- * @param options `isLook`: what was copied is checked again
+ * @param options `isRecheck`: what was copied is checked again
  */
-export function createConflictSettler(stores: Stores, { isLook }: { readonly isLook: boolean }) {
+export function createConflictSettler(stores: Stores, { isRecheck }: { readonly isRecheck: boolean }) {
   const { core, edge, clock } = stores;
   /** An Edge client created its own document elsewhere, which has taken the place of the copied one. */
   const mayHaveLeftRows = (existing: Item, { item }: PageDocument) =>
-    isLook && isEdgeBorn(existing) && (item['identity_features']?.L ?? []).length > 0;
+    isRecheck && isEdgeBorn(existing) && (item['identity_features']?.L ?? []).length > 0;
 
   /** @param found what Edge had a moment ago, by key; a document that is missing there was deleted meanwhile */
   return async function settleConflicts(
-    page: Page,
+    page: CopyPage,
     documents: readonly PageDocument[],
     found: ReadonlyMap<string, Item>,
     onConflict: OnConflict,
@@ -48,15 +48,15 @@ export function createConflictSettler(stores: Stores, { isLook }: { readonly isL
         kept.push(existing);
       } else open.push(document);
     }
-    if (!isLook) await addMissingRows(page, kept, options);
-    for (const [index, result] of await lookAgain(page, stays, found, options.signal)) results.set(index, result);
+    if (!isRecheck) await addMissingRows(page, kept, options);
+    for (const [index, result] of await compareWithCore(page, stays, found, options.signal)) results.set(index, result);
     for (const document of open) results.set(document.index, await resolve(page, document, found, onConflict, options));
     return documents.map(({ index }) => results.get(index)!);
   };
 
   /** Core may have changed since the page was read, and replay been quicker: only Core's present state counts. */
-  async function lookAgain(
-    { environment }: Page,
+  async function compareWithCore(
+    { environment }: CopyPage,
     documents: readonly PageDocument[],
     found: ReadonlyMap<string, Item>,
     signal: AbortSignal,
@@ -81,14 +81,14 @@ export function createConflictSettler(stores: Stores, { isLook }: { readonly isL
   }
 
   async function resolve(
-    { environment }: Page,
+    { environment }: CopyPage,
     { identity, key }: PageDocument,
     found: ReadonlyMap<string, Item>,
     onConflict: OnConflict,
     { signal, deadline, lost }: EdgeCallOptions & { signal: AbortSignal },
   ): Promise<Result> {
     const fence = { deadline, lost };
-    const subject = { environment, identifier: identity.identifier, onConflict, isLook };
+    const subject = { environment, identifier: identity.identifier, onConflict, isRecheck };
     const place = { environmentId: environment.id, identityId: identity.id };
     try {
       const { outcome, difference, edgeBorn, skipped } = await resolveConflict(
@@ -110,7 +110,7 @@ export function createConflictSettler(stores: Stores, { isLook }: { readonly isL
 
   /** For unchanged documents: those of other tools, and of a copy without a table for rows, have no rows. */
   async function addMissingRows(
-    { environment }: Page,
+    { environment }: CopyPage,
     documents: readonly Item[],
     options: EdgeCallOptions,
   ): Promise<void> {

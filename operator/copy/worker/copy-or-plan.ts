@@ -5,7 +5,7 @@ import type { Checkpoint } from '../checkpoint.ts';
 import type { Range } from '../ranges.ts';
 import { type CopyOptions, copyRange } from './copy-range.ts';
 import { createPagePlanner } from './page-planner.ts';
-import { createLook, createPageWriter } from './page-writer.ts';
+import { createPageWriter, createRecheck } from './page-writer.ts';
 
 export interface CopyChoices {
   /** `Plan` reads and counts only. */
@@ -31,6 +31,6 @@ export function copyOrPlan(
     // It sends no writes, so none can arrive late.
     return copyRange({ ...range, handlePage, pageMaxAgeMs, lateWriteMs: 0 }, signal);
   }
-  const look = createLook(stores, { replicationLagSeconds });
-  return copyRange({ ...range, handlePage: createPageWriter(stores), look, pageMaxAgeMs }, signal);
+  const recheck = createRecheck(stores, { replicationLagSeconds });
+  return copyRange({ ...range, handlePage: createPageWriter(stores), recheck, pageMaxAgeMs }, signal);
 }

@@ -3,20 +3,22 @@ import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts'
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
 import { createRetryContext, createRetrying } from '../../job/failure.ts';
-import { type PageWork, type Place, workThrough } from '../../job/range-loop.ts';
+import { type PageWork, type SegmentPlace, workThrough } from '../../job/range-loop.ts';
 import type { RangeOptions } from '../../job/range-options.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import type { Range, Segment } from '../ranges.ts';
 import { createCompleteness } from './completeness.ts';
 import { createFailingSince, type FailingSince } from './failing-since.ts';
-import { lookUntilItHolds } from './look-again.ts';
 import type { HandlePage } from './page.ts';
-import { createPageReader, nextOf, type ReadPage, restOf } from './page-reader.ts';
+import { createCopyPageReader, type FetchedPage, nextOf, restOf } from './page-reader.ts';
 import { createPageSizer } from './page-size.ts';
-import { identityMark, type Start } from './position.ts';
-import { openProgress, type ProgressOptions } from './progress.ts';
+import { identityMark, type StartPosition } from './position.ts';
+import { type CopyProgressOptions, openCopyProgress } from './progress.ts';
+import { recheckUntilStable } from './recheck.ts';
 
-export interface CopyOptions extends RangeOptions<Range, LiveSettings, Checkpoint>, Pick<ProgressOptions, 'onSkipped'> {
+export interface CopyOptions
+  extends RangeOptions<Range, LiveSettings, Checkpoint>,
+    Pick<CopyProgressOptions, 'onSkipped'> {
   /** Writes a page, or only determines what that would do. */
   readonly handlePage: HandlePage;
   readonly pageMaxAgeMs: number;
@@ -24,7 +26,7 @@ export interface CopyOptions extends RangeOptions<Range, LiveSettings, Checkpoin
    * For tables on which a write is not final: how long after the last one the written documents are checked again, and
    * the function for that.
    */
-  readonly look?: { readonly afterMs: number; readonly handlePage: HandlePage } | undefined;
+  readonly recheck?: { readonly afterMs: number; readonly handlePage: HandlePage } | undefined;
 }
 
 /**
@@ -46,9 +48,9 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   });
   const retrying = createRetrying(retryContext);
   const late = createLateWrites(options.clock, options.lateWriteMs);
-  const readPage = createPageReader({ ...options, sizer, retrying, lost: late.lost }, signal);
+  const readPage = createCopyPageReader({ ...options, sizer, retrying, lost: late.lost }, signal);
   const { budget, overridesTable } = stores.edge;
-  const progress = await openProgress({ ...options, retrying, budget, overridesTable }, lookUp, signal);
+  const progress = await openCopyProgress({ ...options, retrying, budget, overridesTable }, lookUp, signal);
   // The previous worker may have been killed with an insert in flight.
   if (progress.isResumed) late.lost();
   // Core keeps the rest of an environment whose deletion did not end; it is not copied, so it is not missed either.
@@ -58,16 +60,16 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   await copySegments(progress.start);
   await completeness.ensure(signal);
   await late.settled(signal);
-  if (options.look !== undefined && progress.hasWritten) await lookAgain(options.look);
+  if (options.recheck !== undefined && progress.hasWritten) await recheckCopied(options.recheck);
   return progress.finish(signal);
 
-  function copySegments({ position, after }: Start): Promise<void> {
+  function copySegments({ position, after }: StartPosition): Promise<void> {
     const { segments } = range;
     const moveTo = (segment: number) => progress.moveTo(segment, signal);
     return workThrough({ segments, environments, logger, at, moveTo }, { segment: position.segment, start: after });
   }
 
-  function at({ environment, segment }: Place<Segment>): PageWork<string, ReadPage> {
+  function at({ environment, segment }: SegmentPlace<Segment>): PageWork<string, FetchedPage> {
     const failing = createFailingSince(options);
     return {
       read: (start) => readPage(environment, segment, start),
@@ -80,10 +82,10 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     };
   }
 
-  async function lookAgain({ afterMs, handlePage }: NonNullable<CopyOptions['look']>): Promise<void> {
+  async function recheckCopied({ afterMs, handlePage }: NonNullable<CopyOptions['recheck']>): Promise<void> {
     const failing = createFailingSince(options);
     const { rangeId } = range;
-    await lookUntilItHolds(
+    await recheckUntilStable(
       {
         rangeId,
         segments: live.map((segment) => ({ ...segment, environment: environments.get(segment.environmentId)! })),
@@ -109,7 +111,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   }
 
   /** @returns how many identities are done, counted from the start of the page */
-  async function writePage(page: ReadPage, failing: FailingSince): Promise<number> {
+  async function writePage(page: FetchedPage, failing: FailingSince): Promise<number> {
     const { identities } = page;
     const started = options.clock.monotonic();
     const handled = await retrying(() => options.handlePage(page, settings(), signal));

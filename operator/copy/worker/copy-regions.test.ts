@@ -6,7 +6,7 @@ import { regionalDynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { traitsOf } from '@edge-migration/test/edge/traits.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createLook } from './page-writer.ts';
+import { createRecheck } from './page-writer.ts';
 import { countsOf, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
 
 const IDENTITIES = 40;
@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => resources.disposeAsync());
 
 const copy = (project: TestProject, replicationLagSeconds: number) =>
-  project.copy({ look: createLook(project.stores, { replicationLagSeconds }) });
+  project.copy({ recheck: createRecheck(project.stores, { replicationLagSeconds }) });
 
 /** Documents with the same keys, as Edge's client in the other region creates them before the copy's arrive there. */
 async function createAbroad(project: TestProject, keys: readonly string[], attributes: Item = {}): Promise<void> {
@@ -79,16 +79,16 @@ test('a copy that no other region has overtaken is only read, once, before it fi
   expect(countsOf(await copy(project, 0.5))).toMatchObject({ inserted: IDENTITIES });
   const rows = (await project.tables.scan(project.tables.settings.environmentsV2Table)).length;
   expect(global.history).toHaveLength(writes + IDENTITIES + rows);
-  const looks = project.proxy.calls.filter(({ operation }) => operation === 'BatchGetItem').length;
+  const rechecks = project.proxy.calls.filter(({ operation }) => operation === 'BatchGetItem').length;
   // Nothing was written, so there is nothing to check.
   expect(countsOf(await copy(project, 60))).toMatchObject({ unchanged: IDENTITIES });
   expect(global.history).toHaveLength(writes + IDENTITIES + rows);
-  expect(looks).toBeGreaterThan(0);
+  expect(rechecks).toBeGreaterThan(0);
   expect(await project.compare()).toEqual(EQUAL);
 });
 
 test('a copy in a single region is not checked again', async () => {
   await using project = await createTestProject({ identities: 5 });
-  expect(createLook(project.stores, { replicationLagSeconds: 60 })).toBeUndefined();
+  expect(createRecheck(project.stores, { replicationLagSeconds: 60 })).toBeUndefined();
   expect((await copy(project, 60)).finished).toBe(true);
 });

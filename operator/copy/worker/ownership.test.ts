@@ -100,7 +100,7 @@ describe('two projects with one key', () => {
   test('a comparison with repair of either project lists the conflict and never writes', async () => {
     const before = await everything();
     for (let run = 0; run < 2; run++) {
-      const theirs = await verify({ stores: other }, { repair: 'AfterCopy' });
+      const theirs = await verify({ stores: other }, { repair: 'Core' });
       expect(theirs.totals).toMatchObject({
         skipped: 1,
         skippedByReason: { KeyTakenByAnother: 1 },
@@ -110,7 +110,7 @@ describe('two projects with one key', () => {
       expect(theirs.totals.found).toMatchObject({ missing: 0, extra: 0, differing: 0, malformed: 0 });
       expect(theirs.totals.coreChecksum).toBe(theirs.totals.edgeChecksum);
       expect(theirs.skipped).toEqual([expect.objectContaining({ identityId: THEIRS, reason: 'KeyTakenByAnother' })]);
-      const own = await verify(project, { repair: 'AfterCopy' });
+      const own = await verify(project, { repair: 'Core' });
       expect(own.totals).toMatchObject({ repairs: 0, skipped: 0, equal: own.totals.matched });
     }
     expect(await everything()).toEqual(before);
@@ -131,12 +131,12 @@ describe('two projects with one key', () => {
       `DELETE FROM environments_identity WHERE id = ${OURS}`,
     );
     const before = await everything();
-    expect((await verify({ stores: other }, { repair: 'AfterCopy' })).totals).toMatchObject({ skipped: 1, repairs: 0 });
+    expect((await verify({ stores: other }, { repair: 'Core' })).totals).toMatchObject({ skipped: 1, repairs: 0 });
     expect(await everything()).toEqual(before);
-    const own = await verify(project, { repair: 'AfterCopy' });
+    const own = await verify(project, { repair: 'Core' });
     expect(own.totals).toMatchObject({ repairs: 1, found: { extra: 1 }, repaired: { extra: 1 } });
     expect(await document()).toBeUndefined();
-    const theirs = await verify({ stores: other }, { repair: 'AfterCopy' });
+    const theirs = await verify({ stores: other }, { repair: 'Core' });
     expect(theirs.totals).toMatchObject({ skipped: 0, repairs: 1, repaired: { missing: 1 } });
     const after = await everything();
     expect(after.find(({ composite_key }) => composite_key?.S === `${key}_b_x`)).toMatchObject({
@@ -145,7 +145,7 @@ describe('two projects with one key', () => {
       identifier: { S: 'x' },
     });
     for (const stores of [project.stores, other]) {
-      expect((await verify({ stores }, { repair: 'AfterCopy' })).totals).toMatchObject({ skipped: 0, repairs: 0 });
+      expect((await verify({ stores }, { repair: 'Core' })).totals).toMatchObject({ skipped: 0, repairs: 0 });
     }
     expect(await everything()).toEqual(after);
   });

@@ -3,7 +3,15 @@ import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
 import { isDocumentOf, keyTaken } from '@edge-migration/identity/edge/ownership.ts';
 import type { DescribedTables, Item } from '@edge-migration/identity/edge/table/table.ts';
-import { createResults, encodeSlice, type HandlePage, listDone, type Page, type PageDocument, skip } from './page.ts';
+import {
+  type CopyPage,
+  createResults,
+  encodeSlice,
+  type HandlePage,
+  listDone,
+  type PageDocument,
+  skip,
+} from './page.ts';
 import type { Result } from './totals.ts';
 import { sumWriteUnits } from './write-units.ts';
 
@@ -22,7 +30,7 @@ const READ_BATCH = 100;
 export function createPagePlanner(stores: Stores, tables: DescribedTables): HandlePage {
   const { edge, clock } = stores;
 
-  const rowsOf = ({ environment }: Page, { item }: PageDocument) =>
+  const rowsOf = ({ environment }: CopyPage, { item }: PageDocument) =>
     tables.overrideRows === undefined ? [] : overrideRows(environment.id, item, clock.now());
 
   return async function planPage(page, _settings, signal) {
@@ -64,7 +72,7 @@ export function createPagePlanner(stores: Stores, tables: DescribedTables): Hand
 }
 
 /** As if Edge's documents were kept: the differing ones show what `CoreWins` would do in addition. */
-function foresee({ environment }: Page, { identity, item }: PageDocument, existing: Item | undefined): Result {
+function foresee({ environment }: CopyPage, { identity, item }: PageDocument, existing: Item | undefined): Result {
   if (existing === undefined) return { outcome: 'inserted' };
   const owner = { apiKey: environment.apiKey, identifier: identity.identifier };
   if (!isDocumentOf(existing, owner)) return skip(keyTaken(environment.id, identity.id));

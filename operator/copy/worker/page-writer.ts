@@ -1,6 +1,6 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
-import { lookAfterMs } from '@edge-migration/identity/edge/replication-lag.ts';
+import { recheckDelayMs } from '@edge-migration/identity/edge/replication-lag.ts';
 import {
   DeadlinePassedError,
   type EdgeCallOptions,
@@ -10,7 +10,7 @@ import {
   WriteRejectedError,
 } from '@edge-migration/identity/edge/table/table.ts';
 import { createConflictSettler } from './conflicts.ts';
-import { createResults, encodeSlice, type HandlePage, listDone, type Page, type PageDocument } from './page.ts';
+import { type CopyPage, createResults, encodeSlice, type HandlePage, listDone, type PageDocument } from './page.ts';
 import { reject } from './rejection.ts';
 import type { Result } from './totals.ts';
 
@@ -28,15 +28,19 @@ const READ_BATCH = 100;
  * If most documents exist already, for example on a page that a killed worker had begun, they are read first and only
  * absent ones inserted, because failed inserts cost write units.
  *
- * @param options `isLook`: what was copied is checked again
+ * @param options `isRecheck`: what was copied is checked again
  */
-export function createPageWriter(stores: Stores, { isLook = false } = {}): HandlePage {
+export function createPageWriter(stores: Stores, { isRecheck = false } = {}): HandlePage {
   const { edge, clock } = stores;
-  const settleConflicts = createConflictSettler(stores, { isLook });
+  const settleConflicts = createConflictSettler(stores, { isRecheck });
   // A repeated copy must not write at all, so the first documents are always looked up.
   let readFirst = true;
 
-  async function writePage(page: Page, { onConflict }: { onConflict: 'KeepEdge' | 'CoreWins' }, signal: AbortSignal) {
+  async function writePage(
+    page: CopyPage,
+    { onConflict }: { onConflict: 'KeepEdge' | 'CoreWins' },
+    signal: AbortSignal,
+  ) {
     const known = createResults(page);
     const { results } = known;
     const options = { signal, deadline: page.deadline, lost: page.lost };
@@ -100,7 +104,7 @@ export function createPageWriter(stores: Stores, { isLook = false } = {}): Handl
   /** Returns the documents whose key is taken. */
   async function insert(
     documents: readonly PageDocument[],
-    { environment }: Page,
+    { environment }: CopyPage,
     results: (Result | undefined)[],
     options: EdgeCallOptions,
   ): Promise<PageDocument[]> {
@@ -144,12 +148,12 @@ export function createPageWriter(stores: Stores, { isLook = false } = {}): Handl
  * Checks copied documents where a write is not final; undefined where it is. It reads first, so that it only writes
  * what no longer holds.
  */
-export function createLook(
+export function createRecheck(
   stores: Stores,
   settings: { readonly replicationLagSeconds: number },
 ): { readonly afterMs: number; readonly handlePage: HandlePage } | undefined {
   if (stores.edge.guarantees().final) return undefined;
-  return { afterMs: lookAfterMs(settings), handlePage: createPageWriter(stores, { isLook: true }) };
+  return { afterMs: recheckDelayMs(settings), handlePage: createPageWriter(stores, { isRecheck: true }) };
 }
 
 const hasOverrides = ({ item }: PageDocument) => (item['identity_features']?.L ?? []).length > 0;

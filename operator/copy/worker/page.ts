@@ -10,7 +10,7 @@ import type { WriteUnits } from '../write-units.ts';
 import type { Result } from './totals.ts';
 
 /** Identities of one environment as Core had them a moment ago. */
-export interface Page {
+export interface CopyPage {
   readonly environment: CoreEnvironment;
   readonly identities: readonly CoreIdentity[];
   /** It may be written until then. */
@@ -37,7 +37,7 @@ export interface HandledPage {
 }
 
 /** Writes a page, or only determines what that would do. */
-export type HandlePage = (page: Page, settings: LiveSettings, signal: AbortSignal) => Promise<HandledPage>;
+export type HandlePage = (page: CopyPage, settings: LiveSettings, signal: AbortSignal) => Promise<HandledPage>;
 
 /** The results of a page so far, by the identity's position in it. */
 export interface PageResults {
@@ -46,7 +46,7 @@ export interface PageResults {
   readonly bytes: number[];
 }
 
-export function createResults({ identities }: Page): PageResults {
+export function createResults({ identities }: CopyPage): PageResults {
   return {
     results: new Array<Result | undefined>(identities.length).fill(undefined),
     bytes: new Array<number>(identities.length).fill(0),
@@ -60,7 +60,7 @@ export function createResults({ identities }: Page): PageResults {
  * @param known receives the sizes, and the results of identities that Edge cannot hold
  */
 export function encodeSlice(
-  { environment, identities }: Page,
+  { environment, identities }: CopyPage,
   { from, count }: { from: number; count: number },
   known: PageResults,
 ): PageDocument[] {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Checkpoint, NO_TOTALS, type Position } from '../checkpoint.ts';
-import { findStart, identityMark, rememberPosition } from './position.ts';
+import { findStartPosition, identityMark, rememberPosition } from './position.ts';
 
 const segments = [
   { environmentId: 7, after: 'a', until: null },
@@ -62,7 +62,11 @@ describe('resuming a range', () => {
   const start = position(0, null);
 
   test('continues behind the last identity that still exists', async () => {
-    const found = await findStart(checkpoint(second, first, start), segments, core({ id: 2, identifier: 'two' }));
+    const found = await findStartPosition(
+      checkpoint(second, first, start),
+      segments,
+      core({ id: 2, identifier: 'two' }),
+    );
     expect(found).toEqual({ position: second, after: 'two' });
   });
 
@@ -71,12 +75,12 @@ describe('resuming a range', () => {
     ['renamed', [{ id: 2, identifier: 'other' }]],
   ])('returns to the previous page and its counts if the last identity was %s', async (_, others) => {
     const lookUp = core({ id: 1, identifier: 'one' }, ...others);
-    const found = await findStart(checkpoint(second, first, start), segments, lookUp);
+    const found = await findStartPosition(checkpoint(second, first, start), segments, lookUp);
     expect(found).toEqual({ position: first, after: 'one' });
   });
 
   test('returns to the start of the segment if no remembered identity is left', async () => {
-    expect(await findStart(checkpoint(second, first, start), segments, core())).toEqual({
+    expect(await findStartPosition(checkpoint(second, first, start), segments, core())).toEqual({
       position: start,
       after: 'a',
     });
@@ -84,6 +88,6 @@ describe('resuming a range', () => {
 
   test('does nothing behind the last segment', async () => {
     const end = position(2, null);
-    expect(await findStart(checkpoint(end), segments, core())).toEqual({ position: end, after: null });
+    expect(await findStartPosition(checkpoint(end), segments, core())).toEqual({ position: end, after: null });
   });
 });

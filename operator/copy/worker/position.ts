@@ -8,7 +8,7 @@ import type { Segment } from '../ranges.ts';
 const REMEMBERED = 4;
 
 /** A position in a running copy, which has the identifier. */
-export interface Start {
+export interface StartPosition {
   readonly position: Position;
   /** Identifier or id to start behind; null starts at the beginning of the segment. */
   readonly after: string | null;
@@ -36,11 +36,11 @@ export type IdentityLookup = (
  * Where to resume a range: behind the newest remembered identity that Core still has under its identifier. Undefined
  * if there is none: the range starts over.
  */
-export async function findStart(
+export async function findStartPosition(
   { positions }: Checkpoint,
   segments: readonly Segment[],
   lookUp: IdentityLookup,
-): Promise<Start | undefined> {
+): Promise<StartPosition | undefined> {
   for (const position of positions) {
     const segment = segments[position.segment];
     // Past the last segment: all is done.

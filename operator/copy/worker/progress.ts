@@ -5,7 +5,7 @@ import { createReport } from '../../job/report.ts';
 import { type Checkpoint, NO_TOTALS, type Position, readCheckpoint } from '../checkpoint.ts';
 import type { Range } from '../ranges.ts';
 import type { HandledPage } from './page.ts';
-import { findStart, type IdentityLookup, rememberPosition, type Start } from './position.ts';
+import { findStartPosition, type IdentityLookup, rememberPosition, type StartPosition } from './position.ts';
 import type { IdSums } from './read-ids.ts';
 import { addPage, type PageCosts, type SkippedLine, sumsOf } from './totals.ts';
 
@@ -13,7 +13,7 @@ import { addPage, type PageCosts, type SkippedLine, sumsOf } from './totals.ts';
 const SKIPPED_LIMIT = 800_000;
 const DIFFERING_LIMIT = 100_000;
 
-export interface ProgressOptions extends RangeProgressOptions<Checkpoint> {
+export interface CopyProgressOptions extends RangeProgressOptions<Checkpoint> {
   readonly range: Range;
   /** Counts the write units that were spent. */
   readonly budget: WriteBudget;
@@ -23,9 +23,9 @@ export interface ProgressOptions extends RangeProgressOptions<Checkpoint> {
 }
 
 /** The progress of a range; every change is saved before its function returns. */
-export interface Progress {
+export interface CopyProgress {
   /** Where this process starts. */
-  readonly start: Start;
+  readonly start: StartPosition;
   /** Nothing that earlier processes read counts. */
   readonly isFromStart: boolean;
   /** Another process has worked on the range before. */
@@ -49,7 +49,7 @@ export interface Progress {
    */
   readonly hasWritten: boolean;
   /** Starts the range over; returns its beginning. */
-  restart(signal: AbortSignal): Promise<Start>;
+  restart(signal: AbortSignal): Promise<StartPosition>;
   /** All segments before this one are done, or had nothing to do. */
   moveTo(segment: number, signal: AbortSignal): Promise<void>;
   finish(signal: AbortSignal): Promise<Checkpoint>;
@@ -58,16 +58,16 @@ export interface Progress {
 const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
 
 /** Loads a range's checkpoint and keeps it up to date from then on. */
-export async function openProgress(
-  options: ProgressOptions,
+export async function openCopyProgress(
+  options: CopyProgressOptions,
   lookUp: IdentityLookup,
   signal: AbortSignal,
-): Promise<Progress> {
+): Promise<CopyProgress> {
   const { range, logger, budget } = options;
   const saved = await loadRange(options, readCheckpoint, signal);
   const first: Position = { segment: 0, identity: null, totals: NO_TOTALS };
-  const beginning: Start = { position: first, after: null };
-  const start = (saved && (await findStart(saved.checkpoint, range.segments, lookUp))) ?? beginning;
+  const beginning: StartPosition = { position: first, after: null };
+  const start = (saved && (await findStartPosition(saved.checkpoint, range.segments, lookUp))) ?? beginning;
   const { skippedLines, differingLines } = start.position.totals;
   const skipped = createReport(SKIPPED_LIMIT, saved?.texts['skipped.jsonl'] ?? '', skippedLines);
   const differing = createReport(DIFFERING_LIMIT, saved?.texts['differing.jsonl'] ?? '', differingLines);

@@ -11,7 +11,7 @@ import { describePlanned, planRanges, type Range } from '../ranges.ts';
 import { type StandaloneConfiguration, standaloneConfiguration } from './configuration.ts';
 import { copyOrPlan } from './copy-or-plan.ts';
 
-export const USAGE = `Usage: npm run copy -- --project ID [options]
+export const COPY_USAGE = `Usage: npm run copy -- --project ID [options]
 
 Copies a project's identities from Core to Edge without Kubernetes. Writes that reach Core meanwhile are not replayed.
 
@@ -50,7 +50,7 @@ export const runStandaloneCopy = createStandalone({
   name: 'copy',
   configuration: standaloneConfiguration,
   parseArguments: (args): Arguments =>
-    parseCommandLine(args, { ...workerOptions, environment: textOption, plan: flag }, argumentsSchema, USAGE),
+    parseCommandLine(args, { ...workerOptions, environment: textOption, plan: flag }, argumentsSchema, COPY_USAGE),
   chooseLimits: ({ rate }) => ({ maxWriteUnitsPerSecond: rate }),
   run,
 });

@@ -115,7 +115,7 @@ describe('ranges planned by a former leader', () => {
 
 describe('a late write of a former leader', () => {
   const names = () => objectNames(buildMigration(), 'copy');
-  const carryOut = (client: KubernetesClient, action: Action) =>
+  const execute = (client: KubernetesClient, action: Action) =>
     act(contextOf(client), { migration: buildMigration(), logger, signal }, action);
   const record = (gap: string): Action => ({
     kind: 'writeRecord',
@@ -134,21 +134,21 @@ describe('a late write of a former leader', () => {
 
   test.each<[string, () => string, Action, Action]>([
     ['the record', () => names().record, record('2026-06-01T00:00:00Z'), record('2026-05-20T00:00:00Z')],
-    ['the list of what Edge cannot hold', () => names().unstorableReport, unstorable(1), unstorable(2)],
+    ['the list of unstorable identities', () => names().unstorableReport, unstorable(1), unstorable(2)],
     ['the report of skipped identities', () => names().skippedReport, skipped, skipped],
-    ['the series of requests', () => names().stillOnCore, day('2026-11-01'), day('2026-11-02')],
+    ['the daily series of requests', () => names().stillOnCore, day('2026-11-01'), day('2026-11-02')],
   ])('does not replace %s that the current leader has written', async (_, nameOf, early, later) => {
-    await carryOut(fake.client, early);
+    await execute(fake.client, early);
     const name = nameOf();
     let written: unknown;
     const late = delay(CONFIG_MAPS, name, async () => {
-      await carryOut(fake.client, later);
+      await execute(fake.client, later);
       // As written by the leader meanwhile, if it was the same.
       await fake.client.patch(CONFIG_MAPS, { namespace, name }, { data: { leader: 'yes' } });
       written = await read(CONFIG_MAPS, name);
     });
     const again = early.kind === 'writeUsageSeries' ? day('2026-11-03') : early;
-    await expect(carryOut(late, again)).rejects.toMatchObject({ disposition: 'conflict' });
+    await expect(execute(late, again)).rejects.toMatchObject({ disposition: 'conflict' });
     expect(await read(CONFIG_MAPS, name)).toEqual(written);
   });
 
@@ -166,7 +166,7 @@ describe('a late write of a former leader', () => {
     ] as const satisfies Action[]) {
       await replace();
       const late = delay(CONFIG_MAPS, name, replace);
-      await expect(carryOut(late, action)).rejects.toMatchObject({ disposition: 'conflict' });
+      await expect(execute(late, action)).rejects.toMatchObject({ disposition: 'conflict' });
       expect((await read(CONFIG_MAPS, name))?.['data']).toEqual({ plan: 'next' });
     }
   });
@@ -185,7 +185,7 @@ describe('a late write of a former leader', () => {
       await fake.client.delete(JOBS, { namespace, name });
       next = await create('next', {});
     });
-    const retire = carryOut(late, { kind: 'retireWork', operation: 'copy' });
+    const retire = execute(late, { kind: 'retireWork', operation: 'copy' });
     await expect(retire).rejects.toMatchObject({ disposition: 'conflict' });
     expect(await read(JOBS, name)).toEqual(next);
   });

@@ -17,5 +17,5 @@ export async function writeLiveSettings(
   const { resourceVersion } = root.metadata;
   const patch = { metadata: { resourceVersion }, data: { settings: JSON.stringify(settings) } };
   await client.patch(CONFIG_MAPS, { namespace, name }, patch, { fieldManager: OPERATOR_FIELD_MANAGER, signal });
-  logger.info({ ...settings }, 'set what the pods follow');
+  logger.info({ ...settings }, 'changed the live settings of the pods');
 }

@@ -85,7 +85,7 @@ async function isPlanned(
   const isDamaged = items.some(({ metadata }) =>
     metadata.ownerReferences?.some(({ uid }) => uid === root.metadata.uid),
   );
-  if (isDamaged) logger.warn('the plan was damaged: the copy begins again');
+  if (isDamaged) logger.warn('the plan was damaged; restarting the copy');
   await client.delete(CONFIG_MAPS, { namespace, name }, { uid: root.metadata.uid, signal });
   return isDamaged;
 }

@@ -10,5 +10,5 @@ export async function removeJob(
 ) {
   const name = objectNames(migration, operation).job(attempt);
   await client.delete(JOBS, { namespace, name }, { uid, propagationPolicy: 'Foreground', signal });
-  logger.info({ job: name }, 'removed the Job: its workers have ended, and its pods do not end by themselves');
+  logger.info({ job: name }, 'removed the Job: its workers have ended, but its pods do not end by themselves');
 }

@@ -90,7 +90,7 @@ describe('EdgeReady', () => {
   });
 
   test('stays unchanged while nothing is checked, and is unknown before the first check', () => {
-    expect(say({ kind: 'unread' }).condition).toBe('Unknown/NotLookedAt');
+    expect(say({ kind: 'unread' }).condition).toBe('Unknown/NotChecked');
     const { status } = decide(next(facts({ readiness: edgeReady() }), 0, { readiness: { kind: 'unread' } }));
     expect(condition(status, 'EdgeReady')).toBe('True/Complete');
   });

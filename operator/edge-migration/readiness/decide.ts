@@ -11,7 +11,7 @@ import type { Facts } from '../facts.ts';
 import { describeComplete, describeMissing, describeOverrides } from './describe.ts';
 import { isComplete, type ObservedReadiness } from './facts.ts';
 import type { HandoverDecision } from './handover.ts';
-import { findHindrance, keepMarks, whenToLookAtHindrance } from './marks.ts';
+import { findHindrance, keepMarks, nextHindranceCheckTime } from './marks.ts';
 
 /** The part of the remaining decision that matters here. */
 interface Rest {
@@ -38,7 +38,7 @@ export function decideReadiness(facts: Facts, rest: Rest): FindingOf<'EdgeReady'
   switch (readiness.kind) {
     case 'unread':
       return before === undefined
-        ? conditionUnknown('NotLookedAt', 'Edge is looked at when the project is found in Core')
+        ? conditionUnknown('NotChecked', 'Edge is checked once the project is found in Core')
         : recall('EdgeReady', before);
     case 'problem':
       return conditionUnknown(readiness.reason, readiness.message);
@@ -80,7 +80,7 @@ export function decideMarks(
   const hindrance = findHindrance(facts);
   const isReady = ready === undefined ? facts.readiness === undefined : ready.status === 'True';
   if (hindrance !== undefined || !isReady) {
-    const nextTime = whenToLookAtHindrance(facts, hindrance);
+    const nextTime = nextHindranceCheckTime(facts, hindrance);
     return { admits: (action) => !isMark(action), late: [], nextTime };
   }
   const before = recordedCondition(facts.migration.status.conditions, 'EdgeReady')?.status;
@@ -93,6 +93,6 @@ export function decideMarks(
 }
 
 /** When to check Edge again; undefined when nothing more would follow from it. */
-export function whenToLookAtEdge(readiness: Facts['readiness']): number | undefined {
+export function nextEdgeCheckTime(readiness: Facts['readiness']): number | undefined {
   return readiness === undefined || readiness.kind === 'unread' ? undefined : readiness.nextTime;
 }

@@ -48,7 +48,7 @@ export function describeMissing(readiness: ObservedReadiness, projectId: number,
 /** Override rows that were not shown to exist, and how to write them. */
 export function describeOverrides({ tables }: ObservedReadiness, { conditions }: Status): string {
   const isClosed = recordedCondition(conditions, 'Succeeded')?.reason === 'WindowClosed';
-  // At the end of the window Edge is the master: a repair leaves rows unchanged.
+  // At the end of the window Edge is the authority: a repair leaves rows unchanged.
   const cure = isClosed
     ? 'delete the EdgeMigration and apply it again: the copy writes the rows that are missing'
     : 'set spec.retry to repair-1 or another new repair-…: the comparison writes the rows that are missing';

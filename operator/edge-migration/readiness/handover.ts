@@ -1,6 +1,6 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { doubled } from '@edge-migration/runtime/backoff.ts';
-import { HANDOVER_AGAIN, HANDOVER_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { HANDOVER_AGAIN, HANDOVER_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import type { HandoverStage } from '../../handover/job.ts';
 import type { Action } from '../actions.ts';
 import { formatTime, recordedCondition } from '../conditions.ts';
@@ -38,7 +38,7 @@ export function decideHandover({ migration, handover, readiness, forwardingPod, 
   if (handover?.stage === undefined || readiness === undefined) return NOTHING;
   const { stage, state } = handover;
   if (forwardingPod !== undefined && state.kind !== 'running' && wouldForward(readiness, stage)) {
-    const message = `it is not handed over while pod ${forwardingPod} of the Core API has EDGE_API_URL, by which Core would forward requests of the project besides, over newer values (docs/cutover.md)`;
+    const message = `the hand-over waits while pod ${forwardingPod} of the Core API has EDGE_API_URL, with which Core would also forward requests of the project, over newer values (docs/cutover.md)`;
     return { ...NOTHING, finding: { message } };
   }
   const { spec, status } = migration;
@@ -52,7 +52,7 @@ export function decideHandover({ migration, handover, readiness, forwardingPod, 
       return {
         actions: [],
         waits: stage === 'before' && !isOverdue,
-        nextTime: now + (isOverdue ? HANDOVER_LOOK_MS.overdue : HANDOVER_LOOK_MS.running),
+        nextTime: now + (isOverdue ? HANDOVER_POLL_MS.overdue : HANDOVER_POLL_MS.running),
         finding: { reason: 'HandoverRunning', message: `Flagsmith's own code hands the project over${message}` },
       };
     }
@@ -67,7 +67,7 @@ export function decideHandover({ migration, handover, readiness, forwardingPod, 
       if (!isWanted(readiness, stage)) return NOTHING;
       const waits = stage === 'before';
       return mayAct
-        ? { ...NOTHING, actions: [start], waits, nextTime: now + HANDOVER_LOOK_MS.running }
+        ? { ...NOTHING, actions: [start], waits, nextTime: now + HANDOVER_POLL_MS.running }
         : { ...NOTHING, waits };
     }
     case 'ended': {
@@ -92,7 +92,7 @@ function describeEnd(
     : { message: `the hand-over by Flagsmith ended: ${words}` };
   const isDue = mayRetry && (isAsked || (retryTime !== undefined && (isOutdated || retryTime <= now)));
   return isDue
-    ? { ...NOTHING, actions: [start], nextTime: now + HANDOVER_LOOK_MS.running, finding }
+    ? { ...NOTHING, actions: [start], nextTime: now + HANDOVER_POLL_MS.running, finding }
     : { ...NOTHING, nextTime: retryTime, finding };
 }
 

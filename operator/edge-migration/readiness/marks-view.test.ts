@@ -33,11 +33,11 @@ test('a put by Flagsmith that reverts marks is seen half a minute later, and its
   const empty = { migration_start_time: { NULL: true as const }, migration_end_time: { NULL: true as const } };
   const triggered = { id: { N: '42' }, triggered_at: { S: '2026-01-01T00:00:00.000000' }, ...empty };
   await flagsmith.send(new PutItemCommand({ TableName, Item: triggered }));
-  expect(await marks.look(42, signal)).toMatchObject({ started: true, completed: true });
+  expect(await marks.read(42, signal)).toMatchObject({ started: true, completed: true });
   await clock.advance(30_000);
-  expect(await marks.look(42, signal)).toEqual({ kind: 'observed', started: false, completed: false });
+  expect(await marks.read(42, signal)).toEqual({ kind: 'observed', started: false, completed: false });
   expect(await marks.markCompleted(42)).toBe('written');
-  expect(await marks.look(42, signal)).toMatchObject({ completed: true });
+  expect(await marks.read(42, signal)).toMatchObject({ completed: true });
   const [item] = await tables.scan(TableName);
   expect(item).toMatchObject({ triggered_at: triggered.triggered_at, migration_end_time: { S: expect.any(String) } });
   expect(await marks.markCompleted(42)).toBe('unchanged');
@@ -47,7 +47,7 @@ test('the marks read for a project are forgotten with its EdgeMigration', async 
   const metadata = createProjectMetadata(connection, tables.settings.projectMetadataTable);
   const marks = createMarks(metadata, createFakeClock());
   for (let projectId = 1000; projectId < 1100; projectId++) {
-    await marks.look(projectId, signal);
+    await marks.read(projectId, signal);
     marks.forget(projectId);
   }
   expect(marks.size).toBe(0);

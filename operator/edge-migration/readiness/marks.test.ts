@@ -129,9 +129,9 @@ describe('marks that a late put by Flagsmith reverts', () => {
 
 test.for<[string, Partial<Facts>, number, boolean]>([
   ['just after the copy', {}, 1, true],
-  ['long after it', {}, 11, false],
-  ['long after it, while a pod would forward', { forwardingPod: 'api-1' }, 11, true],
-])('the marks are checked only while something follows from it: %s', ([, changes, minutes, expected]) => {
+  ['long after the copy', {}, 11, false],
+  ['long after the copy, while a pod would forward', { forwardingPod: 'api-1' }, 11, true],
+])('the marks are checked only while the result matters: %s', ([, changes, minutes, expected]) => {
   const { migration: found, now, forwardingPod } = next(ended(changes), minutes * MINUTE, changes);
   expect(areMarksSought({ migration: found, now, forwardingPod })).toBe(expected);
 });

@@ -2,7 +2,7 @@ import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.
 import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import { EdgeError } from '@edge-migration/identity/edge/table/table.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import { MARKS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { MARKS_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import type { Action } from '../actions.ts';
 import { recordedCondition } from '../conditions.ts';
 import type { Facts } from '../facts.ts';
@@ -11,7 +11,7 @@ import type { MarksFact } from './facts.ts';
 /** The marks of projects as the operator reads and writes them. */
 export interface Marks extends Pick<ProjectMetadata, 'markStarted' | 'markCompleted'> {
   /** The last reading, or a new one when that is old. Throws nothing but the signal's reason. */
-  look(projectId: number, signal: AbortSignal): Promise<MarksFact>;
+  read(projectId: number, signal: AbortSignal): Promise<MarksFact>;
   /** The project's EdgeMigration is gone. */
   forget(projectId: number): void;
   readonly size: number;
@@ -28,16 +28,16 @@ export function createMarks(metadata: ProjectMetadata, clock: Pick<Clock, 'monot
   const seen = new Map<number, { fact: MarksFact; until: number }>();
 
   function remember(projectId: number, fact: MarksFact): MarksFact {
-    seen.set(projectId, { fact, until: clock.monotonic() + MARKS_LOOK_MS.listed });
+    seen.set(projectId, { fact, until: clock.monotonic() + MARKS_POLL_MS.listed });
     return fact;
   }
 
   return {
-    async look(projectId, signal) {
+    async read(projectId, signal) {
       const known = seen.get(projectId);
       if (known !== undefined && clock.monotonic() < known.until) return known.fact;
       try {
-        return remember(projectId, { kind: 'observed', ...(await metadata.look(projectId, { signal })) });
+        return remember(projectId, { kind: 'observed', ...(await metadata.read(projectId, { signal })) });
       } catch (error) {
         if (!(error instanceof EdgeError)) throw error;
         return remember(projectId, { kind: 'problem', reason: error.name, message: error.message });
@@ -91,14 +91,14 @@ export function findHindrance({
 }: Known): { kind: 'forwards'; message: string } | { kind: 'unknown'; reason: string; message: string } | undefined {
   if (marks === undefined || migration.spec?.mode !== 'Migrate') return undefined;
   if (corePodsUnknown) {
-    return { kind: 'unknown', reason: 'NotLookedAt', message: 'the pods of the Core API have not been listed yet' };
+    return { kind: 'unknown', reason: 'NotChecked', message: 'the pods of the Core API have not been listed yet' };
   }
   if (forwardingPod === undefined || marks.kind === 'unread') return undefined;
   if (marks.kind === 'problem') return { kind: 'unknown', reason: marks.reason, message: marks.message };
   if (marks.completed) return undefined;
   return {
     kind: 'forwards',
-    message: `the project is not marked as migrated while pod ${forwardingPod} of the Core API has EDGE_API_URL: Core would begin to forward its requests to Edge besides, over newer values. Remove EDGE_API_URL from the Core API until the replay window has closed (docs/cutover.md)`,
+    message: `the project is not marked as migrated while pod ${forwardingPod} of the Core API has EDGE_API_URL: Core would also begin to forward its requests to Edge, over newer values. Remove EDGE_API_URL from the Core API until the replay window has closed (docs/cutover.md)`,
   };
 }
 
@@ -109,15 +109,15 @@ export function keepMarks(
 ): { late: Action[]; nextTime: number | undefined } {
   const { migration, marks, now } = known;
   if (marks === undefined || !isRecent(migration, now)) return { late: [], nextTime: undefined };
-  const nextTime = now + MARKS_LOOK_MS.listed;
+  const nextTime = now + MARKS_POLL_MS.listed;
   if (marks.kind !== 'observed') return { late: [], nextTime };
   if (isCopied) return { late: marks.completed ? [] : [{ kind: 'markCompleted' }], nextTime };
   return { late: hasBegun && !marks.started ? [{ kind: 'markStarted' }] : [], nextTime };
 }
 
 /** When to check again what prevents the marks. */
-export const whenToLookAtHindrance = (
+export const nextHindranceCheckTime = (
   { now, corePodsUnknown }: Known,
   hindrance: ReturnType<typeof findHindrance>,
 ): number | undefined =>
-  hindrance === undefined ? undefined : now + (corePodsUnknown ? MARKS_LOOK_MS.unlisted : MARKS_LOOK_MS.listed);
+  hindrance === undefined ? undefined : now + (corePodsUnknown ? MARKS_POLL_MS.unlisted : MARKS_POLL_MS.listed);

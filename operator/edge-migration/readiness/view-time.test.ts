@@ -25,16 +25,16 @@ test('the time of the next check is never in the past, however the clock is set 
     clock,
     againMs: AGAIN,
   });
-  const look = async () => {
-    const fact = await view.look(42, new AbortController().signal);
+  const check = async () => {
+    const fact = await view.read(42, new AbortController().signal);
     return fact.kind === 'unread' ? undefined : fact.nextTime - clock.now();
   };
-  expect(await look()).toBe(AGAIN);
+  expect(await check()).toBe(AGAIN);
   await clock.advance(20_000);
   clock.skew(5 * AGAIN);
-  expect(await look()).toBe(AGAIN - 20_000);
+  expect(await check()).toBe(AGAIN - 20_000);
   clock.skew(-10 * AGAIN);
-  expect(await look()).toBe(AGAIN - 20_000);
+  expect(await check()).toBe(AGAIN - 20_000);
 });
 
 test('the check of a project is forgotten with its EdgeMigration', async () => {
@@ -45,7 +45,7 @@ test('the check of a project is forgotten with its EdgeMigration', async () => {
   });
   for (let projectId = 1; projectId <= 100; projectId++) {
     view.expire(projectId, 'copied');
-    await view.look(projectId, new AbortController().signal);
+    await view.read(projectId, new AbortController().signal);
     view.forget(projectId);
   }
   expect(view.size).toBe(0);
@@ -62,13 +62,13 @@ test('only every tenth check asks a silent store, so that decisions about other 
     clock,
     againMs: AGAIN,
   });
-  const look = async (projectId: number) => (await view.look(projectId, new AbortController().signal)).kind;
-  expect(await look(1)).toBe('problem');
+  const check = async (projectId: number) => (await view.read(projectId, new AbortController().signal)).kind;
+  expect(await check(1)).toBe('problem');
   const asked = silent.connections();
-  expect(await look(2)).toBe('problem');
+  expect(await check(2)).toBe('problem');
   expect(silent.connections()).toBe(asked);
   ahead = 20 * CONNECTING.connectTimeoutMs;
-  expect(await look(3)).toBe('problem');
+  expect(await check(3)).toBe('problem');
   expect(silent.connections()).toBeGreaterThan(asked);
   await slow.close();
 });

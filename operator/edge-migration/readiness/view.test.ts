@@ -90,7 +90,7 @@ function createView(names: ServingSettings, clock: Clock = createFakeClock()) {
 }
 
 async function observe(names = all()) {
-  const fact = await createView(names).look(projectId, signal);
+  const fact = await createView(names).read(projectId, signal);
   if (fact.kind !== 'observed') throw new Error(JSON.stringify(fact));
   return fact;
 }
@@ -197,19 +197,19 @@ describe('a check of Edge', () => {
   });
 
   test('names a table that does not exist instead of failing', async () => {
-    const fact = await createView({ ...all(), environmentsTable: 'no_such_table' }).look(projectId, signal);
+    const fact = await createView({ ...all(), environmentsTable: 'no_such_table' }).read(projectId, signal);
     expect(fact).toMatchObject({ kind: 'problem', reason: 'TableMissing' });
     expect((fact as { message: string }).message).toContain('no_such_table');
   });
 
   test('finds nothing for a project that Core does not have', async () => {
-    expect(await createView(all()).look(99_999_999, signal)).toEqual({ kind: 'unread' });
+    expect(await createView(all()).read(99_999_999, signal)).toEqual({ kind: 'unread' });
   });
 
   test('is repeated after a minute while something is missing, and much later once everything is there', async () => {
     const clock = createFakeClock();
     const view = createView(all(), clock);
-    const isReady = async () => isObservedComplete(await view.look(projectId, signal));
+    const isReady = async () => isObservedComplete(await view.read(projectId, signal));
     expect(await isReady()).toBe(false);
     await handOver();
     await clock.advance(AGAIN - 1);

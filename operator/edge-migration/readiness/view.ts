@@ -9,7 +9,7 @@ import { isComplete, type PlaceFact, type ReadinessFact } from './facts.ts';
 /** Checks now and then whether Edge can serve a project. */
 export interface ReadinessView {
   /** The last check, or a new one when that is old. Throws nothing but the signal's reason. */
-  look(projectId: number, signal: AbortSignal): Promise<ReadinessFact>;
+  read(projectId: number, signal: AbortSignal): Promise<ReadinessFact>;
   /** Makes the next check a new one, because something has happened; each `event` counts once. */
   expire(projectId: number, event: string): void;
   /** The project's EdgeMigration is gone. */
@@ -98,15 +98,15 @@ export function createReadinessView({ core, tables, clock, againMs }: ReadinessO
   }
 
   return {
-    async look(projectId, signal) {
+    async read(projectId, signal) {
       const known = seen.get(projectId);
       if (known !== undefined && clock.monotonic() < known.until) return withNextTime(known);
       const found = await readUnlessTroubled(projectId, signal);
       const isSettled = found.kind === 'observed' && isComplete(found);
       const pauseMs = isSettled ? COMPLETE_FACTOR * againMs : againMs;
-      const look = { fact: found, until: clock.monotonic() + pauseMs };
-      seen.set(projectId, look);
-      return withNextTime(look);
+      const seenFact = { fact: found, until: clock.monotonic() + pauseMs };
+      seen.set(projectId, seenFact);
+      return withNextTime(seenFact);
     },
     expire(projectId, event) {
       if (events.get(projectId) === event) return;

@@ -41,7 +41,7 @@ beforeEach(() => {
 });
 
 /** The operator reads the reports, writes its series, and updates the status. */
-async function look(changes: Partial<Facts> = {}): Promise<StillOnCore | undefined> {
+async function summarize(changes: Partial<Facts> = {}): Promise<StillOnCore | undefined> {
   await fleet.follow(operator);
   const current = {
     ...facts,
@@ -87,7 +87,7 @@ describe('three SDKs that leave Core one after the other', () => {
     await fleet.follow(operator);
     if (day % 2 === 0) sidecars[1]?.restart();
     else operator = fleet.operator();
-    return look();
+    return summarize();
   }
 
   test('are listed with their series while they call, until Core can be switched off', async () => {
@@ -149,14 +149,14 @@ describe('unknown numbers of requests are not reported as zero', () => {
     fleet.sidecar('api-1');
     const older = fleet.sidecar('api-2', { counts: false });
     pass(3 * DAY_MS);
-    const status = await look();
+    const status = await summarize();
     expect(status?.state).toBe('Unknown');
     expect(status).not.toHaveProperty('writesPerDay');
     expect(status?.message).toMatch(/^not known: .*older release/);
     expect(series).toBeUndefined();
     older.end();
     pass(25 * HOUR);
-    expect(await look()).toMatchObject({ state: 'Quiet', writesPerDay: 0, countedSince: '2026-11-04T12:00:00Z' });
+    expect(await summarize()).toMatchObject({ state: 'Quiet', writesPerDay: 0, countedSince: '2026-11-04T12:00:00Z' });
     expect(series?.days.map(({ date }) => date)).toEqual(['2026-11-05']);
   });
 
@@ -164,15 +164,15 @@ describe('unknown numbers of requests are not reported as zero', () => {
     fleet.sidecar('api-1');
     pass(3 * DAY_MS);
     const gap = { from: fleet.now - 5 * HOUR, until: fleet.now - 4 * HOUR, reason: 'noSidecar', podName: 'api-9' };
-    expect((await look({ capture: covered({ gaps: [gap] }) }))?.state).toBe('Unknown');
+    expect((await summarize({ capture: covered({ gaps: [gap] }) }))?.state).toBe('Unknown');
     const short = { ...gap, until: gap.from + 60_000, reason: 'sidecarVanished' };
     facts = { ...facts, migration: { ...facts.migration, status: { ...facts.migration.status, replay: {} } } };
-    expect((await look({ capture: covered({ gaps: [short] }) }))?.state).toBe('Quiet');
+    expect((await summarize({ capture: covered({ gaps: [short] }) }))?.state).toBe('Quiet');
   });
 
   test('while the reports cannot be read: the last known numbers stay, with their time', async () => {
     fleet.sidecar('api-1').serve('production', 'curl/8', 'write');
-    const before = await look();
+    const before = await summarize();
     pass(DAY_MS);
     const { status } = decide({ ...facts, now: fleet.now, usage: undefined });
     expect(status.replay?.stillOnCore).toEqual(before);
@@ -182,25 +182,25 @@ describe('unknown numbers of requests are not reported as zero', () => {
 test('a restarted operator that finds less in the stream does not call a project quiet that was written to today', async () => {
   const sidecar = fleet.sidecar('api-1');
   pass(3 * DAY_MS);
-  expect((await look())?.state).toBe('Quiet');
+  expect((await summarize())?.state).toBe('Quiet');
   sidecar.serve('production', 'flagsmith-js-sdk/9.3.1', 'write', 9);
   // A report has room for some of them, and the next one has the others.
   for (let other = 0; other < 60; other += 1) sidecar.serve(`others-${other}`, 'curl/8', 'write');
   pass(HOUR);
   for (let report = 0; report < 6; report += 1) {
     pass(60_000);
-    await look();
+    await summarize();
   }
-  const before = await look();
+  const before = await summarize();
   expect(before).toMatchObject({ state: 'Writing', writesPerDay: 9 });
   do sidecar.end();
   while (JSON.stringify(fleet.reports()).includes('production'));
   fleet.sidecar('api-2');
   operator = fleet.operator();
   pass(HOUR);
-  expect(await look()).toEqual({ ...before, countedUntil: expect.any(String) });
+  expect(await summarize()).toEqual({ ...before, countedUntil: expect.any(String) });
   pass(2 * DAY_MS);
-  expect((await look())?.state).toBe('Quiet');
+  expect((await summarize())?.state).toBe('Quiet');
 });
 
 test('a restarted operator reports since when it knows of the written identities', async () => {
@@ -208,20 +208,20 @@ test('a restarted operator reports since when it knows of the written identities
   for (let day = 0; day < 5; day += 1) {
     if (day > 0) pass(DAY_MS);
     sidecar.write('production', 'curl/8', [`user-${day}`]);
-    await look();
+    await summarize();
   }
   const known = facts.migration.status.replay?.stillOnCore;
   expect(known).toMatchObject({ identities: 5, identitiesSince: '2026-11-01' });
   operator = fleet.operator();
   pass(HOUR);
-  const status = await look();
+  const status = await summarize();
   expect(status).toMatchObject({ identities: 3, identitiesSince: '2026-11-03' });
   expect(status?.message).toContain('(at least about 3 identities since 2026-11-03)');
 });
 
 test('a client that only reads is still on Core', async () => {
   fleet.sidecar('api-1').serve('production', 'flagsmith-go-sdk/v5.2.0', 'read', 9);
-  expect(await look()).toMatchObject({
+  expect(await summarize()).toMatchObject({
     state: 'Reading',
     readsPerDay: 9,
     clients: [{ name: 'flagsmith-go-sdk/5.2.0', writesPerDay: 0, readsPerDay: 9 }],
@@ -230,26 +230,26 @@ test('a client that only reads is still on Core', async () => {
 
 test('writes after the deadline are counted for a month, and reported as lost to Edge', async () => {
   const sidecar = fleet.sidecar('api-1');
-  await look();
+  await summarize();
   pass((WEEKS + 20) * DAY_MS);
   sidecar.serve('production', 'flagsmith-js-sdk/9.3.1', 'write', 5);
-  const status = await look();
+  const status = await summarize();
   expect(status).toMatchObject({ state: 'Writing', writesPerDay: 5 });
   expect(status?.message).toMatch(/since 2026-11-29T12:00:00Z these writes do not reach Edge/);
   pass(12 * DAY_MS);
   sidecar.serve('production', 'flagsmith-js-sdk/9.3.1', 'write', 5);
-  expect(await look()).toEqual(status);
+  expect(await summarize()).toEqual(status);
   expect(decide({ ...facts, now: fleet.now, usage: operator.project(42) }).nextTime).toBeUndefined();
 });
 
 test('status and series are written when they have changed, and at intervals', async () => {
   const sidecar = fleet.sidecar('api-1');
   let statuses = 0;
-  let before = await look();
+  let before = await summarize();
   for (let minute = 0; minute < 24 * 60; minute += 1) {
     pass(60_000);
     sidecar.serve('production', 'curl/8', 'write');
-    const status = await look();
+    const status = await summarize();
     if (status?.countedUntil !== before?.countedUntil) statuses += 1;
     before = status;
   }

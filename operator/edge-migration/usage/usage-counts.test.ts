@@ -131,7 +131,7 @@ describe('the count of a day', () => {
 
   test('includes each request once, however often and by whichever replica a report is read', async () => {
     fleet.sidecar('api-1').serve('production', PYTHON, 'write', 3);
-    for (let look = 0; look < 5; look += 1) expect(await days()).toEqual(['2026-11-29 3/0']);
+    for (let round = 0; round < 5; round += 1) expect(await days()).toEqual(['2026-11-29 3/0']);
     expect(await days(fleet.operator())).toEqual(['2026-11-29 3/0']);
   });
 

@@ -36,10 +36,7 @@ export class UsageFollower {
       if (signal.aborted) return;
       const problem = errorMessage(error);
       if (this.problem !== problem)
-        this.logger.warn(
-          { error: problem },
-          'what sidecars count cannot be assigned to projects: Core cannot be asked',
-        );
+        this.logger.warn({ error: problem }, 'usage counts cannot be assigned to projects: Core does not answer');
       this.problem = problem;
     }
   }

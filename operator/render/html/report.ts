@@ -157,7 +157,7 @@ function drawCopy({ status: { copy, skipped } }: EdgeMigration): Markup | undefi
       tone: 'warn',
     },
     { label: 'that Edge cannot hold', count: skipped?.total ?? 0, tone: 'bad' },
-    { label: 'not looked at yet', count: Math.max(0, identitiesTotal - identitiesRead), tone: 'idle' },
+    { label: 'not read yet', count: Math.max(0, identitiesTotal - identitiesRead), tone: 'idle' },
   ]);
 }
 
@@ -172,7 +172,7 @@ function drawComparison({ status }: EdgeMigration): Markup | undefined {
     { label: 'differing', count: last.identitiesDiffering ?? 0, tone: 'warn' },
     { label: 'missing', count: last.identitiesMissing ?? 0, tone: 'bad' },
     { label: 'that Edge cannot hold', count: last.identitiesSkipped ?? 0, tone: 'calm' },
-    { label: 'written every time that they were looked at', count: last.identitiesUnsettled ?? 0, tone: 'idle' },
+    { label: 'written during every comparison', count: last.identitiesUnsettled ?? 0, tone: 'idle' },
   ]);
 }
 

@@ -2,14 +2,14 @@ import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts'
 import { stateOf } from '@edge-migration/identity/edge/verdict.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { REPLAY_WAIT_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { REPLAY_WAIT_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import { z } from 'zod';
 import type { VerifySettings } from '../settings.ts';
 import type { Comparer } from './comparer.ts';
-import type { Comparison, Place } from './comparison.ts';
+import type { Comparison, ComparisonKey } from './comparison.ts';
 import { createParts } from './parts.ts';
 import type { Repair } from './repair.ts';
-import { isOnly, type Ledger } from './tally.ts';
+import { isOnly, type Tally } from './tally.ts';
 
 /** An observed difference that may be a write in flight. */
 export const candidateSchema = z.object({
@@ -29,14 +29,14 @@ export type Candidate = z.infer<typeof candidateSchema>;
 /** Whether a finding must be compared again before it is certain. */
 export const isDoubtful = ({ verdict: { finding } }: Comparison) => finding !== undefined && !isOnly(finding, 'uuid');
 
-export function toCandidate(looked: Comparison): Candidate {
-  const { kind, environment, pair } = looked;
-  return { kind, environmentId: environment.id, ...toPlace(looked), state: stateOf(pair) };
+export function toCandidate(comparison: Comparison): Candidate {
+  const { kind, environment, pair } = comparison;
+  return { kind, environmentId: environment.id, ...toKey(comparison), state: stateOf(pair) };
 }
 
 export interface SettleContext {
-  readonly look: Comparer;
-  readonly ledger: Ledger;
+  readonly comparer: Comparer;
+  readonly tally: Tally;
   /** Undefined if findings are only reported. */
   readonly repair: Repair | undefined;
   readonly environments: ReadonlyMap<number, CoreEnvironment>;
@@ -69,15 +69,15 @@ export async function settleCandidates(
   context: SettleContext,
   candidates: readonly Candidate[],
   since: number,
-  save: (left: readonly Candidate[], lookedAt: number) => Promise<void>,
+  save: (left: readonly Candidate[], comparedTime: number) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { ledger, logger } = context;
+  const { tally, logger } = context;
   const inParts = createParts(CHUNK);
   let open = [...candidates];
-  let lookedAt = since;
+  let comparedTime = since;
   for (let generation = 1; open.length > 0 && generation <= GENERATIONS; generation++) {
-    await waitUntilApplied(context, lookedAt, signal);
+    await waitUntilApplied(context, comparedTime, signal);
     const moving: Candidate[] = [];
     for (const chunk of divide(open)) {
       await inParts(chunk, async (part) => {
@@ -85,14 +85,14 @@ export async function settleCandidates(
       });
       open = open.slice(chunk.length);
       // After the comparison: earlier writes may still be on their way to Edge.
-      if (moving.length > 0) lookedAt = await context.coreTime();
-      await save([...open, ...moving], lookedAt);
+      if (moving.length > 0) comparedTime = await context.coreTime();
+      await save([...open, ...moving], comparedTime);
     }
-    logger.debug({ generation, left: moving.length }, 'looked at differences again');
+    logger.debug({ generation, left: moving.length }, 'compared differences again');
     open = moving;
   }
-  for (const { kind } of open) if (kind === 'identity') ledger.addUnsettled();
-  await save([], lookedAt);
+  for (const { kind } of open) if (kind === 'identity') tally.addUnsettled();
+  await save([], comparedTime);
 }
 
 /** Chunks of one environment and kind each, small enough to be compared in one call. */
@@ -110,7 +110,7 @@ function divide(candidates: readonly Candidate[]): Candidate[][] {
 
 /** @returns the candidates that have changed since */
 async function settleChunk(
-  { look, ledger, repair, environments }: SettleContext,
+  { comparer, tally, repair, environments }: SettleContext,
   chunk: readonly Candidate[],
   signal: AbortSignal,
 ): Promise<Candidate[]> {
@@ -118,18 +118,18 @@ async function settleChunk(
   const environment = environments.get(environmentId);
   // Deleted meanwhile with its identities.
   if (environment === undefined) return [];
-  const again = await look.lookAgain(kind, environment, chunk.map(toPlace), signal);
-  const isCertain = (looked: Comparison | undefined, index: number): looked is Comparison =>
-    looked !== undefined && isDoubtful(looked) && stateOf(looked.pair) === chunk[index]!.state;
+  const again = await comparer.recheck(kind, environment, chunk.map(toKey), signal);
+  const isCertain = (comparison: Comparison | undefined, index: number): comparison is Comparison =>
+    comparison !== undefined && isDoubtful(comparison) && stateOf(comparison.pair) === chunk[index]!.state;
   const certain = again.filter(isCertain);
   const outcomes = await repair?.(certain, signal);
   const moving: Candidate[] = [];
-  for (const looked of again) {
-    if (looked === undefined) continue;
-    const place = certain.indexOf(looked);
-    if (place >= 0) ledger.add(looked, outcomes?.[place]);
-    else if (isDoubtful(looked)) moving.push(toCandidate(looked));
-    else ledger.add(looked);
+  for (const comparison of again) {
+    if (comparison === undefined) continue;
+    const place = certain.indexOf(comparison);
+    if (place >= 0) tally.add(comparison, outcomes?.[place]);
+    else if (isDoubtful(comparison)) moving.push(toCandidate(comparison));
+    else tally.add(comparison);
   }
   return moving;
 }
@@ -139,7 +139,7 @@ async function settleChunk(
  * after Core had deleted the identity. Nothing is counted here; anything that still has to be compared is counted then.
  */
 export async function repairInterrupted(
-  { look, environments }: Pick<SettleContext, 'look' | 'environments'>,
+  { comparer, environments }: Pick<SettleContext, 'comparer' | 'environments'>,
   repair: Repair,
   candidates: readonly Candidate[],
   signal: AbortSignal,
@@ -150,13 +150,16 @@ export async function repairInterrupted(
     const environment = environments.get(environmentId);
     if (environment === undefined) continue;
     await inParts(chunk, async (part) => {
-      const again = await look.lookAgain(kind, environment, part.map(toPlace), signal);
-      await repair(again.filter((looked) => looked !== undefined && isDoubtful(looked)) as Comparison[], signal);
+      const again = await comparer.recheck(kind, environment, part.map(toKey), signal);
+      await repair(
+        again.filter((comparison) => comparison !== undefined && isDoubtful(comparison)) as Comparison[],
+        signal,
+      );
     });
   }
 }
 
-const toPlace = ({ identifier, key, row, region }: Candidate | Comparison): Place => ({
+const toKey = ({ identifier, key, row, region }: Candidate | Comparison): ComparisonKey => ({
   identifier,
   key,
   ...(row && { row }),
@@ -178,6 +181,6 @@ async function waitUntilApplied(context: SettleContext, since: number, signal: A
       );
       return;
     }
-    await clock.sleep(REPLAY_WAIT_LOOK_MS, signal);
+    await clock.sleep(REPLAY_WAIT_POLL_MS, signal);
   }
 }

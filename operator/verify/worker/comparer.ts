@@ -5,9 +5,9 @@ import { isDocumentOf } from '@edge-migration/identity/edge/ownership.ts';
 import type { ListedDocument } from '@edge-migration/identity/edge/table/listing.ts';
 import { keyOf, rowName } from '@edge-migration/identity/edge/table/override-rows.ts';
 import { hasRow, judgeMisplaced, type Verdict } from '@edge-migration/identity/edge/verdict.ts';
-import { type Comparison, documentKeyOf, isRegionKind, type Place } from './comparison.ts';
+import { type Comparison, type ComparisonKey, documentKeyOf, isRegionKind } from './comparison.ts';
 import { isText, judgeIdentities } from './judge-identities.ts';
-import { createRegionLook, type RegionTables } from './region-comparer.ts';
+import { createRegionComparer, type RegionTables } from './region-comparer.ts';
 import { readDocuments, readRows } from './store-reads.ts';
 
 const NO_VERDICT: Verdict = { identity: undefined, document: undefined, finding: undefined };
@@ -16,7 +16,7 @@ const NO_VERDICT: Verdict = { identity: undefined, document: undefined, finding:
 export interface Compared {
   readonly stores: Stores;
   readonly onConflict: 'KeepEdge' | 'CoreWins';
-  readonly regionLook: ReturnType<typeof createRegionLook>;
+  readonly regionComparer: ReturnType<typeof createRegionComparer>;
 }
 
 /**
@@ -29,11 +29,11 @@ export function createComparer(
   onConflict: 'KeepEdge' | 'CoreWins',
   regions: readonly RegionTables[] = [],
 ) {
-  const regionLook = createRegionLook(stores, onConflict, regions);
-  const compared: Compared = { stores, onConflict, regionLook };
+  const regionComparer = createRegionComparer(stores, onConflict, regions);
+  const compared: Compared = { stores, onConflict, regionComparer };
   return {
     /** Core's identities and their documents. */
-    lookAtIdentities: (environment: CoreEnvironment, identities: readonly CoreIdentity[], signal: AbortSignal) =>
+    compareIdentities: (environment: CoreEnvironment, identities: readonly CoreIdentity[], signal: AbortSignal) =>
       judgeIdentities(
         compared,
         environment,
@@ -41,18 +41,18 @@ export function createComparer(
         signal,
       ),
     /** Documents that Core may not have. Those that it has are omitted: they are compared with its identities. */
-    lookAtDocuments: (environment: CoreEnvironment, documents: readonly ListedDocument[], signal: AbortSignal) =>
+    compareDocuments: (environment: CoreEnvironment, documents: readonly ListedDocument[], signal: AbortSignal) =>
       compareDocuments(compared, environment, documents, signal),
     /** Rows whose document does not have the override. */
-    lookAtRows: (environment: CoreEnvironment, rows: readonly Item[], signal: AbortSignal) =>
+    compareRows: (environment: CoreEnvironment, rows: readonly Item[], signal: AbortSignal) =>
       compareRows(compared, environment, rows, signal),
-    lookAtRegionDocuments: regionLook.lookAtRegionDocuments,
-    lookAtRegionRows: regionLook.lookAtRegionRows,
+    compareRegionDocuments: regionComparer.compareRegionDocuments,
+    compareRegionRows: regionComparer.compareRegionRows,
     /** Compares earlier findings again; undefined for a row that is gone or whose document has its override now. */
-    lookAgain: (
+    recheck: (
       kind: Comparison['kind'],
       environment: CoreEnvironment,
-      places: readonly Place[],
+      places: readonly ComparisonKey[],
       signal: AbortSignal,
     ): Promise<(Comparison | undefined)[]> => recheck(compared, kind, environment, places, signal),
   };
@@ -80,14 +80,14 @@ async function compareDocuments(
 }
 
 async function compareMisplaced(
-  { stores, onConflict, regionLook }: Compared,
+  { stores, onConflict, regionComparer }: Compared,
   environment: CoreEnvironment,
   documents: readonly ListedDocument[],
   signal: AbortSignal,
 ): Promise<Comparison[]> {
   const keys = documents.map(({ key }) => key);
   const found = await readDocuments(stores.edge, keys, signal);
-  const copies = await regionLook.readCopies(keys, undefined, signal);
+  const copies = await regionComparer.readCopies(keys, undefined, signal);
   return documents.map(({ key, identifier }) => {
     const item = found.get(key);
     const own = item !== undefined && isMisplaced(environment, item) ? item : undefined;
@@ -128,10 +128,10 @@ async function recheck(
   compared: Compared,
   kind: Comparison['kind'],
   environment: CoreEnvironment,
-  places: readonly Place[],
+  places: readonly ComparisonKey[],
   signal: AbortSignal,
 ): Promise<(Comparison | undefined)[]> {
-  if (isRegionKind(kind)) return compared.regionLook.lookAgain(kind, environment, places, signal);
+  if (isRegionKind(kind)) return compared.regionComparer.recheck(kind, environment, places, signal);
   if (kind === 'misplaced') return compareMisplaced(compared, environment, places, signal);
   if (kind === 'row') return recheckRows(compared, environment, places, signal);
   const { core } = compared.stores;
@@ -152,13 +152,13 @@ async function recheck(
 async function recheckRows(
   compared: Compared,
   environment: CoreEnvironment,
-  places: readonly Place[],
+  places: readonly ComparisonKey[],
   signal: AbortSignal,
 ): Promise<(Comparison | undefined)[]> {
   const rowKeys = places.flatMap(({ row }) => row ?? []);
   const found = await readRows(compared.stores.edge, rowKeys, signal);
-  const looked = await compareRows(compared, environment, [...found.values()], signal);
-  return places.map(({ row }) => looked.find((each) => row && each.row && rowName(each.row) === rowName(row)));
+  const comparisons = await compareRows(compared, environment, [...found.values()], signal);
+  return places.map(({ row }) => comparisons.find((each) => row && each.row && rowName(each.row) === rowName(row)));
 }
 
 /**

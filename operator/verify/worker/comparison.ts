@@ -24,7 +24,7 @@ export const isRegionKind = (kind: Comparison['kind']): kind is RegionKind =>
   kind === 'regionDocument' || kind === 'regionRow';
 
 /** The fields by which it is found again. */
-export type Place = Pick<Comparison, 'identifier' | 'key' | 'row' | 'region'>;
+export type ComparisonKey = Pick<Comparison, 'identifier' | 'key' | 'row' | 'region'>;
 
 /** Key of the document that a row refers to; empty if it refers to none. */
 export function documentKeyOf(row: Item): string {

@@ -46,7 +46,7 @@ export async function whileHolding<T>(
   try {
     return await work({ left: () => holdMs - mostSince(clock, asked) }, either);
   } finally {
-    ending.abort(new Error('What was held for is done'));
+    ending.abort(new Error('the held work is done'));
     await renewing;
   }
 }

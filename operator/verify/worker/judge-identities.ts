@@ -16,7 +16,7 @@ import type { Comparison } from './comparison.ts';
 import { type Rows, readDocuments, readRows } from './store-reads.ts';
 
 /** An identity to judge. */
-export interface Request {
+export interface IdentityToJudge {
   readonly identifier: string;
   /** As just read from Core. */
   readonly identity: CoreIdentity | undefined;
@@ -24,9 +24,9 @@ export interface Request {
 
 /** Reads each one's data in Edge and in other regions, and judges the pairs. */
 export async function judgeIdentities(
-  { stores, onConflict, regionLook }: Compared,
+  { stores, onConflict, regionComparer }: Compared,
   environment: CoreEnvironment,
-  requests: readonly Request[],
+  requests: readonly IdentityToJudge[],
   signal: AbortSignal,
 ): Promise<Comparison[]> {
   const { edge } = stores;
@@ -36,7 +36,7 @@ export async function judgeIdentities(
   await confirmAbsence(stores, environment, requests, (index) => documents.get(keys[index]!), signal);
   const rowKeys = edge.overrideRows && listRowKeys(environment, documents);
   const rows = rowKeys && (await readRows(edge, rowKeys, signal));
-  const copies = await regionLook.readCopies(storable, rowKeys, signal);
+  const copies = await regionComparer.readCopies(storable, rowKeys, signal);
   return requests.map(({ identifier, identity }, index) => {
     const key = keys[index]!;
     const found = documents.get(key);
@@ -62,7 +62,7 @@ export async function judgeIdentities(
 async function confirmAbsence(
   { core }: Compared['stores'],
   environment: CoreEnvironment,
-  requests: readonly Request[],
+  requests: readonly IdentityToJudge[],
   documentOf: (index: number) => Item | undefined,
   signal: AbortSignal,
 ): Promise<void> {

@@ -81,7 +81,7 @@ function createRun(): (instance: string, changes?: Partial<VerifyOptions>, signa
   const seal = createCheckpointCipher(createCipherKey());
   const late = { lateWriteMs: LATE_MS, holdMs: HOLD_MS };
   return (instance, changes, signal) =>
-    verify(project, { record, seal, instance, repair: 'AfterCopy', ...late, ...changes }, signal);
+    verify(project, { record, seal, instance, repair: 'Core', ...late, ...changes }, signal);
 }
 
 test('the pod that takes over removes a late insert of a killed pod', async () => {
@@ -133,8 +133,8 @@ test('a pod that was frozen during a repair, until another took over, writes not
     return undefined;
   });
   const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + ahead };
-  const standing = verify(project, { record, clock, repair: 'AfterCopy', holdMs: HOLD_MS });
-  await expect(standing).rejects.toThrow('Another pod (another) has taken over this range');
+  const standing = verify(project, { record, clock, repair: 'Core', holdMs: HOLD_MS });
+  await expect(standing).rejects.toThrow('another pod (another) has taken over this range');
   expect(isTaken).toBe(true);
   expect(project.proxy.writes()).toBe(before);
   expect(await find()).toBeUndefined();

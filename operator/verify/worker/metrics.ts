@@ -21,7 +21,7 @@ export function createVerifyMetrics(registry: Registry): (checkpoint: VerifyChec
   });
   const candidates = new Gauge({
     name: 'edge_migration_verify_candidates',
-    help: 'Differences that are to be looked at again',
+    help: 'Differences that are to be compared again',
     registers,
   });
   const units = new Gauge({

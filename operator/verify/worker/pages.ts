@@ -1,7 +1,7 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { CoreTimeoutError } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import type { Page, PageRequest } from '@edge-migration/identity/core/pages.ts';
+import type { IdentityPage, PageRequest } from '@edge-migration/identity/core/pages.ts';
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import type { VerifySegment } from '../ranges.ts';
 import type { VerifySettings } from '../settings.ts';
@@ -11,31 +11,31 @@ import { createParts, PART } from './parts.ts';
 import type { RegionTables } from './region-comparer.ts';
 
 /** Where a page begins: behind one of Core's identifiers or Edge's keys; null at the segment's start. */
-export type Start = string | Item | null;
+export type PageStart = string | Item | null;
 
 /** Receives the results, part by part. */
-type TakeLooked = (part: readonly Comparison[]) => void;
+type TakeComparisons = (part: readonly Comparison[]) => void;
 
 /** A page read from one side, with its comparison, and where the next one begins; undefined after the last. */
-export interface ReadPage {
+export interface ComparedPage {
   /** Passes on each part once, as soon as it is compared: the objects of a whole page cost more to collect. */
-  readonly compare: (take: TakeLooked) => Promise<void>;
+  readonly compare: (take: TakeComparisons) => Promise<void>;
   /** Number of rows of `environments_v2` in it. */
   readonly rows: number;
-  readonly next: Exclude<Start, null> | undefined;
+  readonly next: Exclude<PageStart, null> | undefined;
 }
 
-export interface PageReaderOptions {
+export interface VerifyPageReaderOptions {
   readonly stores: Stores;
   readonly regions: readonly RegionTables[];
-  readonly look: Comparer;
+  readonly comparer: Comparer;
   readonly settings: () => VerifySettings;
   /** Repeats work after temporary failures. */
   readonly retrying: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 /** Reads a segment's pages from its own side. */
-export function createPageReader({ stores, regions, look, settings, retrying }: PageReaderOptions) {
+export function createVerifyPageReader({ stores, regions, comparer, settings, retrying }: VerifyPageReaderOptions) {
   const { core, edge: home } = stores;
   const byRegion = new Map(regions.map(({ region, edge }) => [region, edge]));
   const edgeOf = ({ region }: VerifySegment) => (region === undefined ? home : byRegion.get(region)) ?? home;
@@ -46,7 +46,7 @@ export function createPageReader({ stores, regions, look, settings, retrying }: 
   let steady = 0;
 
   /** Sets the next page's number of identities: as many as last time's size limit allowed, or more again. */
-  function adaptLimit({ identities, isLast }: Page): void {
+  function adaptLimit({ identities, isLast }: IdentityPage): void {
     const isCut = identities.length < limit && !isLast;
     if (isCut) limit = Math.max(identities.length, 1);
     else if (steady > 0) steady--;
@@ -54,7 +54,7 @@ export function createPageReader({ stores, regions, look, settings, retrying }: 
   }
 
   /** A page that Core cannot read in time is not retried unchanged: a smaller one may succeed. */
-  async function readInTime(request: Omit<PageRequest, 'limit'>, signal: AbortSignal): Promise<Page> {
+  async function readInTime(request: Omit<PageRequest, 'limit'>, signal: AbortSignal): Promise<IdentityPage> {
     limit = Math.min(limit, settings().pageSize);
     try {
       return await core.identities.page({ ...request, limit }, signal);
@@ -70,9 +70,9 @@ export function createPageReader({ stores, regions, look, settings, retrying }: 
   async function readCore(
     environment: CoreEnvironment,
     segment: VerifySegment,
-    start: Start,
+    start: PageStart,
     signal: AbortSignal,
-  ): Promise<ReadPage> {
+  ): Promise<ComparedPage> {
     const after = typeof start === 'string' ? start : segment.after;
     const request = { environment, order: segment.order, after, until: segment.until };
     const page = await retrying(() => readInTime(request, signal));
@@ -82,7 +82,7 @@ export function createPageReader({ stores, regions, look, settings, retrying }: 
       compare: (take) =>
         inFlight(identities, (some) =>
           inParts(some, async (part) => {
-            take(await retrying(() => look.lookAtIdentities(environment, part, signal)));
+            take(await retrying(() => comparer.compareIdentities(environment, part, signal)));
           }),
         ),
       rows: 0,
@@ -93,9 +93,9 @@ export function createPageReader({ stores, regions, look, settings, retrying }: 
   async function readDocuments(
     environment: CoreEnvironment,
     segment: VerifySegment,
-    start: Start,
+    start: PageStart,
     signal: AbortSignal,
-  ): Promise<ReadPage> {
+  ): Promise<ComparedPage> {
     const { after, until, region } = segment;
     const stretch = { apiKey: environment.apiKey, after, until, from: asKey(start), limit: settings().pageSize };
     const { entries, next } = await retrying(() => edgeOf(segment).identities.listKeys(stretch, { signal }));
@@ -105,8 +105,8 @@ export function createPageReader({ stores, regions, look, settings, retrying }: 
           take(
             await retrying(() =>
               region === undefined
-                ? look.lookAtDocuments(environment, part, signal)
-                : look.lookAtRegionDocuments(environment, part, region, signal),
+                ? comparer.compareDocuments(environment, part, signal)
+                : comparer.compareRegionDocuments(environment, part, region, signal),
             ),
           );
         }),
@@ -118,9 +118,9 @@ export function createPageReader({ stores, regions, look, settings, retrying }: 
   async function readRows(
     environment: CoreEnvironment,
     segment: VerifySegment,
-    start: Start,
+    start: PageStart,
     signal: AbortSignal,
-  ): Promise<ReadPage> {
+  ): Promise<ComparedPage> {
     const { region } = segment;
     const { overrideRows } = edgeOf(segment);
     if (overrideRows === undefined) return { compare: async () => {}, rows: 0, next: undefined };
@@ -132,8 +132,8 @@ export function createPageReader({ stores, regions, look, settings, retrying }: 
           take(
             await retrying(() =>
               region === undefined
-                ? look.lookAtRows(environment, part, signal)
-                : look.lookAtRegionRows(environment, part, region, signal),
+                ? comparer.compareRows(environment, part, signal)
+                : comparer.compareRegionRows(environment, part, region, signal),
             ),
           );
         }),
@@ -143,11 +143,15 @@ export function createPageReader({ stores, regions, look, settings, retrying }: 
   }
 
   const readers = { core: readCore, documents: readDocuments, rows: readRows };
-  return (environment: CoreEnvironment, segment: VerifySegment, start: Start, signal: AbortSignal): Promise<ReadPage> =>
-    readers[segment.kind](environment, segment, start, signal);
+  return (
+    environment: CoreEnvironment,
+    segment: VerifySegment,
+    start: PageStart,
+    signal: AbortSignal,
+  ): Promise<ComparedPage> => readers[segment.kind](environment, segment, start, signal);
 }
 
-const asKey = (start: Start): Item | undefined => (start === null || typeof start === 'string' ? undefined : start);
+const asKey = (start: PageStart): Item | undefined => (start === null || typeof start === 'string' ? undefined : start);
 
 /** The first page is small, because the size of the rows is still unknown. */
 const FIRST_PAGE = 100;

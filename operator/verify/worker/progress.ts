@@ -7,7 +7,7 @@ import { parseVerifyCheckpoint, type VerifyCheckpoint } from '../checkpoint.ts';
 import type { CheckpointCipher } from '../checkpoint-cipher.ts';
 import { countComparedIdentities, countDocuments, NOTHING_VERIFIED } from '../totals.ts';
 import { type Candidate, candidateSchema } from './candidates.ts';
-import { createTally, type Ledger } from './tally.ts';
+import { createTally, type Tally } from './tally.ts';
 
 const placeSchema = z.object({
   segment: z.int().min(0),
@@ -16,11 +16,11 @@ const placeSchema = z.object({
 });
 
 /** Where to resume a range. */
-type Place = z.infer<typeof placeSchema>;
+type RangePosition = z.infer<typeof placeSchema>;
 
-const sealedSchema = z.object({ place: placeSchema, candidates: z.array(candidateSchema), lookedAt: z.number() });
+const sealedSchema = z.object({ place: placeSchema, candidates: z.array(candidateSchema), comparedTime: z.number() });
 
-export interface ProgressOptions extends RangeProgressOptions<VerifyCheckpoint> {
+export interface VerifyProgressOptions extends RangeProgressOptions<VerifyCheckpoint> {
   readonly stores: Pick<Stores, 'edge'>;
   readonly regions: readonly Pick<Stores, 'edge'>[];
   readonly seal: CheckpointCipher;
@@ -29,18 +29,18 @@ export interface ProgressOptions extends RangeProgressOptions<VerifyCheckpoint> 
 }
 
 /** The progress of a range; changes are saved at intervals, so that a killed worker repeats about a second. */
-export interface Progress {
-  readonly place: Place;
-  readonly ledger: Ledger;
+export interface VerifyProgress {
+  readonly place: RangePosition;
+  readonly tally: Tally;
   /** Differences to compare again; may be added to. */
   readonly candidates: Candidate[];
   /** The time of the last comparison of any of them. */
-  readonly lookedAt: number;
-  noticeLook(time: number): void;
+  readonly comparedTime: number;
+  noteComparison(time: number): void;
   /** Whether there are so many candidates that they must be settled before more are found. */
   isFull(): boolean;
   /** @param maySkip whether saving may be postponed */
-  moveTo(place: Place, signal: AbortSignal, maySkip?: boolean): Promise<void>;
+  moveTo(place: RangePosition, signal: AbortSignal, maySkip?: boolean): Promise<void>;
   /** Only these candidates remain. */
   keep(candidates: readonly Candidate[], signal: AbortSignal): Promise<void>;
   finish(signal: AbortSignal): Promise<VerifyCheckpoint>;
@@ -55,16 +55,16 @@ const MOST_CANDIDATES = 1_000;
 const MOST_CANDIDATE_TEXT = 250_000;
 
 /** Loads a range's checkpoint and keeps it up to date from then on. */
-export async function openProgress(options: ProgressOptions, signal: AbortSignal): Promise<Progress> {
+export async function openVerifyProgress(options: VerifyProgressOptions, signal: AbortSignal): Promise<VerifyProgress> {
   const { range, stores, seal, logger } = options;
   const saved = await loadRange(options, parseVerifyCheckpoint, signal);
   const opened = saved && sealedSchema.safeParse(seal.decrypt(saved.checkpoint.sealed)).data;
   // Without its position, none of its counts are valid.
   const resumed = opened && saved;
-  let place: Place = opened?.place ?? { segment: 0, from: null };
+  let place: RangePosition = opened?.place ?? { segment: 0, from: null };
   let candidates = opened?.candidates ?? [];
-  let lookedAt = opened?.lookedAt ?? 0;
-  const ledger = createTally({
+  let comparedTime = opened?.comparedTime ?? 0;
+  const tally = createTally({
     totals: resumed?.checkpoint.totals ?? NOTHING_VERIFIED,
     samples: resumed?.texts['samples.jsonl'] ?? '',
     sampleLines: resumed?.checkpoint.sampleLines ?? 0,
@@ -79,7 +79,7 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
   function addCosts(): void {
     const before = spent;
     spent = costs();
-    ledger.addCosts({
+    tally.addCosts({
       readUnits: spent.readUnits - before.readUnits,
       writeUnits: spent.writeUnits - before.writeUnits,
     });
@@ -89,18 +89,18 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
   const progress = keepProgress(
     options,
     {
-      seen: () => countComparedIdentities(ledger.totals()) + countDocuments(ledger.totals()),
+      seen: () => countComparedIdentities(tally.totals()) + countDocuments(tally.totals()),
       checkpoint() {
         addCosts();
         return {
-          totals: ledger.totals(),
+          totals: tally.totals(),
           candidates: candidates.length,
-          sealed: seal.encrypt({ place, candidates, lookedAt }),
-          sampleLines: ledger.samples.lines,
-          skippedLines: ledger.skipped.lines,
+          sealed: seal.encrypt({ place, candidates, comparedTime }),
+          sampleLines: tally.samples.lines,
+          skippedLines: tally.skipped.lines,
         };
       },
-      texts: () => ({ 'samples.jsonl': ledger.samples.text(), 'skipped.jsonl': ledger.skipped.text() }),
+      texts: () => ({ 'samples.jsonl': tally.samples.text(), 'skipped.jsonl': tally.skipped.text() }),
       everyMs: SAVE_MS,
       mostBytes: MOST_RECORD_BYTES,
     },
@@ -115,12 +115,12 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
     get candidates() {
       return candidates;
     },
-    get lookedAt() {
-      return lookedAt;
+    get comparedTime() {
+      return comparedTime;
     },
-    ledger,
-    noticeLook(time) {
-      lookedAt = Math.max(lookedAt, time);
+    tally,
+    noteComparison(time) {
+      comparedTime = Math.max(comparedTime, time);
     },
     isFull: () => candidates.length >= MOST_CANDIDATES || textLength(candidates) >= MOST_CANDIDATE_TEXT,
 

@@ -5,7 +5,7 @@ import type { ListedDocument } from '@edge-migration/identity/edge/table/listing
 import { keyOf, type OverrideRowKey, rowName } from '@edge-migration/identity/edge/table/override-rows.ts';
 import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import { type JudgedPair, judgeRegions, type RegionsPair } from '@edge-migration/identity/edge/verdict.ts';
-import { type Comparison, documentKeyOf, type Place, type RegionKind } from './comparison.ts';
+import { type Comparison, type ComparisonKey, documentKeyOf, type RegionKind } from './comparison.ts';
 import { type Rows, readDocuments, readRows } from './store-reads.ts';
 
 /** The tables in a region other than the home region. */
@@ -30,7 +30,7 @@ export type PairCopies = (
  * Compares other regions' copies; every read is consistent in its region, but misses writes on their way there. The
  * home region is always read first: changes that replication delivers meanwhile are not differences.
  */
-export function createRegionLook(
+export function createRegionComparer(
   { core, edge: home }: Stores,
   onConflict: 'KeepEdge' | 'CoreWins',
   regions: readonly RegionTables[],
@@ -110,10 +110,10 @@ export function createRegionLook(
   async function recheck(
     kind: RegionKind,
     environment: CoreEnvironment,
-    places: readonly Place[],
+    places: readonly ComparisonKey[],
     signal: AbortSignal,
   ): Promise<Comparison[]> {
-    const looked: Comparison[] = [];
+    const comparisons: Comparison[] = [];
     for (const [region, some] of Map.groupBy(places, (place) => place.region ?? '')) {
       const edge = byName.get(region);
       // Its region is no longer compared since a previous pod recorded it.
@@ -123,10 +123,10 @@ export function createRegionLook(
       const copies = await read(edge, some, signal);
       some.forEach((place, index) => {
         const pair = pairOf(environment, { home: homes[index]!, copies: [{ region, ...copies[index]! }] });
-        looked.push({ kind, environment, ...place, verdict: judgeRegions(pair), pair });
+        comparisons.push({ kind, environment, ...place, verdict: judgeRegions(pair), pair });
       });
     }
-    return looked;
+    return comparisons;
   }
 
   function pairOf({ id }: CoreEnvironment, pair: RegionsPair): JudgedPair {
@@ -135,15 +135,19 @@ export function createRegionLook(
 
   return {
     readCopies,
-    lookAtRegionDocuments: compareRegionDocuments,
-    lookAtRegionRows: compareRegionRows,
-    lookAgain: recheck,
+    compareRegionDocuments,
+    compareRegionRows,
+    recheck,
   };
 }
 
 type Read = RegionsPair['home'];
 
-async function readPlacesDocuments(edge: EdgeStore, places: readonly Place[], signal: AbortSignal): Promise<Read[]> {
+async function readPlacesDocuments(
+  edge: EdgeStore,
+  places: readonly ComparisonKey[],
+  signal: AbortSignal,
+): Promise<Read[]> {
   const found = await readDocuments(
     edge,
     places.map(({ key }) => key),
@@ -152,7 +156,7 @@ async function readPlacesDocuments(edge: EdgeStore, places: readonly Place[], si
   return places.map(({ key }) => ({ document: found.get(key), rows: undefined }));
 }
 
-async function readPlacesRows(edge: EdgeStore, places: readonly Place[], signal: AbortSignal): Promise<Read[]> {
+async function readPlacesRows(edge: EdgeStore, places: readonly ComparisonKey[], signal: AbortSignal): Promise<Read[]> {
   const keys = places.flatMap(({ row }) => row ?? []);
   const found = await readRows(edge, keys, signal);
   return places.map(({ row }) => {

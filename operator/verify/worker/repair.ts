@@ -1,3 +1,4 @@
+import type { Authority } from '@edge-migration/contract/edge-migration/verification-status.ts';
 import { ConvergenceContentionError, type Fence, type Stores } from '@edge-migration/identity/converge.ts';
 import type { LateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import { rowName } from '@edge-migration/identity/edge/table/override-rows.ts';
@@ -20,12 +21,12 @@ export type Repair = (found: readonly Comparison[], signal: AbortSignal) => Prom
 
 export interface RepairOptions {
   readonly stores: Stores;
-  readonly look: Comparer;
+  readonly comparer: Comparer;
   /**
-   * After the copy, findings are made to agree with Core; once the replay window has closed, Edge is the master, and
+   * After the copy, findings are made to agree with Core; once the replay window has closed, Edge is the authority, and
    * repairs only insert what it lacks (docs/verification.md, "Repair").
    */
-  readonly moment: 'AfterCopy' | 'AtDeadline';
+  readonly authority: Authority;
   /** Knows when an unanswered write can no longer arrive. */
   readonly late: LateWrites;
   readonly holdMs: number;
@@ -40,7 +41,7 @@ const MOST_TEXT = 20_000;
 
 /** @see docs/design.md, "Convergence", rule 9, on how writes of a repair are kept from arriving late */
 export function createRepair(options: RepairOptions): Repair {
-  const { stores, look, moment, late, retrying } = options;
+  const { stores, comparer, authority, late, retrying } = options;
 
   return async function repairAll(found, signal) {
     const repaired: boolean[] = [];
@@ -63,32 +64,32 @@ export function createRepair(options: RepairOptions): Repair {
     let open = batch;
     while (open.length > 0) {
       const unanswered: Comparison[] = [];
-      for (const looked of open) {
+      for (const comparison of open) {
         let isLost = false;
         const lost = () => {
           isLost = true;
           late.lost();
         };
-        const isDone = await retrying(() => repairOne(looked, signal, { deadline, lost }), signal);
-        if (!isDone) failed.add(looked);
-        if (isLost) unanswered.push(looked);
+        const isDone = await retrying(() => repairOne(comparison, signal, { deadline, lost }), signal);
+        if (!isDone) failed.add(comparison);
+        if (isLost) unanswered.push(comparison);
       }
       if (unanswered.length > 0) await late.settled(signal);
       open = unanswered;
     }
     const repaired: boolean[] = [];
-    for (const looked of batch) repaired.push(!failed.has(looked) && (await isRight(looked, signal)));
+    for (const comparison of batch) repaired.push(!failed.has(comparison) && (await isRight(comparison, signal)));
     return repaired;
   }
 
   /** @returns whether the repair succeeded */
-  async function repairOne(looked: Comparison, signal: AbortSignal, fence: Fence): Promise<boolean> {
+  async function repairOne(comparison: Comparison, signal: AbortSignal, fence: Fence): Promise<boolean> {
     // DynamoDB replicates by itself: the home region is correct already.
-    if (isOnly(looked.verdict.finding!, 'regions')) return false;
+    if (isOnly(comparison.verdict.finding!, 'regions')) return false;
     // Wait until the budget covers earlier writes before reading anything.
     await stores.edge.budget.take(0, signal);
     try {
-      await (moment === 'AtDeadline' ? insert(looked, signal, fence) : agree(looked, signal, fence));
+      await (authority === 'Edge' ? insert(comparison, signal, fence) : agree(comparison, signal, fence));
       return true;
     } catch (error) {
       // Constantly written by others, or too large for a document: this is reported, and the rest continues.
@@ -97,9 +98,9 @@ export function createRepair(options: RepairOptions): Repair {
     }
   }
 
-  async function isRight(looked: Comparison, signal: AbortSignal): Promise<boolean> {
-    const { kind, environment } = looked;
-    const [after] = await retrying(() => look.lookAgain(kind, environment, [looked], signal), signal);
+  async function isRight(comparison: Comparison, signal: AbortSignal): Promise<boolean> {
+    const { kind, environment } = comparison;
+    const [after] = await retrying(() => comparer.recheck(kind, environment, [comparison], signal), signal);
     // The latest writes have not reached every region yet.
     return after === undefined || !isDoubtful(after) || isOnly(after.verdict.finding!, 'regions');
   }
@@ -137,13 +138,13 @@ export function createRepair(options: RepairOptions): Repair {
 function divide(found: readonly Comparison[]): Comparison[][] {
   const batches: Comparison[][] = [];
   let text = 0;
-  for (const looked of found) {
-    const length = looked.identifier.length + looked.key.length;
+  for (const comparison of found) {
+    const length = comparison.identifier.length + comparison.key.length;
     if (batches.length === 0 || text + length > MOST_TEXT) {
       batches.push([]);
       text = 0;
     }
-    batches.at(-1)!.push(looked);
+    batches.at(-1)!.push(comparison);
     text += length;
   }
   return batches;

@@ -11,19 +11,19 @@ import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts
 import { countComparedIdentities, countDocuments, type VerifyTotals } from '../totals.ts';
 import { compareWithRegions } from './compare-with-regions.ts';
 import { type StandaloneVerifyConfiguration, standaloneVerifyConfiguration } from './configuration.ts';
-import { describeProgress, type VerifyOptions } from './verify-range.ts';
+import { describeVerifyProgress, type VerifyOptions } from './verify-range.ts';
 
-export const USAGE = `Usage: npm run verify -- --project ID [options]
+export const VERIFY_USAGE = `Usage: npm run verify -- --project ID [options]
 
 Compares a project's identities in Core with its documents in Edge, both ways, without Kubernetes. Differences that
-writes under way explain are looked at again; what replay still has to apply is not waited for.
+writes under way explain are compared again; what replay still has to apply is not waited for.
 
   --project ID        the project
   --rate N            read units a second at most (default 4000)
   --page-size N       identities a page at most (default 1000)
   --on-conflict WHO   KeepEdge (default) or CoreWins: what the migration did with Edge's own documents
   --repair            make Edge agree with Core on what is found, for as long as no app writes to Edge
-  --at-deadline       Edge is the master: a repair only inserts what it lacks
+  --at-deadline       Edge is the authority: a repair only inserts what it lacks
   --regions LIST      regions of global tables to compare with the home region, separated by commas
   --report FILE       one line of JSON for each finding and skipped identity, as far as they are kept
   --clear             identifiers in it, instead of their hashes
@@ -58,7 +58,7 @@ export const runStandaloneVerification = createStandalone({
       args,
       { ...workerOptions, regions: textOption, repair: flag, 'at-deadline': flag, clear: flag },
       argumentsSchema,
-      USAGE,
+      VERIFY_USAGE,
     ),
   chooseLimits: limitsOf,
   run,
@@ -72,12 +72,12 @@ async function run(context: StandaloneContext<Arguments, StandaloneVerifyConfigu
       ...worker,
       range: await planProject(stores.core, project.environments, signal),
       settings: () => ({ pageSize: options['page-size'], ...limitsOf(options), appliedUntil: 'none' }),
-      onProgress: (checkpoint) => onLine(describeProgress(checkpoint)),
+      onProgress: (checkpoint) => onLine(describeVerifyProgress(checkpoint)),
     },
     {
       seal: createCheckpointCipher(createCipherKey()),
       onConflict: options['on-conflict'],
-      repair: options.repair ? (options['at-deadline'] ? 'AtDeadline' : 'AfterCopy') : undefined,
+      repair: options.repair ? (options['at-deadline'] ? 'Edge' : 'Core') : undefined,
       clearIdentifiers: options.clear,
       regions: options.regions,
       configuration,

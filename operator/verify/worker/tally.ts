@@ -86,13 +86,13 @@ export function createTally(options: TallyOptions) {
      *
      * @param repaired whether its repair succeeded; undefined if none was attempted
      */
-    add(looked: Comparison, repaired?: boolean): void {
-      const { identity, document, finding } = looked.verdict;
+    add(comparison: Comparison, repaired?: boolean): void {
+      const { identity, document, finding } = comparison.verdict;
       if (identity !== undefined) totals[identity] += 1;
       if (document !== undefined) totals[document] += 1;
-      if (looked.pair.core?.kind === 'skipped') addSkipped(looked.pair.core);
-      addChecksums(looked, repaired ?? false);
-      if (finding !== undefined) addFinding(looked, finding, repaired);
+      if (comparison.pair.core?.kind === 'skipped') addSkipped(comparison.pair.core);
+      addChecksums(comparison, repaired ?? false);
+      if (finding !== undefined) addFinding(comparison, finding, repaired);
     },
 
     addUnsettled(): void {
@@ -118,7 +118,7 @@ export function createTally(options: TallyOptions) {
   };
 }
 
-export type Ledger = ReturnType<typeof createTally>;
+export type Tally = ReturnType<typeof createTally>;
 
 const findCopy = ({ regions }: Comparison['pair']) => regions?.copies.find(({ document }) => document)?.document;
 

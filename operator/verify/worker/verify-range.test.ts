@@ -73,7 +73,7 @@ describe('a damaged document', () => {
     expect(totals.coreChecksum === totals.edgeChecksum).toBe(isNotSummed);
     expect(countComparedIdentities(totals)).toBe(IDENTITIES);
 
-    const repaired = await verify(project, { repair: 'AfterCopy' });
+    const repaired = await verify(project, { repair: 'Core' });
     // A leftover row may have its override back before it is compared again.
     expect(found(totals)).toEqual(expect.arrayContaining(found(repaired.totals)));
     expect(repaired.totals.repairs).toBeGreaterThan(0);
@@ -115,7 +115,7 @@ describe('an identity created on Edge', () => {
     await project.stores.edge.identities.putIfUnchanged(born(one!.item, { identity_traits: { L: more } }), one!.item);
     expect(found((await verify(project)).totals)).toEqual([]);
     await project.stores.edge.identities.putIfUnchanged(born(other!.item, elsewhere), other!.item);
-    const { totals, samples } = await verify(project, { repair: 'AfterCopy' });
+    const { totals, samples } = await verify(project, { repair: 'Core' });
     expect(totals).toMatchObject({ differing: 1, edgeBorn: 3, repairs: 1 });
     expect(samples[0]!.difference).toMatchObject({ traits: { changed: [], extra: [] } });
     const kept = await project.tables.get(other!.item['composite_key']!.S!);
@@ -144,7 +144,7 @@ describe('an identity that is written between any two comparisons', () => {
         await systemClock.sleep(milliseconds, signal);
       },
     };
-    const { totals, samples } = await verify(project, { clock, repair: 'AfterCopy' });
+    const { totals, samples } = await verify(project, { clock, repair: 'Core' });
     expect(writes).toBeGreaterThan(8);
     expect(samples).toEqual([]);
     expect(totals).toMatchObject({ unsettled: 1, differing: 0, repairs: 0, equal: IDENTITIES - UNMIGRATABLE - 1 });
@@ -178,7 +178,7 @@ describe('an identity that Edge cannot hold as a whole', () => {
       { kinds: ['differing'], difference: { traits: { missing: [second], changed: [] } } },
     ]);
 
-    const repaired = await verify(project, { repair: 'AfterCopy' });
+    const repaired = await verify(project, { repair: 'Core' });
     expect(repaired.totals).toMatchObject({ repairs: 1, repaired: { differing: 1 } });
     const after = (await project.tables.get(item['composite_key']!.S!))!;
     const sort = (one: Item) => one['identity_traits']!.L!.map((trait) => JSON.stringify(trait)).sort();
@@ -235,7 +235,7 @@ describe('once the replay window has closed', () => {
       if (!needsOverride) await apply(project.stores.edge, item, environmentId);
     }
     const before = new Map((await project.tables.scan()).map((item) => [item['composite_key']!.S!, item]));
-    const { totals } = await verify(project, { repair: 'AtDeadline' });
+    const { totals } = await verify(project, { repair: 'Edge' });
     const after = new Map((await project.tables.scan()).map((item) => [item['composite_key']!.S!, item]));
     expect(totals.repaired).toEqual({ missing: 1, extra: 0, differing: 0, malformed: 0, rows: 0, regions: 0, uuid: 0 });
     for (const [key, item] of before) expect(after.get(key)).toEqual(item);

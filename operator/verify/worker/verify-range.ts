@@ -1,6 +1,7 @@
+import type { Authority } from '@edge-migration/contract/edge-migration/verification-status.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import { createRetryContext, createRetrying } from '../../job/failure.ts';
-import { type PageWork, type Place, workThrough } from '../../job/range-loop.ts';
+import { type PageWork, type SegmentPlace, workThrough } from '../../job/range-loop.ts';
 import type { RangeOptions } from '../../job/range-options.ts';
 import type { VerifyCheckpoint } from '../checkpoint.ts';
 import type { CheckpointCipher } from '../checkpoint-cipher.ts';
@@ -18,8 +19,8 @@ import {
 import { createComparer } from './comparer.ts';
 import type { Comparison } from './comparison.ts';
 import { type HeldRecord, holdRecord } from './held-record.ts';
-import { createPageReader, type ReadPage, type Start } from './pages.ts';
-import { openProgress, type Progress } from './progress.ts';
+import { type ComparedPage, createVerifyPageReader, type PageStart } from './pages.ts';
+import { openVerifyProgress, type VerifyProgress } from './progress.ts';
 import type { RegionTables } from './region-comparer.ts';
 import { createRepair, type Repair } from './repair.ts';
 
@@ -30,8 +31,8 @@ export interface VerifyOptions
   readonly regions: readonly RegionTables[];
   readonly seal: CheckpointCipher;
   readonly onConflict: 'KeepEdge' | 'CoreWins';
-  /** Undefined if findings are only reported. */
-  readonly repair: 'AfterCopy' | 'AtDeadline' | undefined;
+  /** The store that repairs follow; undefined if findings are only reported. */
+  readonly repair: Authority | undefined;
   readonly clearIdentifiers: boolean;
   /** How long a pod may repair after its last successful claim of the range. */
   readonly holdMs: number;
@@ -50,23 +51,26 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
   const environments = new Map(project.environments.map((environment) => [environment.id, environment]));
   const retrying = createRetrying(createRetryContext(options, signal));
   const { regions } = options;
-  const look = createComparer(stores, options.onConflict, regions);
-  const readSegment = createPageReader({ stores, regions, look, settings, retrying });
+  const comparer = createComparer(stores, options.onConflict, regions);
+  const readSegment = createVerifyPageReader({ stores, regions, comparer, settings, retrying });
   const segments = listVerifySegments(
     range,
     regions.map(({ region }) => region),
   );
   const held = options.repair && (await retrying(() => holdRecord(options.record, options, signal)));
   const { overridesTable } = stores.edge;
-  const progress = await openProgress({ ...options, record: held ?? options.record, retrying, overridesTable }, signal);
-  const { ledger } = progress;
+  const progress = await openVerifyProgress(
+    { ...options, record: held ?? options.record, retrying, overridesTable },
+    signal,
+  );
+  const { tally } = progress;
   const coreTime = () => retrying(() => stores.core.server.time(signal));
   const context: SettleContext = {
     ...options,
     coreTime,
     lagMs: regions.length === 0 ? 0 : options.lagMs,
-    look: { ...look, lookAgain: (...request) => retrying(() => look.lookAgain(...request)) },
-    ledger,
+    comparer: { ...comparer, recheck: (...request) => retrying(() => comparer.recheck(...request)) },
+    tally,
     repair: held && options.repair && repairHolding(held, options.repair),
     environments,
   };
@@ -82,10 +86,10 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
   await settle();
   return progress.finish(signal);
 
-  function repairHolding(record: HeldRecord, moment: 'AfterCopy' | 'AtDeadline'): Repair {
+  function repairHolding(record: HeldRecord, authority: Authority): Repair {
     const late = createLateWrites(clock, options.lateWriteMs);
     const claim = (found: readonly Candidate[], own: AbortSignal) => retrying(() => record.claim(found, own), own);
-    return createRepair({ ...options, look, moment, late, claim, retrying });
+    return createRepair({ ...options, comparer, authority, late, claim, retrying });
   }
 
   /** The previous pod may have written until it noticed that it had lost the range; such writes may arrive late. */
@@ -93,53 +97,60 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
     const { holdMs, lateWriteMs } = options;
     const late = createLateWrites(clock, holdMs + lateWriteMs);
     late.lost();
-    logger.info({ rangeId: range.rangeId, candidates: interrupted.length }, 'waiting for writes of the pod before');
+    logger.info(
+      { rangeId: range.rangeId, candidates: interrupted.length },
+      'waiting for late writes of the previous pod',
+    );
     await late.settled(signal);
     await repairInterrupted(context, repair, interrupted, signal);
   }
 
-  function at({ environment, segment, index }: Place<VerifySegment>): PageWork<Exclude<Start, null>, ReadPage> {
+  function at({
+    environment,
+    segment,
+    index,
+  }: SegmentPlace<VerifySegment>): PageWork<Exclude<PageStart, null>, ComparedPage> {
     return {
       read: (start) => readSegment(environment, segment, start, signal),
       nextOf: ({ next }) => next,
       async handle({ compare, rows, next }) {
         const before = progress.candidates.length;
         await compare(add);
-        if (progress.candidates.length > before) progress.noticeLook(await coreTime());
-        ledger.addRows(rows);
+        if (progress.candidates.length > before) progress.noteComparison(await coreTime());
+        tally.addRows(rows);
         if (next !== undefined) await moveTo({ segment: index, from: next }, true);
       },
     };
   }
 
   /** @param maySkip whether saving may be postponed */
-  async function moveTo(place: Progress['place'], maySkip = false): Promise<void> {
+  async function moveTo(place: VerifyProgress['place'], maySkip = false): Promise<void> {
     await progress.moveTo(place, signal, maySkip);
     if (progress.isFull()) await settle();
   }
 
   /** Nothing is saved before the page is done, so results of a killed worker are added only once. */
   function add(part: readonly Comparison[]): void {
-    for (const looked of part) {
-      if (isDoubtful(looked)) progress.candidates.push(toCandidate(looked));
-      else ledger.add(looked);
+    for (const comparison of part) {
+      if (isDoubtful(comparison)) progress.candidates.push(toCandidate(comparison));
+      else tally.add(comparison);
     }
   }
 
   async function settle(): Promise<void> {
-    const { candidates, lookedAt } = progress;
+    const { candidates, comparedTime } = progress;
     if (candidates.length === 0) return;
-    logger.info({ rangeId: range.rangeId, candidates: candidates.length }, 'looking at differences again');
+    logger.info({ rangeId: range.rangeId, candidates: candidates.length }, 'comparing differences again');
     const save = (left: readonly Candidate[], time: number) => {
-      progress.noticeLook(time);
+      progress.noteComparison(time);
       return progress.keep(left, signal);
     };
-    await settleCandidates(context, candidates, lookedAt, save, signal);
+    await settleCandidates(context, candidates, comparedTime, save, signal);
   }
 }
 
 /** For people: `12,345 identities, 12,340 documents`. */
-export function describeProgress({ totals }: VerifyCheckpoint): string {
+export function describeVerifyProgress({ totals }: VerifyCheckpoint): string {
   const format = (value: number) => value.toLocaleString('en-GB');
   return `${format(countComparedIdentities(totals))} identities, ${format(countDocuments(totals))} documents`;
 }

@@ -16,16 +16,16 @@ import { createVerifyMetrics } from './metrics.ts';
  */
 export async function runVerifyWorker(context: PodContext<VerifyConfiguration>): Promise<void> {
   const { configuration } = context;
-  const { mode, moment, onConflict, clearIdentifiers } = configuration.work;
+  const { mode, authority, onConflict, clearIdentifiers } = configuration.work;
   const seal = await readSeal(configuration);
   await runPod(context, {
     rangeSchema: verifyRangeSchema,
     parseSettings: parseVerifySettings,
     fieldManager: 'verify-worker',
-    told: { mode, moment },
+    told: { mode, authority },
     createMetrics: createVerifyMetrics,
     async work(pod, signal) {
-      const repair = mode === 'Repair' ? moment : undefined;
+      const repair = mode === 'Repair' ? authority : undefined;
       const choices = { seal, onConflict, clearIdentifiers, repair, configuration, regions: pod.range.regions };
       const { totals } = await compareWithRegions(pod, choices, signal);
       return totals;
@@ -38,6 +38,6 @@ async function readSeal({ rangesDirectory }: VerifyConfiguration): Promise<Check
   try {
     return createCheckpointCipher(await readFile(file, 'utf8'));
   } catch (cause) {
-    throw new WorkerError('rejected', `The key in ${file} cannot be read; plan the comparison again`, { cause });
+    throw new WorkerError('rejected', `the key in ${file} cannot be read; plan the comparison again`, { cause });
   }
 }

@@ -2,7 +2,7 @@ import type { ParkReason } from '@edge-migration/contract/parked-place.ts';
 import { isProbe } from '@edge-migration/contract/streams/events.ts';
 import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { HELD_BACK_LOOK_MS, PARK_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
+import { HELD_BACK_POLL_MS, PARK_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
 import { type Delivery, readDelivery, UnreadableEventError, type Work } from '../consume/delivery.ts';
 import type { InFlightMessage } from '../consume/in-flight.ts';
 import type { Renew } from '../consume/renewal.ts';
@@ -68,7 +68,7 @@ export class Admission {
     } catch (error) {
       if (!(error instanceof UnreadableEventError)) throw error;
       counts.unreadable += 1;
-      logger.warn({ sequence: held.message.seq, problem: error.message }, 'a message is no event; it is parked');
+      logger.warn({ sequence: held.message.seq, problem: error.message }, 'a message is not a valid event; parked it');
       this.park({ held }, 0, 'poison', { detail: error.message });
     }
   }
@@ -79,7 +79,7 @@ export class Admission {
     for (;;) {
       this.judgeSettled();
       if (this.undecided.size + this.foreign.size === 0) {
-        await clock.sleep(HELD_BACK_LOOK_MS, signal);
+        await clock.sleep(HELD_BACK_POLL_MS, signal);
         continue;
       }
       await migrations.refresh(signal);
@@ -107,7 +107,7 @@ export class Admission {
     const { held } = delivery;
     this.store(delivery, projectId, reason, more).catch((error: unknown) => {
       if (held.isOpen())
-        this.options.logger.warn({ err: error, projectId, reason }, 'an event cannot be parked; retried later');
+        this.options.logger.warn({ err: error, projectId, reason }, 'an event cannot be parked; retrying later');
       held.nak(PARK_AGAIN_MS);
     });
   }
@@ -123,7 +123,7 @@ export class Admission {
       if (!work.held.isOpen()) return;
       logger.warn(
         { err: error, projectId },
-        'there is no room aside for an event that is handled once more; it waits in hand',
+        'no room in the parking stream for an event that is to be handled again; keeping it in memory',
       );
       this.revisited.set(work, momentOf(clock));
     });
@@ -142,7 +142,7 @@ export class Admission {
     } catch (error) {
       // Stopping gives everything back; any other error concerns this event alone.
       if (!delivery.held.isOpen()) return;
-      logger.error({ err: error, eventId: delivery.event.id }, 'cannot resolve event target; parked');
+      logger.error({ err: error, eventId: delivery.event.id }, 'the target of an event cannot be resolved; parked it');
       this.park(delivery, 0, 'poison', { detail: String(error) });
     }
   }
@@ -181,10 +181,7 @@ export class Admission {
       held.ack();
     } catch (error) {
       if (!held.isOpen()) return;
-      logger.warn(
-        { err: error, eventId: event.id },
-        'an event cannot be put into the stream again; it is applied as it is',
-      );
+      logger.warn({ err: error, eventId: event.id }, 'an event cannot be published again; applying it as it is');
       enqueue(work);
     }
   }

@@ -49,7 +49,7 @@ export class ForeignMessages {
     } catch (error) {
       // Stopping gives them back; any other answer from Core is repeated for each when it is resolved.
       if (going.some(({ held }) => held.isOpen()))
-        logger.warn({ err: error }, 'it cannot be asked whose client keys are');
+        logger.warn({ err: error }, 'the owners of client keys cannot be read');
       for (const { held } of going) held.nak(PARK_AGAIN_MS);
       return;
     }

@@ -7,7 +7,7 @@ import {
 } from '@edge-migration/contract/edge-migration/verdict.ts';
 import type { Reflector } from '@edge-migration/kubernetes/reflector.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import { VIEW_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { VIEW_POLL_MS } from '@edge-migration/runtime/policies.ts';
 
 /** Name of the reflector's index by project. */
 export const BY_PROJECT = 'project';
@@ -80,7 +80,7 @@ export function createMigrationView(reflector: Source, clock: Clock): MigrationV
           await reflector.refresh(signal);
           askedSince = undefined;
         }
-        await clock.sleep(VIEW_LOOK_MS, signal);
+        await clock.sleep(VIEW_POLL_MS, signal);
       }
     },
     subscribe: (listener) =>

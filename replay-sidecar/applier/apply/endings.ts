@@ -36,19 +36,19 @@ export function createEndings({ admission: pipeline, counts, publish, now, logge
         await more();
         return true;
       } catch (error) {
-        logger.warn({ err: error, projectId }, 'the derived events of an event cannot be published; retried');
+        logger.warn({ err: error, projectId }, 'the derived events of an event cannot be published; retrying');
         for (const { held } of works) held.nak(HAND_AGAIN_MS);
         return false;
       }
     },
 
     /** Stopped midway, or no longer ours: judged again when it comes back. Otherwise it failed repeatedly. */
-    giveUp(projectId: number, work: Work, error: unknown): void {
+    settleFailure(projectId: number, work: Work, error: unknown): void {
       if (error instanceof MigrationStoppedError || error instanceof DeadlinePassedError) {
         work.held.nak(1);
         return;
       }
-      logger.error({ err: error, projectId, eventId: work.event.id }, 'an event cannot be applied; it is parked');
+      logger.error({ err: error, projectId, eventId: work.event.id }, 'an event cannot be applied; parked it');
       const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
       pipeline.park(work, projectId, 'poison', { detail });
     },

@@ -4,11 +4,11 @@ import type { Spread } from '../resolve/spread.ts';
 import { followersOf, nextPage } from './derived-events.ts';
 import type { Endings } from './endings.ts';
 import { readFanOutPage } from './fan-out.ts';
-import type { Looks } from './looks.ts';
+import type { Rechecks } from './rechecks.ts';
 import type { EventRunnerOptions } from './runner.ts';
 
 /** Splits events that concern many into events of one identity or one project each. */
-export function createFanOutRunner(options: EventRunnerOptions, looks: Looks, endings: Endings) {
+export function createFanOutRunner(options: EventRunnerOptions, rechecks: Rechecks, endings: Endings) {
   const { admission: pipeline, counts, repeats, publish, now, logger } = options;
 
   /** Pages are not repeated themselves: the event that they come from is. */
@@ -24,13 +24,13 @@ export function createFanOutRunner(options: EventRunnerOptions, looks: Looks, en
       }
       const round = repeats.round(work.event, work.observed, now());
       const page = await options.eventRetry.run(async () => {
-        if (looks.pauseForHome(work) !== undefined) return undefined;
+        if (rechecks.pauseForHome(work) !== undefined) return undefined;
         return readFanOutPage(options.stores, work, round, stop).catch(endings.rethrow(projectId));
       }, stop);
       // Also for the region it was read from: that may already have been another one.
-      const pauseMs = looks.pauseForHome(work);
+      const pauseMs = rechecks.pauseForHome(work);
       if (page === undefined || pauseMs !== undefined) {
-        looks.laterElsewhere(projectId, work, pauseMs ?? HAND_AGAIN_MS);
+        rechecks.laterElsewhere(projectId, work, pauseMs ?? HAND_AGAIN_MS);
         return;
       }
       const events = [...followersOf(work), ...page.events];
@@ -64,7 +64,7 @@ export function createFanOutRunner(options: EventRunnerOptions, looks: Looks, en
         );
         endings.finish(projectId, delivery, repeats.next(event, observed, now()));
       } catch (error) {
-        logger.warn({ err: error, eventId: event.id }, 'the pages of an event cannot be published; retried');
+        logger.warn({ err: error, eventId: event.id }, 'the pages of an event cannot be published; retrying');
         held.nak(HAND_AGAIN_MS);
       }
     },

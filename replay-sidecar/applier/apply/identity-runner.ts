@@ -3,12 +3,12 @@ import type { Convergence, Fence, Subject } from '@edge-migration/identity/conve
 import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
 import { itemBytes } from '@edge-migration/identity/edge/document/size.ts';
 import { EVERYTHING, joinTouched, NOTHING_TOUCHED, type Touched } from '@edge-migration/identity/edge/merge.ts';
-import { isListing, isLook, type Work } from '../consume/delivery.ts';
+import { isListing, isRecheck, type Work } from '../consume/delivery.ts';
 import { chooseWaiting } from '../settle/unstorable.ts';
 import { applyEvents } from './apply.ts';
 import { followersOf, toHolder } from './derived-events.ts';
 import type { Endings } from './endings.ts';
-import type { Looks, RecheckResult } from './looks.ts';
+import type { RecheckResult, Rechecks } from './rechecks.ts';
 import type { EventRunnerOptions } from './runner.ts';
 
 /** Which of several events wait because Edge cannot hold their identity. */
@@ -18,7 +18,7 @@ interface Waiting {
 }
 
 /** Applies everything in hand for one document together. */
-export function createIdentityRunner(options: EventRunnerOptions, looks: Looks, endings: Endings) {
+export function createIdentityRunner(options: EventRunnerOptions, rechecks: Rechecks, endings: Endings) {
   const { admission: pipeline, counts, repeats, now } = options;
 
   /** @returns the result and its region; undefined where another region became the written one meanwhile */
@@ -79,8 +79,8 @@ export function createIdentityRunner(options: EventRunnerOptions, looks: Looks, 
 
   function finish(projectId: number, work: Work, found: RecheckResult, region: string | undefined): void {
     const next = repeats.next(work.event, work.observed, now());
-    if (next !== undefined || options.lookAfter() === undefined) endings.finish(projectId, work, next);
-    else looks.finish(projectId, work, found, region);
+    if (next !== undefined || options.recheckDelayMs() === undefined) endings.finish(projectId, work, next);
+    else rechecks.finish(projectId, work, found, region);
   }
 
   /** Settles each event once its document agrees with Core. */
@@ -91,7 +91,7 @@ export function createIdentityRunner(options: EventRunnerOptions, looks: Looks, 
       if (!work.held.isOpen()) continue;
       count.applied[convergence.outcome] += 1;
       count.lastAppliedTime = now();
-      if (!isLook(work.held.message)) options.onApplied(projectId, now() - work.observed);
+      if (!isRecheck(work.held.message)) options.onApplied(projectId, now() - work.observed);
       // Anything else to report about it is reported then.
       if (work.held.isDoubtful()) pipeline.revisit(work);
       else if (held[index]) pipeline.park(work, projectId, 'copying');
@@ -106,7 +106,7 @@ export function createIdentityRunner(options: EventRunnerOptions, looks: Looks, 
     const identities = works.flatMap(({ resolution }) => (resolution.kind === 'identity' ? [resolution] : []));
     const subject = identities.at(-1);
     if (subject === undefined) return;
-    if (!copying && (await looks.postpone(projectId, works))) return;
+    if (!copying && (await rechecks.postpone(projectId, works))) return;
     const followers = works.flatMap(followersOf);
     if (followers.length > 0 && !(await endings.tryToPublish(projectId, works, followers))) return;
     let hasWritten = false;
@@ -123,7 +123,7 @@ export function createIdentityRunner(options: EventRunnerOptions, looks: Looks, 
     if (!(await passOn(projectId, works, convergence))) return;
     const touched = convergence.touched ?? joinTouched(works.map(touchedOf));
     const here = { region, document: convergence.document, core: convergence.core };
-    const found = hasWritten ? 'overtaken' : await looks.compare(subject, works, here, touched);
+    const found = hasWritten ? 'overtaken' : await rechecks.compare(subject, works, here, touched);
     const waiting = keepUnstorable(projectId, subject.environment.id, convergence, works);
     end(projectId, works, { convergence, held, found, region }, waiting);
   };

@@ -35,7 +35,7 @@ test.each<Case>([
   expect(repeats.round(event, NOON, now)).toBe(round);
 });
 
-test('an override that came from another identity is looked at again', () => {
+test('an override that came from another identity is handled again', () => {
   const touched = { traits: [], overrides: [] };
   const target = { kind: 'featureState', featureStateId: 1, moved: true } as const;
   const event = { outcome: 'known', target, touched } as unknown as WriteEvent;
@@ -44,7 +44,7 @@ test('an override that came from another identity is looked at again', () => {
   expect(repeats.next({ ...event, target: stayed }, NOON, NOON)).toBeUndefined();
 });
 
-test('a new name of an identity is looked at again once no request can still know the former one', () => {
+test('a new name of an identity is handled again once no request can still know the former one', () => {
   const touched = { traits: [], overrides: [], moved: true };
   const event = { outcome: 'known', target: IDENTITY, touched } as unknown as WriteEvent;
   expect(repeats.next(event, NOON, NOON)).toBe(NOON + 65_000);

@@ -32,7 +32,7 @@ describe('a fan-out while a region other than the home region is written', () =>
   function createFanOut(others: Others) {
     const pages: (Cursor | undefined)[] = [];
     const publish: EventRunnerOptions['publish'] = async (_, __, page) => void pages.push(page?.cursor);
-    const { parked, runner } = createParts(false, { between, publish, lookAfter: () => 10_000, ...others });
+    const { parked, runner } = createParts(false, { between, publish, recheckDelayMs: () => 10_000, ...others });
     async function run(cursor: Cursor | undefined, isGone = false) {
       const { event, ...rest } = work();
       const resolution = { kind: 'environment', projectId: PROJECT, environment, isGone } as const;
@@ -49,7 +49,7 @@ describe('a fan-out while a region other than the home region is written', () =>
   }
 
   const FROM_EDGE = { from: 'edge', round: 0, after: null } as const;
-  const LOOK = { projectId: PROJECT, reason: 'repeat', due: expect.any(Number) };
+  const RECHECK = { projectId: PROJECT, reason: 'repeat', due: expect.any(Number) };
 
   test.each([
     ['documents of Edge', FROM_EDGE, false],
@@ -58,11 +58,11 @@ describe('a fan-out while a region other than the home region is written', () =>
     let isAway = true;
     const { parked, pages, run } = createFanOut({ isAway: () => isAway });
     expect(await run(cursor, isGone)).toBe(false);
-    expect({ parked, pages }).toEqual({ parked: [LOOK], pages: [] });
+    expect({ parked, pages }).toEqual({ parked: [RECHECK], pages: [] });
     isAway = false;
     expect(await run(cursor, isGone)).toBe(true);
     const next = expect.objectContaining({ from: 'edge', after: 'ada' });
-    expect({ parked, pages }).toEqual({ parked: [LOOK], pages: [next] });
+    expect({ parked, pages }).toEqual({ parked: [RECHECK], pages: [next] });
   });
 
   test("does not wait with a page of Core's identities", async () => {
@@ -80,6 +80,6 @@ describe('a fan-out while a region other than the home region is written', () =>
     const leaving = { ...between, edge: { identities: { listEnvironment } } } as unknown as Stores;
     const { parked, run } = createFanOut({ between: leaving, isAway: () => isAway });
     expect(await run(FROM_EDGE)).toBe(false);
-    expect(parked).toEqual([LOOK]);
+    expect(parked).toEqual([RECHECK]);
   });
 });

@@ -21,7 +21,7 @@ import {
 
 const LISTED = { projectId: PROJECT, reason: 'unstorable', environmentId: 3, identityId: 4, cause: 'NumberNotFinite' };
 
-test('an event that lists an identity that Edge cannot hold waits again after each try, although an older look still shows it', async () => {
+test('an event that lists an identity that Edge cannot hold waits again after each try, although an older check still shows it', async () => {
   const retried = keepHeaders({
     subject: derivedSubject(PROJECT),
     time: new Date(0),
@@ -43,7 +43,7 @@ test('an event that touched nothing that Edge cannot hold waits only while its i
 
 test.each([
   [0, 'waits in the stream for a minute', []],
-  [100_000, 'waits aside for minutes', [{ projectId: PROJECT, reason: 'repeat' }]],
+  [100_000, 'is parked for minutes', [{ projectId: PROJECT, reason: 'repeat' }]],
 ])('an event of a background task that ended %i ms ago %s', async (age, _, expected) => {
   const { parked, runner } = createParts();
   const { held, event, ...rest } = work();

@@ -11,7 +11,7 @@ import type { NextPage } from './derived-events.ts';
 import { createEndings } from './endings.ts';
 import { createFanOutRunner } from './fan-out-runner.ts';
 import { createIdentityRunner } from './identity-runner.ts';
-import { createLooks, type RecheckOptions } from './looks.ts';
+import { createRechecks, type RecheckOptions } from './rechecks.ts';
 import type { Repeats } from './repeats.ts';
 
 export interface EventRunnerOptions extends RecheckOptions {
@@ -30,7 +30,7 @@ export interface EventRunnerOptions extends RecheckOptions {
   wrote(key: string): void;
   /** Whether the stream of events is long: then nothing is added to it. */
   isBusy(): boolean;
-  /** Receives how late an event was applied, in milliseconds; not for looks, whose events were applied before. */
+  /** Receives how late an event was applied, in milliseconds; not for rechecks, whose events were applied before. */
   onApplied(projectId: number, lagMs: number): void;
   logger: Logger;
   signal: AbortSignal;
@@ -38,10 +38,10 @@ export interface EventRunnerOptions extends RecheckOptions {
 
 /** Applies admitted events: everything in hand for one document together, or one page of a fan-out. */
 export function createRunner(options: EventRunnerOptions) {
-  const looks = createLooks(options);
+  const rechecks = createRechecks(options);
   const endings = createEndings(options);
-  const applyToIdentity = createIdentityRunner(options, looks, endings);
-  const { fanOut, spread } = createFanOutRunner(options, looks, endings);
+  const applyToIdentity = createIdentityRunner(options, rechecks, endings);
+  const { fanOut, spread } = createFanOutRunner(options, rechecks, endings);
 
   return {
     async apply(projectId: number, all: readonly Work[]): Promise<void> {
@@ -54,7 +54,7 @@ export function createRunner(options: EventRunnerOptions) {
         else await fanOut(projectId, newest, copying, stop);
       } catch (error) {
         if (options.signal.aborted) return;
-        for (const work of works.filter(({ held }) => held.isOpen())) endings.giveUp(projectId, work, error);
+        for (const work of works.filter(({ held }) => held.isOpen())) endings.settleFailure(projectId, work, error);
       }
     },
     spread,

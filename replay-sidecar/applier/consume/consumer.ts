@@ -2,7 +2,7 @@ import { type ApplierStreamSettings, ensureApplierStreams } from '@edge-migratio
 import { type Clock, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { StoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
-import { FETCH_AGAIN_MS, ROOM_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { FETCH_AGAIN_MS, ROOM_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import { type ConsumerMessages, type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { InFlight, type InFlightMessage, type Link } from './in-flight.ts';
@@ -88,7 +88,7 @@ export class Consumer {
       } catch (error) {
         signal.throwIfAborted();
         this.drop();
-        if (!failing) logger.warn({ err: error }, 'events cannot be fetched; retried until they can');
+        if (!failing) logger.warn({ err: error }, 'events cannot be fetched; retrying');
         failing = true;
         await clock.sleep(FETCH_AGAIN_MS, signal);
       }
@@ -128,7 +128,7 @@ export class Consumer {
   private async prepare(link: Link, manager: JetStreamManager, name: string): Promise<boolean> {
     const { inFlight, way } = this;
     if (way !== undefined && inFlight.isCurrent(way)) return true;
-    await inFlight.forgotten.look(manager, name, way !== undefined && way.server !== link.server);
+    await inFlight.forgotten.check(manager, name, way !== undefined && way.server !== link.server);
     if (!inFlight.isCurrent(link)) return false;
     this.way = link;
     return true;
@@ -140,7 +140,7 @@ export class Consumer {
       signal.throwIfAborted();
       const link = this.inFlight.openLink();
       if (link !== undefined) return link;
-      await this.options.clock.sleep(ROOM_LOOK_MS, signal);
+      await this.options.clock.sleep(ROOM_POLL_MS, signal);
     }
   }
 

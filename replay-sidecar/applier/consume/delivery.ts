@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
   type EventTimes,
-  parseTime,
+  parseHeaderTime,
   readTimes,
   SENT_HEADER,
   STORED_HEADER,
@@ -46,7 +46,7 @@ export function derivedHeaders(cursor: Cursor | undefined): MsgHdrs {
 
 /**
  * Set when an event that waited because Edge could not hold its identity goes on. While it is on its way the parking
- * stream may no longer list the identity, or may still list it by an older look: this event is the list.
+ * stream may no longer list the identity, or may still list it by an older comparison: this event is the list.
  */
 const LISTING_HEADER = 'Edge-Migration-Listing';
 
@@ -73,25 +73,25 @@ export function isDoubted(carrier: Pick<Carrier, 'subject' | 'headers'>): boolea
 }
 
 /**
- * Set when an event waits for another look after it was applied on tables of several regions: it is done if nothing is
+ * Set when an event waits for a recheck after it was applied on tables of several regions: it is done if nothing is
  * left to write then.
  */
-const LOOK_HEADER = 'Edge-Migration-Look';
+const RECHECK_HEADER = 'Edge-Migration-Recheck';
 
-/** Of a look: the region that was found to have what was touched, while another one did not. */
+/** For a recheck: the region that was found to have what was touched, while another one did not. */
 const HELD_IN_HEADER = 'Edge-Migration-Held-In';
 
-export function markLook(fields: MsgHdrs, heldIn?: string): void {
-  fields.set(LOOK_HEADER, 'true');
+export function markRecheck(fields: MsgHdrs, heldIn?: string): void {
+  fields.set(RECHECK_HEADER, 'true');
   if (heldIn !== undefined) fields.set(HELD_IN_HEADER, heldIn);
 }
 
 export function findHeldIn(carrier: Pick<Carrier, 'subject' | 'headers'>): string | undefined {
-  return isLook(carrier) ? carrier.headers?.get(HELD_IN_HEADER) || undefined : undefined;
+  return isRecheck(carrier) ? carrier.headers?.get(HELD_IN_HEADER) || undefined : undefined;
 }
 
-export function isLook(carrier: Pick<Carrier, 'subject' | 'headers'>): boolean {
-  return isOurs(carrier) && carrier.headers?.get(LOOK_HEADER) === 'true';
+export function isRecheck(carrier: Pick<Carrier, 'subject' | 'headers'>): boolean {
+  return isOurs(carrier) && carrier.headers?.get(RECHECK_HEADER) === 'true';
 }
 
 /** Set when an event that may come back to its place goes on for another try: it already has its room there. */
@@ -120,7 +120,7 @@ export function keepHeaders(carrier: Carrier): MsgHdrs {
 
 /** When the stream of events first had it: parking it and bringing it back stores it again each time. */
 export function storedTime(carrier: Carrier): number {
-  const first = isOurs(carrier) ? parseTime(carrier.headers?.get(STORED_HEADER)) : undefined;
+  const first = isOurs(carrier) ? parseHeaderTime(carrier.headers?.get(STORED_HEADER)) : undefined;
   return first ?? carrier.time.getTime();
 }
 
@@ -208,7 +208,7 @@ function timesOf({ beganTime, observedTime }: WriteEvent, message: Carrier): Eve
   const observed = Date.parse(observedTime);
   const stored = storedTime(message);
   if (observed > stored + AHEAD_MS) throw new UnreadableEventError('observedTime: more than a day ahead');
-  const sent = isDerived(message) ? undefined : parseTime(message.headers?.get(SENT_HEADER));
+  const sent = isDerived(message) ? undefined : parseHeaderTime(message.headers?.get(SENT_HEADER));
   return readTimes({ began: Math.min(Date.parse(beganTime ?? observedTime), observed), observed }, sent, stored);
 }
 

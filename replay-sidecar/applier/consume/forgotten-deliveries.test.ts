@@ -46,18 +46,18 @@ async function take(): Promise<void> {
   await message?.ackAck();
 }
 
-async function look({ milliseconds = 65_000, isOther = false, clock = createFakeClock() } = {}) {
+async function check({ milliseconds = 65_000, isOther = false, clock = createFakeClock() } = {}) {
   const forgotten = createForgottenDeliveries(clock, milliseconds);
-  await forgotten.look(manager, consumer, isOther);
+  await forgotten.check(manager, consumer, isOther);
   return forgotten;
 }
 
 test('a server that was never down has forgotten no delivery', async () => {
   await publish();
-  expect((await look()).includes(1)).toBe(false);
+  expect((await check()).includes(1)).toBe(false);
   await take();
   await publish();
-  expect((await look()).includes(2)).toBe(false);
+  expect((await check()).includes(2)).toBe(false);
 });
 
 test('a message in the stream when NATS restarted may have been delivered, and a later one was not', async () => {
@@ -65,7 +65,7 @@ test('a message in the stream when NATS restarted may have been delivered, and a
   await take();
   await publish();
   await restart();
-  const forgotten = await look();
+  const forgotten = await check();
   await publish();
   expect([forgotten.includes(2), forgotten.includes(3)]).toEqual([true, false]);
 });
@@ -76,9 +76,9 @@ test('a message counts as forgotten also for a process that asks only when anoth
   await publish();
   await publish();
   await restart();
-  await look();
+  await check();
   await take();
-  expect((await look()).includes(3)).toBe(true);
+  expect((await check()).includes(3)).toBe(true);
 });
 
 test('deliveries of a consumer that was made again count as forgotten, too', async () => {
@@ -88,7 +88,7 @@ test('deliveries of a consumer that was made again count as forgotten, too', asy
   await manager.consumers.delete(STREAM, consumer);
   const settings = { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 };
   await ensureApplierStreams(manager, settings);
-  expect((await look()).includes(2)).toBe(true);
+  expect((await check()).includes(2)).toBe(true);
 });
 
 test('a forgotten delivery is in doubt for as long as an earlier write may arrive, by the clocks of the process and of NATS', async () => {
@@ -97,16 +97,16 @@ test('a forgotten delivery is in doubt for as long as an earlier write may arriv
   await publish();
   await restart();
   const clock = createFakeClock();
-  const forgotten = await look({ clock });
+  const forgotten = await check({ clock });
   await clock.advance(64_999);
   expect(forgotten.includes(2)).toBe(true);
   await clock.advance(1);
   expect(forgotten.includes(2)).toBe(false);
   await take();
-  expect((await look({ milliseconds: 1 })).includes(2)).toBe(false);
+  expect((await check({ milliseconds: 1 })).includes(2)).toBe(false);
 });
 
 test('a process that has switched to another server asks no other process', async () => {
   await publish();
-  expect((await look({ isOther: true })).includes(1)).toBe(true);
+  expect((await check({ isOther: true })).includes(1)).toBe(true);
 });

@@ -14,7 +14,7 @@ export interface ForgottenDeliveries {
    * @param isOther the server is a different one, or has restarted since
    * @throws what the client library throws
    */
-  look(manager: JetStreamManager, consumer: string, isOther: boolean): Promise<void>;
+  check(manager: JetStreamManager, consumer: string, isOther: boolean): Promise<void>;
   /** Whether a write of a process that had this message may still arrive. */
   includes(sequence: number): boolean;
 }
@@ -39,7 +39,7 @@ export function createForgottenDeliveries(clock: Clock, milliseconds: number): F
   }
 
   return {
-    async look(manager, name, isOther) {
+    async check(manager, name, isOther) {
       const since = momentOf(clock);
       const { state } = await manager.streams.info(STREAM);
       const info = await manager.consumers.info(STREAM, name);

@@ -66,7 +66,7 @@ async function forgetRemovals(change: () => Promise<void>): Promise<void> {
   await nats.restart();
 }
 
-/** One look of an applier that has just started. */
+/** One check of an applier that has just started. */
 async function lookOnce(): Promise<void> {
   const stop = new AbortController();
   let waits = 0;
@@ -74,13 +74,13 @@ async function lookOnce(): Promise<void> {
     ...systemClock,
     async sleep() {
       waits += 1;
-      if (waits > 1) stop.abort(new Error('it has looked once'));
+      if (waits > 1) stop.abort(new Error('it has checked once'));
       stop.signal.throwIfAborted();
     },
   };
   const logger = createLogger('test', 'fatal');
   await expect(createOrphanedMessages({ connection, clock, logger }).run(stop.signal)).rejects.toThrow(
-    'it has looked once',
+    'it has checked once',
   );
 }
 

@@ -3,7 +3,7 @@ import { derivedSubject, isProbe, parseDerivedSubject, readStored } from '@edge-
 import { STREAM } from '@edge-migration/contract/write-event.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { ORPHANED_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { ORPHANED_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import { type JetStreamManager, jetstream, type StoredMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { isTried, keepHeaders, markDoubted, markTried } from './delivery.ts';
@@ -20,7 +20,7 @@ export interface OrphanedMessagesOptions {
   logger: Logger;
 }
 
-/** Most events brought back in one look. */
+/** Most events brought back in one check. */
 const MOST = 2048;
 
 /**
@@ -36,12 +36,12 @@ export function createOrphanedMessages({ connection, clock, logger }: OrphanedMe
   const client = jetstream(connection);
   let seen: ReadonlySet<number> = new Set();
 
-  async function look(manager: JetStreamManager): Promise<void> {
+  async function recoverOrphans(manager: JetStreamManager): Promise<void> {
     let found = await findBelowFloor(manager);
     const strays = found.filter(({ seq }) => seen.has(seq));
     if (strays.length > 0) {
       await Promise.all(strays.map((stray) => bringBack(manager, stray)));
-      logger.warn({ events: strays.length }, 'events that NATS would not deliver again go on');
+      logger.warn({ events: strays.length }, 'recovered events that NATS would not have delivered again');
       found = await findBelowFloor(manager);
     }
     seen = new Set(found.map(({ seq }) => seq));
@@ -66,14 +66,13 @@ export function createOrphanedMessages({ connection, clock, logger }: OrphanedMe
       const manager = await manage(connection);
       let failing = false;
       for (;;) {
-        await clock.sleep(ORPHANED_LOOK_MS, signal);
+        await clock.sleep(ORPHANED_POLL_MS, signal);
         try {
-          if (!connection.isClosed()) await look(manager);
+          if (!connection.isClosed()) await recoverOrphans(manager);
           failing = false;
         } catch (error) {
           signal.throwIfAborted();
-          if (!failing)
-            logger.warn({ err: error }, 'the stream cannot be searched for orphaned messages; retried until it can');
+          if (!failing) logger.warn({ err: error }, 'the stream cannot be searched for orphaned messages; retrying');
           failing = true;
         }
       }

@@ -15,12 +15,12 @@ import type { PubAck } from '@nats-io/jetstream';
 /** What this process knows of a stream, and the losses that this proves (docs/design.md, "Losses in NATS"). */
 export interface Witness {
   /** Notes how far the stream is now. */
-  look(state: StreamState): void;
+  observe(state: StreamState): void;
   /** Notes a message that was delivered. */
   see(place: StreamPlace): void;
   /** To be called before a message is published; the function takes the stream's answer. */
   publishing(): (answer: Pick<PubAck, 'seq' | 'duplicate'>) => void;
-  /** For the operator; undefined until the first look at the stream. */
+  /** For the operator; undefined until the first check of the stream. */
   report(): StreamReport | undefined;
 }
 
@@ -43,7 +43,7 @@ const MOST_PLACES = 120;
 export function createWitness({ stream, now, onLoss, logger }: WitnessOptions): Witness {
   let known: Watermarks | undefined;
   let created: string | undefined;
-  /** Of messages that were delivered and are behind the last look: the latest time, and the highest sequence. */
+  /** Of messages that were delivered and are behind the last check: the latest time, and the highest sequence. */
   let beyond = NOTHING_BEYOND;
   let losses: readonly Loss[] = [];
   /** By the number of the interval. */
@@ -69,7 +69,7 @@ export function createWitness({ stream, now, onLoss, logger }: WitnessOptions): 
   }
 
   return {
-    look(state) {
+    observe(state) {
       if (known !== undefined && hasLost(known, state)) lose(state.last.sequence + 1);
       if (created !== undefined && created !== state.created) {
         seen.clear();

@@ -16,7 +16,7 @@ export interface Backlog {
 /** The answer also brings the time of NATS and how far the stream is. */
 export function createBacklog(
   store: Pick<StoreClock, 'notice'>,
-  witness: Pick<Witness, 'look'>,
+  witness: Pick<Witness, 'observe'>,
   clock: Clock,
 ): Backlog {
   let pending = 0;
@@ -26,7 +26,7 @@ export function createBacklog(
       const asked = momentOf(clock);
       const info = await manager.streams.info(STREAM);
       store.notice(info.ts);
-      witness.look(streamStateOf(info, asked, clock));
+      witness.observe(streamStateOf(info, asked, clock));
       pending = (await findConsumer(manager, info.created))?.num_pending ?? 0;
     },
   };

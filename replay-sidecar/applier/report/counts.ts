@@ -12,9 +12,9 @@ export interface ProjectCounts {
   readonly parked: Record<ParkReason, number>;
   /** How often an identity was retried because of an error. */
   failed: number;
-  /** Looks at what was applied on tables of several regions: held, overtaken, or not yet found in another region. */
-  readonly looks: Record<'held' | 'overtaken' | 'elsewhere', number>;
-  /** Documents that were looked at; several events may share one. */
+  /** Rechecks of what was applied on tables of several regions: held, overtaken, or not yet found in another region. */
+  readonly rechecks: Record<'held' | 'overtaken' | 'elsewhere', number>;
+  /** Documents that were read; several events may share one. */
   converged: number;
   /** Milliseconds since the epoch; of the last event that was applied. */
   lastAppliedTime: number | undefined;
@@ -84,7 +84,7 @@ export function createCounts(): Counts {
           fannedOut: 0,
           dropped: zeros(DROP_REASONS),
           parked: zeros(PARK_REASONS),
-          looks: { held: 0, overtaken: 0, elsewhere: 0 },
+          rechecks: { held: 0, overtaken: 0, elsewhere: 0 },
           failed: 0,
           converged: 0,
           lastAppliedTime: undefined,

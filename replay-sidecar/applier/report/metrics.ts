@@ -69,7 +69,7 @@ export function registerApplierMetrics(registry: Registry, parts: ApplierMetricS
       if (away !== undefined) this.set({ region: away.region }, 1);
     },
   });
-  gauge('pending_events', 'Events in the stream that nobody has got yet', parts.backlog.pending);
+  gauge('pending_events', 'Events in the stream that have not been delivered yet', parts.backlog.pending);
 }
 
 /** Outcomes of each project's events. */
@@ -96,13 +96,13 @@ function registerProjects(registry: Registry, { counts }: Pick<ApplierMetricSour
   perProject('applied_events', 'Events applied, by what it came to', 'outcome', ({ applied }) => applied);
   perProject('dropped_events', 'Events that must not reach Edge', 'reason', ({ dropped }) => dropped);
   perProject(
-    'looks',
-    'Looks at what was applied on tables of several regions, by whether it still held',
+    'rechecks',
+    'Rechecks of what was applied on tables of several regions, by whether it still held',
     'outcome',
-    ({ looks }) => looks,
+    ({ rechecks }) => rechecks,
   );
-  perProject('parked_events', 'Times that an event was put aside', 'reason', ({ parked }) => parked);
-  perProject('work', 'Documents looked at, pages fanned out, tries that failed', 'kind', (one) => ({
+  perProject('parked_events', 'Times that an event was parked', 'reason', ({ parked }) => parked);
+  perProject('work', 'Documents read, pages fanned out, tries that failed', 'kind', (one) => ({
     converged: one.converged,
     fannedOut: one.fannedOut,
     failed: one.failed,

@@ -44,7 +44,7 @@ export function createEnvironmentCache({ core, eventRetry, clock, signal }: Envi
    * The environments of keys seen so far, by the key's name. A server key means its environment forever, even if it was
    * removed after the write; so does a client key, unless Core has since given it to another environment.
    */
-  const met = new Map<string, number>();
+  const learned = new Map<string, number>();
 
   const batcher = createBatcher<DerivedReference, EnvironmentRecord | null>(
     async (references) => {
@@ -64,7 +64,7 @@ export function createEnvironmentCache({ core, eventRetry, clock, signal }: Envi
   );
 
   function knownAs(reference: DerivedReference): DerivedReference | undefined {
-    const environmentId = met.get(referenceName(reference));
+    const environmentId = learned.get(referenceName(reference));
     return environmentId === undefined ? undefined : { environmentId };
   }
 
@@ -73,15 +73,15 @@ export function createEnvironmentCache({ core, eventRetry, clock, signal }: Envi
     entries.delete(name);
     entries.set(name, { record, until: clock.monotonic() + (record === null ? UNKNOWN_MS : KNOWN_MS) });
     dropOldest(entries);
-    if (record !== null) meet(reference, record.environment.id);
+    if (record !== null) learn(reference, record.environment.id);
   }
 
-  function meet(reference: DerivedReference, environmentId: number): void {
+  function learn(reference: DerivedReference, environmentId: number): void {
     if ('environmentId' in reference) return;
     const name = referenceName(reference);
-    met.delete(name);
-    met.set(name, environmentId);
-    dropOldest(met);
+    learned.delete(name);
+    learned.set(name, environmentId);
+    dropOldest(learned);
   }
 
   return {
@@ -90,7 +90,7 @@ export function createEnvironmentCache({ core, eventRetry, clock, signal }: Envi
       return entry !== undefined && entry.until > clock.monotonic() ? entry.record : undefined;
     },
     load: (reference) => batcher.ask(referenceName(reference), reference),
-    learn: meet,
+    learn,
     forget(environmentId) {
       for (const [name, { record }] of entries) if (record?.environment.id === environmentId) entries.delete(name);
     },

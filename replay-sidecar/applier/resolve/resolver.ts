@@ -49,11 +49,11 @@ export type Resolution =
 
 export interface Resolver {
   /**
-   * The project of what looks like an event, if it shows at a glance: by a client key seen before. Nine out of ten
+   * The project of what looks like an event, if a client key that was seen before shows it. Nine out of ten
    * events belong to projects without a migration, and nothing else about them matters.
    */
   peekProjectId(data: Uint8Array): number | undefined;
-  /** Asks Core again for the owners of these events' client keys, remembered for some seconds; then `glance` knows. */
+  /** Asks Core again for the owners of these events' client keys, remembered for some seconds; then `peekProjectId` knows them. */
   reload(all: readonly Uint8Array[]): Promise<void>;
   /** The answer where it needs no request, as for nearly all events. */
   peek(event: WriteEvent): Resolution | undefined;
@@ -121,7 +121,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     if (record === null) {
       return {
         kind: 'unknown',
-        why: 'Core has no environment of this client key, and nobody can say whether one had it',
+        why: 'Core has no environment with this client key, and it is unknown whether one had it',
       };
     }
     directory.learn(reference, record.environment.id);

@@ -1,7 +1,7 @@
 import { derivedSubject } from '@edge-migration/contract/streams/events.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { describe, expect, test } from 'vitest';
-import { derivedHeaders, markLook, type Work } from '../consume/delivery.ts';
+import { derivedHeaders, markRecheck, type Work } from '../consume/delivery.ts';
 import type { InFlightMessage } from '../consume/in-flight.ts';
 import { type ApplyQueueOptions, createApplyQueue } from './apply-queue.ts';
 import { createProjectRateLimiter } from './project-rate-limiter.ts';
@@ -67,15 +67,15 @@ test('an event that is being applied is in hand until it is done, so that the la
   expect(waiting.inHand().size).toBe(0);
 });
 
-/** The same as a look, or waiting, on tables of several regions. */
+/** The same as a recheck, or waiting, on tables of several regions. */
 function asLook({ held, ...rest }: Work): Work {
   const fields = derivedHeaders(undefined);
-  markLook(fields);
+  markRecheck(fields);
   Object.assign(held.message, { subject: derivedSubject(rest.resolution.projectId), headers: fields });
   return { held, ...rest };
 }
 
-test('a look at what was applied long ago is in hand, but does not count as lag', async () => {
+test('a recheck of what was applied long ago is in hand, but does not count as lag', async () => {
   const { waiting, running } = createSlow();
   waiting.add(asLook(createWork(1)));
   expect(waiting.inHand()).toEqual(new Map([[1, { events: 1, oldestObserved: undefined }]]));
@@ -85,7 +85,7 @@ test('a look at what was applied long ago is in hand, but does not count as lag'
   await waiting.stop();
 });
 
-test('the documents of an environment that wait to be listed in the home region count as lag, though they wait as looks do', async () => {
+test('the documents of an environment that wait to be listed in the home region count as lag, though they wait as rechecks do', async () => {
   const { waiting, running } = createSlow();
   const { resolution, ...rest } = asLook(createWork(1));
   waiting.add({ ...rest, resolution: { ...resolution, kind: 'environment' } as Work['resolution'] });

@@ -1,6 +1,6 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import { APPLY_QUEUE_LOOK_MS } from '@edge-migration/runtime/policies.ts';
-import { isLook, type Work } from '../consume/delivery.ts';
+import { APPLY_QUEUE_POLL_MS } from '@edge-migration/runtime/policies.ts';
+import { isRecheck, type Work } from '../consume/delivery.ts';
 import { BYTES_PER_EVENT } from '../consume/in-flight.ts';
 import type { InHand } from '../report/reporter.ts';
 import { createFairQueue, type FairQueue } from './fair-queue.ts';
@@ -88,16 +88,16 @@ export function createApplyQueue(options: ApplyQueueOptions): ApplyQueue {
     },
     async run(signal) {
       for (;;) {
-        await options.clock.sleep(APPLY_QUEUE_LOOK_MS, signal);
+        await options.clock.sleep(APPLY_QUEUE_POLL_MS, signal);
         queue.pump();
       }
     },
   };
 }
 
-/** It is looked at again, maybe hours later. An event that lists documents only waits as looks do. */
+/** It is rechecked, maybe hours later. An event that lists documents only waits as rechecks do. */
 function isApplied({ held, resolution }: Work): boolean {
-  return resolution.kind === 'identity' && isLook(held.message);
+  return resolution.kind === 'identity' && isRecheck(held.message);
 }
 
 /** Whole numbers, so that sums come back to zero. */

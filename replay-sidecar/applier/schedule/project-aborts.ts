@@ -5,7 +5,7 @@ export class MigrationStoppedError extends Error {
   override readonly name = 'MigrationStoppedError';
 }
 
-const stopped = () => new MigrationStoppedError('The EdgeMigration says stop');
+const stopped = () => new MigrationStoppedError('the EdgeMigration was stopped');
 
 export interface ProjectAborts {
   /** Aborts when the project's EdgeMigration says that nothing more may be applied, and when the process ends. */

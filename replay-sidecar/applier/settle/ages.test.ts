@@ -2,7 +2,7 @@ import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { expect, test } from 'vitest';
 import { createAges } from './ages.ts';
 
-test('a message is as old as the look at which the stream had it', async () => {
+test('a message is as old as the check at which the stream had it', async () => {
   const clock = createFakeClock();
   const ages = createAges(clock, 10_000);
   ages.notice(5);

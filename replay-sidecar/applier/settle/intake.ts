@@ -12,11 +12,11 @@ import type { MigrationView } from '../admit/migrations.ts';
 import {
   findHeldIn,
   isListing,
-  isLook,
+  isRecheck,
   isTried,
   keepHeaders,
   markDoubted,
-  markLook,
+  markRecheck,
   storedTime,
 } from '../consume/delivery.ts';
 import type { InFlightMessage } from '../consume/in-flight.ts';
@@ -31,9 +31,9 @@ const MAX_REASON_CHARACTERS = 500;
 export interface ParkDetails extends Pick<ParkedSubject, 'identity' | 'due'> {
   /** Why, for people. */
   readonly detail?: string | undefined;
-  /** It is only looked at again. */
-  readonly look?: true | undefined;
-  /** The region that an earlier look found to be right, while another one was not. */
+  /** It is only rechecked. */
+  readonly recheck?: true | undefined;
+  /** The region that an earlier recheck found to be right, while another one was not. */
   readonly heldIn?: string | undefined;
   /** When the event's request began, milliseconds since the epoch; undefined when the event cannot be read. */
   readonly began?: number | undefined;
@@ -52,7 +52,7 @@ export interface IntakeOptions {
 export function createIntake({ client, migrations, quota, witness, logger }: IntakeOptions) {
   /** One mark per minute stands for all: the operator makes a gap of it. */
   async function noteExcess(projectId: number, minute: number): Promise<void> {
-    logger.warn({ projectId, minute }, 'there is no room for an event to wait aside: a gap tells of it');
+    logger.warn({ projectId, minute }, 'no room in the parking stream for an event; a gap reports it');
     const expect = { lastSubjectSequence: 0 };
     const isThere = (error: unknown) =>
       error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamWrongLastSequence;
@@ -72,19 +72,19 @@ export function createIntake({ client, migrations, quota, witness, logger }: Int
     held: Pick<InFlightMessage, 'message' | 'isDoubtful'>,
     projectId: number,
     reason: ParkReason,
-    { detail, began, look, heldIn, ...more }: ParkDetails = {},
+    { detail, began, recheck, heldIn, ...more }: ParkDetails = {},
   ): Promise<void> => {
     const { message } = held;
     const retry = reason === 'poison' ? retryOf(migrations, projectId) : NO_RETRY;
     const fields = keepHeaders(message);
     if (held.isDoubtful()) markDoubted(fields);
-    if (look) markLook(fields, heldIn);
-    else if (isLook(message) && isUnhandled(reason)) markLook(fields, findHeldIn(message));
+    if (recheck) markRecheck(fields, heldIn);
+    else if (isRecheck(message) && isUnhandled(reason)) markRecheck(fields, findHeldIn(message));
     const minute = Math.floor((began ?? storedTime(message)) / MINUTE_MS);
     const isUnreadable = began === undefined;
     if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
     const place = { projectId, reason, retry, minute, isUnreadable, kib: kibOf(message.data.length), ...more };
-    // An event back from a try keeps its room, which the last look may still count.
+    // An event back from a try keeps its room, which the last check may still count.
     const hadRoom = isUnresolved(place) ? isTried(message) : isListing(message);
     if (!hadRoom && !quota.take(place)) return noteExcess(projectId, minute);
     // Unique to this message of the stream and the reason: the event may come back and be parked again.
@@ -97,7 +97,7 @@ export function createIntake({ client, migrations, quota, witness, logger }: Int
 
 const UNHANDLED: readonly ParkReason[] = ['suspended', 'undecided', 'unreadable', 'overflow'];
 
-/** Whether an event due for a look was parked before it, and so goes on as a look. */
+/** Whether an event due for a recheck was parked before it, and so remains a recheck. */
 const isUnhandled = (reason: ParkReason): boolean => UNHANDLED.includes(reason);
 
 function printable(text: string): string {

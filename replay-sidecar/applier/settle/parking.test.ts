@@ -28,17 +28,17 @@ beforeEach(async () => {
   await ensureApplierStreams(on.manager, { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 });
 });
 
-/** Looks at once instead of every two seconds, up to `most` times, and counts the looks. */
-function createLooks(most: number): { clock: Clock; count(): number } {
-  let looks = 0;
+/** Checks at once instead of every two seconds, up to `most` times, and counts the checks. */
+function createChecks(most: number): { clock: Clock; count(): number } {
+  let checks = 0;
   const clock: Clock = {
     ...systemClock,
     async sleep(_, signal) {
-      looks += 1;
-      await sleep(looks < most ? 1 : 3_600_000, undefined, { signal });
+      checks += 1;
+      await sleep(checks < most ? 1 : 3_600_000, undefined, { signal });
     },
   };
-  return { clock, count: () => looks };
+  return { clock, count: () => checks };
 }
 
 const FOLLOWED = { conditions: [{ type: 'Accepted', status: 'True' }], copy: { startTime: '2026-06-01T00:00:00Z' } };
@@ -68,15 +68,15 @@ function createView() {
   };
 }
 
-const UNWATCHED = { look() {}, publishing: () => () => {} };
+const UNWATCHED = { observe() {}, publishing: () => () => {} };
 
 /** An applier that brings events back, with two KiB for those of an unknown project. */
 function start(
   { migrations }: Pick<ReturnType<typeof createView>, 'migrations'>,
-  mostLooks = Number.POSITIVE_INFINITY,
+  mostChecks = Number.POSITIVE_INFINITY,
 ) {
   const stop = new AbortController();
-  const { clock, count } = createLooks(mostLooks);
+  const { clock, count } = createChecks(mostChecks);
   const parking = new Parking({
     ...{ connection: on.connection, migrations, pending: () => 0, roomFor: () => 10, now: Date.now },
     ...{
@@ -93,13 +93,13 @@ function start(
   const running = parking.run(stop.signal);
   return {
     parking,
-    /** Resolves when it has looked twice more. */
-    async looks() {
+    /** Resolves when it has checked twice more. */
+    async checks() {
       const before = count();
-      await waitFor(() => count() > before + 2, { for: 'it to look' });
+      await waitFor(() => count() > before + 2, { for: 'it to check' });
     },
-    /** Resolves when it has made its last look. */
-    lastLook: () => waitFor(() => count() === mostLooks, { for: 'the last look' }),
+    /** Resolves when it has made its last check. */
+    lastCheck: () => waitFor(() => count() === mostChecks, { for: 'the last check' }),
     async [Symbol.asyncDispose]() {
       stop.abort(new Error('the test is over'));
       await running.catch(() => {});
@@ -140,7 +140,7 @@ test('every removal from the parking stream is reported', async () => {
     await jetstream(on.connection).publish('identity.parked.7.overflow', event);
   await using applier = start(view);
   await waitFor(async () => (await messages(PARKING_STREAM)) === 0, { for: 'the events to go on' });
-  await applier.looks();
+  await applier.checks();
   expect(await told()).toMatchObject({ process: 'one', removed: 3, pending: 0 });
 });
 
@@ -151,7 +151,7 @@ test('nothing is removed from the parking stream that cannot be reported', async
   await waitFor(async () => (await told()) !== null, { for: 'the first report' });
   await on.manager.streams.delete(REPORT_STREAM);
   await jetstream(on.connection).publish('identity.parked.7.overflow', '{}');
-  await applier.looks();
+  await applier.checks();
   expect(await messages(PARKING_STREAM)).toBe(1);
 });
 
@@ -161,7 +161,7 @@ test('a parked event leaves its place only once the stream of events has it', as
   await jetstream(on.connection).publish('identity.parked.7.overflow', '{}');
   await on.manager.streams.delete(STREAM);
   await using applier = start(view);
-  await applier.looks();
+  await applier.checks();
   expect(await messages(PARKING_STREAM)).toBe(1);
   await makeStreams();
   await waitFor(async () => (await messages(PARKING_STREAM)) === 0, { for: 'it to go on' });
@@ -178,10 +178,10 @@ test('an event of an unknown project waits under its minute, and is tried at onc
   view.set('first');
   await using applier = start(view);
   await applier.parking.park(await take(), 0, 'poison', { began, detail: 'nobody knows' });
-  await applier.looks();
+  await applier.checks();
   // The operator is to see it first, and make a gap of it.
   view.set('drop-1');
-  await applier.looks();
+  await applier.checks();
   expect(await parked()).toEqual({ [PLACE]: 1 });
   view.set('second');
   await waitFor(async () => (await messages(PARKING_STREAM)) === 0, { for: 'it to go on' });
@@ -197,7 +197,7 @@ test('an event of an unknown project is dropped by a token once the status has a
   await using applier = start(view);
   await applier.parking.park(await take(), 0, 'poison', { began });
   await applier.parking.park(await take(), 7, 'poison', { began });
-  await applier.looks();
+  await applier.checks();
   expect(await parked()).toEqual({ [PLACE]: 1, [`identity.parked.7.poison._${MINUTE}.1.drop-1`]: 1 });
   const gap = { from: at(MINUTE), until: at(MINUTE + 1), reason: 'eventsDropped' };
   view.set('drop-1', { observedRetry: 'drop-1', gaps: [gap] });
@@ -213,10 +213,10 @@ test('an event beyond the quota is not kept: one mark per minute stands for all 
   view.set(undefined);
   await using applier = start(view);
   for (let event = 0; event < 5; event++) await applier.parking.park(await take(), 0, 'poison', { began });
-  await applier.looks();
+  await applier.checks();
   const waiting = { [PLACE]: 2, [`identity.parked.0.excess.${MINUTE}`]: 1 };
   expect(await parked()).toEqual(waiting);
-  // An event that was retried still has its room, although there was no look since.
+  // An event that was retried still has its room, although there was no check since.
   const tried = headers();
   markTried(tried);
   await applier.parking.park(await take(tried, derivedSubject(0)), 0, 'poison', { began });
@@ -231,20 +231,20 @@ test('an event that is retried is marked as such, and has its room when it comes
   view.set('first');
   await using applier = start(view);
   await applier.parking.park(await take(), 0, 'poison', { began });
-  await applier.looks();
+  await applier.checks();
   view.set('second');
   await waitFor(async () => (await messages(STREAM)) === 1, { for: 'it to go on' });
   const stored = await on.manager.streams.getMessage(STREAM, { last_by_subj: derivedSubject(0) });
   expect(isTried({ subject: derivedSubject(0), headers: stored?.header })).toBe(true);
 });
 
-test('a dropped event frees its room at once, before the next look', async () => {
+test('a dropped event frees its room at once, before the next check', async () => {
   const view = createView();
   const gaps = [{ from: at(MINUTE), until: at(MINUTE + 1), reason: 'eventsDropped' }];
   view.set('drop-1', { observedRetry: 'drop-1', gaps });
   for (let event = 0; event < 2; event++) await jetstream(on.connection).publish(PLACE, '{}');
   await using applier = start(view, 1);
-  await applier.lastLook();
+  await applier.lastCheck();
   expect(await parked()).toEqual({});
   for (let event = 0; event < 3; event++) await applier.parking.park(await take(), 0, 'poison', { began });
   expect(await parked()).toEqual({ [PLACE]: 2, [`identity.parked.0.excess.${MINUTE}`]: 1 });
@@ -260,11 +260,11 @@ test('an unreadable event waits under the minute in which it first came, however
   expect(Object.keys(await parked())).toEqual([`identity.parked.0.poison._u${MINUTE}.1.-`]);
 });
 
-test('a look that goes on still says in which region all was right before', async () => {
+test('a recheck that continues still says in which region all was right before', async () => {
   const view = createView();
   view.set(undefined);
   await using applier = start(view);
-  await applier.parking.park(await take(), 7, 'repeat', { began, due: 1, look: true, heldIn: 'eu-west-2' });
+  await applier.parking.park(await take(), 7, 'repeat', { began, due: 1, recheck: true, heldIn: 'eu-west-2' });
   await waitFor(async () => (await messages(STREAM)) === 1, { for: 'it to go on' });
   const stored = await on.manager.streams.getMessage(STREAM, { last_by_subj: derivedSubject(7) });
   expect(findHeldIn({ subject: derivedSubject(7), headers: stored?.header })).toBe('eu-west-2');

@@ -5,7 +5,7 @@ import { readStored } from '@edge-migration/contract/streams/events.ts';
 import { streamStateOf } from '@edge-migration/contract/streams/watermark.ts';
 import { type Clock, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { PARKING_LOOK_MS } from '@edge-migration/runtime/policies.ts';
+import { PARKING_POLL_MS } from '@edge-migration/runtime/policies.ts';
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { MigrationView } from '../admit/migrations.ts';
@@ -23,7 +23,7 @@ import { createRetries } from './unstorable.ts';
 /** Events that are unreadable or whose project is unknown. */
 const UNRESOLVED = 'identity.parked.0.poison.>';
 const UNRESOLVED_BATCH = 256;
-/** Identities that Edge cannot hold and one look retries: events parked for other reasons must not wait for them. */
+/** Identities that Edge cannot hold and one check retries: events parked for other reasons must not wait for them. */
 const MOST_RETRIES = 64;
 /** As many go on at once on request. */
 const MOST_WANTED = 10_000;
@@ -42,7 +42,7 @@ export interface ParkingOptions extends QuotaLimits {
   /** Seconds after which an event parked as `late` is handled again. */
   lateWriteSeconds: number;
   /** For the stream of events, and for the parking stream. */
-  witnesses: { readonly events: Pick<Witness, 'publishing'>; readonly parked: Pick<Witness, 'look' | 'publishing'> };
+  witnesses: { readonly events: Pick<Witness, 'publishing'>; readonly parked: Pick<Witness, 'observe' | 'publishing'> };
   removals: Removals;
   /** By the stream's clock, milliseconds since the epoch. */
   now(): number;
@@ -81,12 +81,12 @@ export class Parking {
     });
   }
 
-  /** Number of events by place, at the last look. */
+  /** Number of events by place, at the last check. */
   get parked(): ReadonlyMap<string, number> {
     return this.places;
   }
 
-  /** Whether events of this identity wait because Edge cannot hold it, at the last look. */
+  /** Whether events of this identity wait because Edge cannot hold it, at the last check. */
   isListed(projectId: number, identity: Omit<UnstorableIdentity, 'cause'>): boolean {
     return this.unstorable.subjectsOf(projectId, identity).length > 0;
   }
@@ -112,25 +112,25 @@ export class Parking {
     for (;;) {
       let released = 0;
       try {
-        if (!connection.isClosed()) released = await this.look(manager, signal);
+        if (!connection.isClosed()) released = await this.releaseDue(manager, signal);
         failing = false;
       } catch (error) {
         signal.throwIfAborted();
-        if (!failing) logger.warn({ err: error }, 'parked events cannot be looked at');
+        if (!failing) logger.warn({ err: error }, 'parked events cannot be read');
         failing = true;
       }
-      await clock.sleep(released > 0 ? PARKING_LOOK_MS.busy : PARKING_LOOK_MS.idle, signal);
+      await clock.sleep(released > 0 ? PARKING_POLL_MS.busy : PARKING_POLL_MS.idle, signal);
     }
   }
 
   /** Number of events that went on; those that are only retried do not count. */
-  private async look(manager: JetStreamManager, signal: AbortSignal): Promise<number> {
+  private async releaseDue(manager: JetStreamManager, signal: AbortSignal): Promise<number> {
     const { witnesses, removals, clock } = this.options;
     this.quota.begin();
     const asked = momentOf(clock);
     const info = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
     const { state } = info;
-    witnesses.parked.look(streamStateOf(info, asked, clock));
+    witnesses.parked.observe(streamStateOf(info, asked, clock));
     await removals.tell(info.created);
     this.places = new Map(Object.entries(state.subjects ?? {}));
     this.ages.notice(state.last_seq);
@@ -187,7 +187,7 @@ export class Parking {
       const events = places.get(subject) ?? 0;
       await removals.remove(manager, subject, lastSequence, events);
       const { projectId, reason } = place;
-      logger.info({ projectId, reason, events }, 'events that wait aside are given up');
+      logger.info({ projectId, reason, events }, 'dropped parked events');
       places.delete(subject);
     }
     // Their room is free for others at once.

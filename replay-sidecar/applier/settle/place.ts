@@ -6,7 +6,7 @@ import type { MigrationView } from '../admit/migrations.ts';
  * Whether everything parked at a place may go on, to be judged again: applied, dropped or parked for another reason.
  * Events of an unknown project go on batch by batch instead.
  *
- * @param now what Edge cannot hold is no longer retried once the replay window has closed: Edge is the master then
+ * @param now what Edge cannot hold is no longer retried once the replay window has closed: Edge is the authority then
  */
 export function isReleasable(
   place: ParkedSubject,

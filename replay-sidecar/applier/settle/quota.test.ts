@@ -33,7 +33,7 @@ test('an event counts in whole KiB, and as at least one', () => {
   expect([0, 1, 1024, 1025].map(kibOf)).toEqual([1, 1, 1, 2]);
 });
 
-test('an event on its way during a look counts until it is known to be stored', () => {
+test('an event on its way during a check counts until it is known to be stored', () => {
   const quota = createQuota(limits);
   expect(quota.take(unresolved(10))).toBe(true);
   quota.begin();

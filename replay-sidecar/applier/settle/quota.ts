@@ -14,9 +14,9 @@ export const kibOf = (bytes: number): number => Math.max(1, Math.ceil(bytes / BY
 
 /**
  * Limits how much of the parking stream is taken by events that resuming or suspending a project cannot clear, so that
- * they leave room for the others. Several appliers may each add to what the last look showed, and retried events leave
+ * they leave room for the others. Several appliers may each add to what the last check showed, and retried events leave
  * room that others take before they come back: they are taken back all the same, because an event that waited is never
- * refused. So the limits may be exceeded by what each applier parks between two looks, and by what is being retried: a
+ * refused. So the limits may be exceeded by what each applier parks between two checks, and by what is being retried: a
  * batch of unresolved events (parking.ts), or all of them, up to ten thousand, when `spec.retry` asks for it. That is
  * bounded, and only an earlier refusal, which is a gap, would avoid it.
  */
@@ -24,15 +24,15 @@ export function createQuota({ unresolvedMaxBytes, unstorableMaxBytes }: QuotaLim
   let taken = new Map<string, number>();
   /** Not known to be stored. */
   const underWay = new Map<string, number>();
-  /** Under way since the present look began: it may or may not show them. */
+  /** Under way since the present check began: it may or may not show them. */
   let recent = new Map<string, number>();
 
   return {
-    /** A look begins. */
+    /** A check begins. */
     begin(): void {
       recent = new Map(underWay);
     },
-    /** @param parked numbers of events by subject, as the look shows them */
+    /** @param parked numbers of events by subject, as the check shows them */
     notice(parked: ReadonlyMap<string, number>): void {
       taken = new Map(recent);
       for (const [subject, events] of parked) {

@@ -7,11 +7,11 @@ import type { MigrationView } from '../admit/migrations.ts';
 import {
   findHeldIn,
   isDoubted,
-  isLook,
+  isRecheck,
   keepHeaders,
   markDoubted,
   markListing,
-  markLook,
+  markRecheck,
   markTried,
 } from '../consume/delivery.ts';
 import type { Witness } from '../consume/witness.ts';
@@ -102,7 +102,7 @@ export class Release {
     if (identity !== undefined) markListing(fields);
     if (isUnresolved({ projectId, reason })) markTried(fields);
     const carrier = { subject: message.subject, headers: message.header };
-    if (isLook(carrier)) markLook(fields, findHeldIn(carrier));
+    if (isRecheck(carrier)) markRecheck(fields, findHeldIn(carrier));
     // Any write sent for it has arrived by now.
     if (reason !== 'late' && isDoubted(carrier)) markDoubted(fields);
     const check = witness.publishing();

@@ -28,8 +28,8 @@ export function createCall(pool: UpstreamPool, deadlines: Timers, limits: ProxyL
         if (result instanceof Error) reject(result);
         else resolve(result);
       });
-      const onAbort = () => call.fail(new UpstreamCallError('The call was aborted', { cause: signal?.reason }));
-      const deadline = deadlines.set(limits.callMs, () => call.fail(new UpstreamCallError('The API took too long')));
+      const onAbort = () => call.fail(new UpstreamCallError('the call was aborted', { cause: signal?.reason }));
+      const deadline = deadlines.set(limits.callMs, () => call.fail(new UpstreamCallError('the API took too long')));
       signal?.addEventListener('abort', onAbort, { once: true });
       call.start(true);
     });
@@ -40,7 +40,7 @@ function headOf({ method, target, fields }: UpstreamRequest): string {
   const lines = fields.map(({ name, value }) => `${name}: ${value}\r\n`).join('');
   const head = parseRequest(`${method} ${target} HTTP/1.1\r\n${lines}\r\n`);
   if (head.target !== target || head.fields.length !== fields.length || requestFraming(head).kind !== 'none')
-    throw new UpstreamCallError('The call is not one request without a body');
+    throw new UpstreamCallError('the call is not one request without a body');
   return forwardRequest(head, 'off', '').text;
 }
 
@@ -115,7 +115,7 @@ class Call implements UpstreamHandler {
       this.start(false);
       return;
     }
-    this.fail(new UpstreamCallError('The API broke off', { cause: error }));
+    this.fail(new UpstreamCallError('the API closed the connection', { cause: error }));
   }
 
   /** True: that was an interim response, and more has arrived. */

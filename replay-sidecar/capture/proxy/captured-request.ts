@@ -159,7 +159,7 @@ export class CapturedRequest {
       done();
     };
     const deadline = this.context.deadlines.set(milliseconds, () =>
-      fail(new CaptureTimeoutError(`The capture's ${stage} took longer than ${milliseconds} ms`)),
+      fail(new CaptureTimeoutError(`the capture's ${stage} took longer than ${milliseconds} ms`)),
     );
     waiting.then(() => {
       if (settle()) done();
@@ -181,7 +181,7 @@ class CapturedBody {
 
   /** Keeps not even the beginning of a body whose end will not fit. */
   expect(length: number): void {
-    if (length > this.context.limits.capturedBodyBytes) this.giveUp();
+    if (length > this.context.limits.capturedBodyBytes) this.dropBody();
     else this.bytes.expect(length);
   }
 
@@ -191,7 +191,7 @@ class CapturedBody {
     this.length += data.length;
     const more = BYTES_PER_BYTE * data.length;
     if (this.length > limits.capturedBodyBytes || !budget.reserve(more)) {
-      this.giveUp();
+      this.dropBody();
       return;
     }
     this.reserved += more;
@@ -208,7 +208,7 @@ class CapturedBody {
     this.bytes.clear();
   }
 
-  private giveUp(): void {
+  private dropBody(): void {
     this.tooLarge = true;
     this.context.counters.bodies.tooLarge += 1;
     this.release();

@@ -42,7 +42,7 @@ function clientsOf(standings: readonly (readonly [Client['standing'], number])[]
 describe('room for one more connection comes from', () => {
   test.each([
     [
-      'nobody while there is some',
+      'no connection while there is room',
       [
         ['idle', 1],
         ['idle', 2],

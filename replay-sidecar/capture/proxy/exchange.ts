@@ -140,7 +140,7 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
 
   onUpstreamClose(error: Error | undefined): void {
     if (this.upstream?.connected === true) this.onUpstreamLost(false);
-    else this.onConnectFailure(error ?? new Error('Connection closed'));
+    else this.onConnectFailure(error ?? new Error('connection closed'));
   }
 
   // The two relays

@@ -204,7 +204,7 @@ export function createUpstreamPool(
       };
       const socket = connect({ ...address, allowHalfOpen: true, noDelay: true, onread });
       const connection = new UpstreamConnection(socket, handler, clock, forget);
-      const deadline = deadlines.set(limits.connectMs, () => connection.fail(new Error('Connection timed out')));
+      const deadline = deadlines.set(limits.connectMs, () => connection.fail(new Error('connection timed out')));
       socket.once('connect', () => deadline.cancel());
       socket.once('close', () => {
         deadline.cancel();

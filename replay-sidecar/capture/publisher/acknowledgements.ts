@@ -17,7 +17,7 @@ export interface Acknowledgement {
   duplicate: boolean;
 }
 
-/** No stream takes the subject, or it has no leader at the moment. */
+/** no stream has this subject, or it has no leader at the moment. */
 class NoStreamError extends Error {
   override readonly name = 'NoStreamError';
   readonly disposition = 'transient';
@@ -100,7 +100,7 @@ export function createAcknowledgedPublisher(
         connection.publish(subject, payload, { reply: `${inbox}.${token}`, headers: MsgHdrsImpl.fromRecord(fields) });
       } catch (cause) {
         waiting.delete(token);
-        settle.failed(new DisconnectedError('The connection is closed', { cause }));
+        settle.failed(new DisconnectedError('the connection is closed', { cause }));
       }
     },
     expire() {
@@ -109,7 +109,7 @@ export function createAcknowledgedPublisher(
       for (const [token, { since, failed }] of waiting) {
         if (since > before) return;
         waiting.delete(token);
-        failed(new NoAnswerError(`No acknowledgement within ${timeoutMs} ms`));
+        failed(new NoAnswerError(`no acknowledgement within ${timeoutMs} ms`));
       }
     },
     failAll(error) {
@@ -125,9 +125,9 @@ export function createAcknowledgedPublisher(
 
 function parse(message: Msg): Acknowledgement | Error {
   const status = message.headers?.code;
-  if (status === 503) return new NoStreamError('No stream takes the subject');
+  if (status === 503) return new NoStreamError('no stream has this subject');
   const parsed = answer.safeParse(tryJson(message.string()));
-  if (!parsed.success) return new StreamRefusedError('The answer is no acknowledgement', { cause: parsed.error });
+  if (!parsed.success) return new StreamRefusedError('the response is not an acknowledgement', { cause: parsed.error });
   if ('error' in parsed.data) {
     const { code, err_code, description } = parsed.data.error;
     return new StreamRefusedError(`${description} (${err_code ?? code})`);

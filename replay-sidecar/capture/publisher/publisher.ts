@@ -114,7 +114,7 @@ export class Publisher {
   private whileConnected(send: (link: Link, settle: Settle) => void): Promise<Acknowledgement> {
     return new Promise((stored, failed) => {
       if (this.link !== undefined && this.isConnected) send(this.link, { stored, failed });
-      else failed(new DisconnectedError('Not connected'));
+      else failed(new DisconnectedError('not connected'));
     });
   }
 
@@ -157,7 +157,7 @@ export class Publisher {
     messages.publish(subject, payload, fields, {
       stored: (acknowledgement) => {
         if (acknowledgement.stream !== STREAM) {
-          refuse(new StreamRefusedError(`Stream ${acknowledgement.stream} took it`));
+          refuse(new StreamRefusedError(`the message was stored in stream ${acknowledgement.stream}`));
           return;
         }
         this.pace.succeeded();
@@ -206,7 +206,7 @@ export class Publisher {
     if (this.isConnected) logger.warn('disconnected from NATS; events wait in the spool');
     this.isConnected = false;
     spool.observeDoubt();
-    this.link?.messages.failAll(new DisconnectedError('The connection was lost'));
+    this.link?.messages.failAll(new DisconnectedError('the connection was lost'));
   }
 
   private async watch(connection: NatsConnection): Promise<void> {

@@ -119,7 +119,7 @@ function queryReader(query: string, type: string | undefined): MatchedRequest['q
 /** The charset of the body's type holds for the query string as well. */
 function queryCharset(type: string | undefined): Charset {
   const charset = type?.includes(';') ? charsetOf(parseParameters(type).parameters.get('charset')) : UTF8;
-  if (charset === undefined) throw new UnreadableError('The query string is in a character set that is not read');
+  if (charset === undefined) throw new UnreadableError('the query string is in a character set that is not read');
   return charset;
 }
 

@@ -83,7 +83,7 @@ export class BatchQueue {
 export const oldest = (batches: readonly Batch[]): number => Math.min(...batches.map(({ since }) => since));
 
 /** Resolves the promises that wait for them. */
-export function answer(batches: readonly Batch[], durable: boolean): void {
+export function settleBatches(batches: readonly Batch[], durable: boolean): void {
   for (const batch of batches) for (const resolve of batch.waiting.splice(0)) resolve(durable);
 }
 

@@ -7,7 +7,7 @@ import { SLOT_BYTES } from './state.ts';
 const MINUTE = 60_000;
 const at = (minutes: number) => new Date(minutes * MINUTE).toISOString();
 
-describe('the gap ledger', () => {
+describe('the gap recorder', () => {
   it('keeps a gap open until it is closed', () => {
     const gaps = createGapRecorder(() => undefined);
     gaps.open('spoolFull', 10 * MINUTE, [{ clientKey: 'a' }]);

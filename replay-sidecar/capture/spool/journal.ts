@@ -1,6 +1,6 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { SPOOL_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
-import { answer, type Batch, BatchQueue, oldest } from './batches.ts';
+import { type Batch, BatchQueue, oldest, settleBatches } from './batches.ts';
 import { createDisk, type Disk, type SyncPolicy } from './disk.ts';
 import type { SerialQueue } from './lane.ts';
 import type { SpoolRecord } from './record.ts';
@@ -224,10 +224,14 @@ export class Journal {
    * is seen twice is reported; a process that was frozen learns of the end of a half and of the write at once.
    */
   private watch(): void {
-    this.watchTimer ??= setTimeout((seen) => this.look(seen), this.options.writeTimeoutMs / 2, this.inFlight).unref();
+    this.watchTimer ??= setTimeout(
+      (seen) => this.checkProgress(seen),
+      this.options.writeTimeoutMs / 2,
+      this.inFlight,
+    ).unref();
   }
 
-  private look(seen: Batch | undefined): void {
+  private checkProgress(seen: Batch | undefined): void {
     this.watchTimer = undefined;
     if (this.inFlight === undefined) return;
     if (this.inFlight === seen && !this.isStuck()) this.stall();
@@ -235,7 +239,7 @@ export class Journal {
   }
 
   private succeed(batch: Batch): void {
-    answer([batch], true);
+    settleBatches([batch], true);
     this.queue.giveBack(batch);
     if (this.trouble === undefined) return;
     this.trouble = undefined;
@@ -247,7 +251,7 @@ export class Journal {
     const { directory, onFailure } = this.options;
     this.trouble = { retryAt: Infinity };
     const waiting = this.unwritten();
-    answer(waiting, false);
+    settleBatches(waiting, false);
     onFailure(new SpoolTimeoutError(directory), oldest(waiting));
   }
 
@@ -259,7 +263,7 @@ export class Journal {
     const lost = [batch, ...this.queue.takeOf(segment)];
     segment.appended = segment.written;
     this.trouble = { retryAt: clock.monotonic() + SPOOL_AGAIN_MS };
-    answer(lost, false);
+    settleBatches(lost, false);
     onFailure(error, oldest(lost));
   }
 }

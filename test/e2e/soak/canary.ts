@@ -14,7 +14,7 @@ export interface Canary {
 }
 
 const EVERY_MS = 2000;
-const LOOK_MS = 50;
+const POLL_MS = 50;
 /**
  * Measures the lag of replay as its users see it.
  *
@@ -38,7 +38,7 @@ export function createCanary(
     const answered = clock.monotonic();
     const isThere = async () => (await tables.get(`${environmentKey}_${identifier}`)) !== undefined;
     try {
-      await waitFor(isThere, { for: identifier, intervalMs: LOOK_MS, timeoutMs });
+      await waitFor(isThere, { for: identifier, intervalMs: POLL_MS, timeoutMs });
       times.push((clock.monotonic() - answered) / 1000);
     } catch (error) {
       if (!(error instanceof WaitTimeoutError)) throw error;

@@ -34,7 +34,7 @@ export interface Population {
   /** Samples Core every second until the signal aborts. */
   follow(signal: AbortSignal): Promise<void>;
   /** Samples once, immediately. */
-  look(): Promise<void>;
+  update(): Promise<void>;
 }
 
 /**
@@ -78,7 +78,7 @@ export async function openPopulation(
   const edgeFeature = await addFeature('edge-only');
   let sample: Sample = { environments: [], identities: [], traits: [], overrides: [], options: [] };
 
-  async function look(): Promise<void> {
+  async function update(): Promise<void> {
     const identities: SampledIdentity[] = await rows(IDENTITIES, [project.projectId]);
     sample = {
       environments: await rows(ENVIRONMENTS, [project.projectId]),
@@ -89,16 +89,16 @@ export async function openPopulation(
     };
   }
 
-  await look();
+  await update();
   return {
     project,
     disposableFeatures,
     edgeFeature,
     current: () => sample,
-    look,
+    update,
     async follow(signal) {
       while (!signal.aborted) {
-        await look();
+        await update();
         await clock.sleep(LOOK_MS, signal).catch(() => {});
       }
     },

@@ -121,7 +121,7 @@ test.each([
   ['a bare line feed', 'HTTP/1.1 200 OK\nContent-Length: 2\r\n\r\nok'],
   ['a length and a coding', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
   ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!'],
-  ['an upgrade that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n'],
+  ['an upgrade that was not requested', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n'],
 ])('an API answer that is not HTTP causes a 502: %s', async (_name, response) => {
   await using both = await startBoth({ onRequest: ({ connection }) => connection.socket.write(response) });
   expect(await ask(both.proxy.port, get('/a'))).toMatch(/^HTTP\/1\.1 502 /);

@@ -61,7 +61,7 @@ describe('a non-repeatable request', () => {
     ['PUT', post('/a', 'hello').replace('POST', 'PUT')],
     ['DELETE', get('/a').replace('GET', 'DELETE')],
     ['GET with a body', post('/a', 'hello').replace('POST', 'GET')],
-    ['a method that nobody knows', get('/a').replace('GET', 'FROBNICATE')],
+    ['an unknown method', get('/a').replace('GET', 'FROBNICATE')],
   ] as const;
 
   test.each(requests)('reaches the API only once: %s', async (_name, request) => {

@@ -96,7 +96,7 @@ export interface Others {
   readonly between?: Stores;
   charge?(projectId: number, units: number): void;
   readonly publish?: EventRunnerOptions['publish'];
-  readonly lookAfter?: EventRunnerOptions['lookAfter'];
+  readonly recheckDelayMs?: EventRunnerOptions['recheckDelayMs'];
   readonly isOver?: boolean;
   readonly elsewhere?: Agreement;
   readonly isAway?: boolean | (() => boolean);
@@ -106,7 +106,7 @@ export interface Others {
 }
 
 export function createParts(isListed = false, others: Others = {}) {
-  const { between = stores, charge = () => {}, publish = async () => {}, lookAfter = () => undefined } = others;
+  const { between = stores, charge = () => {}, publish = async () => {}, recheckDelayMs = () => undefined } = others;
   const { isOver = false, elsewhere = 'same', isAway = false, region = () => 'home', isResting = false } = others;
   const { onApplied = () => {} } = others;
   const parked: unknown[] = [];
@@ -127,7 +127,7 @@ export function createParts(isListed = false, others: Others = {}) {
     counts: createCounts(),
     publish,
     forget() {},
-    lookAfter,
+    recheckDelayMs,
     isOver: () => isOver,
     region: async () => region(),
     elsewhere: async () => elsewhere,

@@ -69,12 +69,12 @@ export function readsIdentity(request: MatchedRequest): boolean {
   return Boolean(request.query('identifier')) && !request.query('transient');
 }
 
-export function readIdentity(request: WriteRequest, answer: ApiAnswer): Effects {
+export function identityRead(request: WriteRequest, answer: ApiAnswer): Effects {
   return createdByRead(request, request.query('identifier'), answer);
 }
 
 /** `GET identities/<identifier>/…`, `GET flags/<identifier>` */
-export function readIdentityByPath(request: WriteRequest, answer: ApiAnswer): Effects {
+export function identityReadByPath(request: WriteRequest, answer: ApiAnswer): Effects {
   return createdByRead(request, request.parameter('identifier'), answer);
 }
 

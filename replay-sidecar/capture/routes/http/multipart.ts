@@ -18,16 +18,16 @@ const HEADER_NAME = /^([A-Za-z0-9-]+):/;
  * character set that does not keep ASCII, and for a long part that is skipped, because Django may go on within it
  */
 export function parseMultipart(body: Buffer, boundary: string, charset: Charset): FormFields {
-  if (!charset.keepsAscii) throw new UnreadableError('A multipart body is in a character set that does not keep ASCII');
+  if (!charset.keepsAscii) throw new UnreadableError('a multipart body is in a character set that does not keep ASCII');
   const fields = new Map<string, FormValue>();
   let parts = 0;
   for (const part of splitParts(body, Buffer.from(`--${boundary}`, 'latin1'))) {
     parts += 1;
-    if (parts > MOST_PARTS) throw new UnreadableError(`A multipart body has more than ${MOST_PARTS} parts`);
+    if (parts > MOST_PARTS) throw new UnreadableError(`a multipart body has more than ${MOST_PARTS} parts`);
     const field = readField(part, charset);
     if (field !== undefined) fields.set(field.name, { text: field.value });
     else if (part.length >= MAX_HEADER_BYTES)
-      throw new UnreadableError('A multipart body has a long part without a name');
+      throw new UnreadableError('a multipart body has a long part without a name');
   }
   return fields;
 }
@@ -55,7 +55,7 @@ function readField(part: Buffer, charset: Charset): { name: string; value: strin
   const headers = readHeaders(part.toString('latin1', 0, headerEnd));
   const disposition = headers.get('content-disposition');
   if (disposition === undefined) return undefined;
-  if (disposition.parameters.get('filename')) throw new UnreadableError('A multipart body has a file');
+  if (disposition.parameters.get('filename')) throw new UnreadableError('a multipart body has a file');
   const name = disposition.parameters.get('name')?.trim();
   if (name === undefined) return undefined;
   const content = part.subarray(headerEnd + 4);
@@ -71,10 +71,10 @@ function readHeaders(text: string): Headers {
   for (const line of text.split('\r\n')) {
     if (!line.includes(':')) continue;
     const match = HEADER_NAME.exec(line);
-    if (match === null) throw new UnreadableError('A multipart body has a header in an unusual form');
+    if (match === null) throw new UnreadableError('a multipart body has a header in an unusual form');
     const name = (match[1] ?? '').toLowerCase();
     if (name !== 'content-disposition' && name !== 'content-transfer-encoding') continue;
-    if (headers.has(name)) throw new UnreadableError('A multipart body has a header twice');
+    if (headers.has(name)) throw new UnreadableError('a multipart body has a header twice');
     headers.set(name, parseParameters(line.slice(match[0].length)));
   }
   return headers;
@@ -84,6 +84,6 @@ function readHeaders(text: string): Headers {
 function decodeBase64(content: Buffer): Buffer {
   const text = content.toString('latin1').replace(/[\r\n\t ]+/g, '');
   const canonical = /^[A-Za-z0-9+/]*={0,2}$/.test(text) && text.length % 4 === 0;
-  if (!canonical) throw new UnreadableError('A multipart body has base64 in an unusual form');
+  if (!canonical) throw new UnreadableError('a multipart body has base64 in an unusual form');
   return Buffer.from(text, 'base64');
 }

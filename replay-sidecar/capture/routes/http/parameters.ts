@@ -26,17 +26,17 @@ const LONGEST_VALUE = 16 * 1024;
  * @throws UnreadableError when it has any other form, or is longer than any real one
  */
 export function parseParameters(text: string): ParameterisedValue {
-  if (text.length > LONGEST_VALUE) throw new UnreadableError('A header value has more than 16 KB');
-  if (!/^[\t\x20-\x7e]*$/.test(text)) throw new UnreadableError('A header value has characters beyond printable ASCII');
+  if (text.length > LONGEST_VALUE) throw new UnreadableError('a header value has more than 16 KB');
+  if (!/^[\t\x20-\x7e]*$/.test(text)) throw new UnreadableError('a header value has characters beyond printable ASCII');
   const parameters = new Map<string, string>();
   const [whole = '', value = ''] = VALUE.exec(text) ?? [];
   PARAMETER.lastIndex = whole.length;
   while (PARAMETER.lastIndex < text.length) {
     const match = PARAMETER.exec(text);
-    if (match === null) throw new UnreadableError('A header value has a parameter in an unusual form');
+    if (match === null) throw new UnreadableError('a header value has a parameter in an unusual form');
     const name = match[1]?.toLowerCase();
     if (name === undefined) continue;
-    if (parameters.has(name)) throw new UnreadableError('A header value has a parameter twice');
+    if (parameters.has(name)) throw new UnreadableError('a header value has a parameter twice');
     parameters.set(name, match[2] ?? match[3] ?? '');
   }
   return { value: value.trim().toLowerCase(), parameters };

@@ -31,7 +31,7 @@ export function parseFormFields(bytes: Buffer, charset: Charset): FormFields {
     const ampersand = text.indexOf('&', start);
     const end = ampersand === -1 ? text.length : ampersand;
     pairs += 1;
-    if (pairs > MOST_FIELDS) throw new UnreadableError(`A form has more than ${MOST_FIELDS} fields`);
+    if (pairs > MOST_FIELDS) throw new UnreadableError(`a form has more than ${MOST_FIELDS} fields`);
     if (end > start) addField(fields, text.slice(start, end), unquote);
     start = end + 1;
   }
@@ -41,11 +41,11 @@ export function parseFormFields(bytes: Buffer, charset: Charset): FormFields {
 function addField(fields: Map<string, FormValue>, pair: string, unquote: Unquote): void {
   const equals = pair.indexOf('=');
   const name = equals === -1 ? pair : pair.slice(0, equals);
-  if (name.length > LONGEST_NAME) throw new UnreadableError('A form has a name of more than 2,000 characters');
+  if (name.length > LONGEST_NAME) throw new UnreadableError('a form has a name of more than 2,000 characters');
   const value = equals === -1 ? '' : pair.slice(equals + 1);
   fields.set(unquote(name), {
     get text() {
-      if (value.length > LONGEST_VALUE) throw new UnreadableError('A form has a value of more than 64 KB');
+      if (value.length > LONGEST_VALUE) throw new UnreadableError('a form has a value of more than 64 KB');
       return unquote(value);
     },
   });
@@ -63,7 +63,7 @@ function createUnquote(charset: Charset): Unquote {
   let runs = 0;
   const decodeRun = (run: string): string => {
     runs += 1;
-    if (runs > MOST_RUNS) throw new UnreadableError(`A form has more than ${MOST_RUNS} runs of escapes`);
+    if (runs > MOST_RUNS) throw new UnreadableError(`a form has more than ${MOST_RUNS} runs of escapes`);
     if (charset.keepsAscii && ASCII_ESCAPE.test(run)) return String.fromCharCode(Number.parseInt(run.slice(1), 16));
     return charset.lenient(unquoteToBytes(Buffer.from(run, 'latin1')));
   };

@@ -70,7 +70,7 @@ export class JsonScanner {
     const pause = Math.min(this.at + length, bytes.length);
     while (this.at < pause) this.step(bytes[this.at] ?? 0);
     if (this.at < bytes.length) return false;
-    if (this.expected !== 'end') throw new JsonSyntaxError('The document breaks off');
+    if (this.expected !== 'end') throw new JsonSyntaxError('the document is incomplete');
     return true;
   }
 
@@ -104,7 +104,7 @@ export class JsonScanner {
         this.scanSeparator(byte);
         return;
       case 'end':
-        throw new JsonSyntaxError('Something follows the document');
+        throw new JsonSyntaxError('there is text after the document');
     }
   }
 
@@ -116,16 +116,16 @@ export class JsonScanner {
     } else if (byte === (inObject ? CLOSE_OBJECT : CLOSE_ARRAY)) {
       this.close();
     } else {
-      throw new JsonSyntaxError('A comma is missing');
+      throw new JsonSyntaxError('a comma is missing');
     }
   }
 
   private scanKey(byte: number): void {
-    if (byte !== QUOTE) throw new JsonSyntaxError('A key is no string');
+    if (byte !== QUOTE) throw new JsonSyntaxError('a key is not a string');
     this.scanString();
     const { bytes } = this;
     while (this.at < bytes.length && isBlank(bytes[this.at])) this.at += 1;
-    if (bytes[this.at] !== COLON) throw new JsonSyntaxError('A colon is missing');
+    if (bytes[this.at] !== COLON) throw new JsonSyntaxError('a colon is missing');
     this.at += 1;
     this.expected = 'value';
   }
@@ -140,7 +140,7 @@ export class JsonScanner {
     else if (byte === 0x74) this.scanWord('true', KIND.true);
     else if (byte === 0x66) this.scanWord('false', KIND.false);
     else if (byte === 0x6e) this.scanWord('null', KIND.null);
-    else throw new JsonSyntaxError('A value is missing');
+    else throw new JsonSyntaxError('a value is missing');
     this.expected = this.depth === 0 ? 'end' : 'commaOrEnd';
   }
 
@@ -174,7 +174,7 @@ export class JsonScanner {
     for (; ; at++) {
       const byte = bytes[at];
       if (byte === QUOTE) break;
-      if (byte === undefined || byte < SPACE) throw new JsonSyntaxError('A string has no end, or a control character');
+      if (byte === undefined || byte < SPACE) throw new JsonSyntaxError('a string has no end, or a control character');
       if (byte === BACKSLASH) {
         kind = KIND.escaped;
         at += escapeLength(bytes, at + 1);
@@ -201,7 +201,7 @@ export class JsonScanner {
   private scanWord(word: 'true' | 'false' | 'null', kind: number): void {
     const start = this.at;
     if (this.bytes.toString('latin1', start, start + word.length) !== word)
-      throw new JsonSyntaxError('A word is unknown');
+      throw new JsonSyntaxError('a word is unknown');
     this.at = start + word.length;
     this.recordScalar(kind, start);
   }
@@ -243,7 +243,7 @@ function isDigit(byte: number | undefined): boolean {
 function skipDigits(bytes: Buffer, start: number): number {
   let at = start;
   while (isDigit(bytes[at])) at += 1;
-  if (at === start) throw new JsonSyntaxError('A number lacks digits');
+  if (at === start) throw new JsonSyntaxError('a number lacks digits');
   return at;
 }
 
@@ -259,7 +259,7 @@ function escapeLength(bytes: Buffer, at: number): number {
 }
 
 function refuseEscape(): never {
-  throw new JsonSyntaxError('A string has an unknown escape');
+  throw new JsonSyntaxError('a string has an unknown escape');
 }
 
 /** `"`, `\`, `/`, `b`, `f`, `n`, `r`, `t` */

@@ -33,7 +33,7 @@ class Representation {
   }
 
   value(depth: number): string {
-    if (depth > DEEPEST) throw new UnreadableError(`A JSON value is nested more than ${DEEPEST} levels deep`);
+    if (depth > DEEPEST) throw new UnreadableError(`a JSON value is nested more than ${DEEPEST} levels deep`);
     const token = this.next();
     if (token === '{') return this.dict(depth + 1);
     if (token === '[') return this.list(depth + 1);

@@ -1,9 +1,9 @@
 import {
   bulkTraits,
   identify,
+  identityRead,
+  identityReadByPath,
   incrementTrait,
-  readIdentity,
-  readIdentityByPath,
   readsIdentity,
   setTrait,
   setTraitByPath,
@@ -31,7 +31,7 @@ export const SDK: readonly RouteRow[] = [
     readsAnswer: true,
     rateLimited: true,
     concerns: readsIdentity,
-    effects: readIdentity,
+    effects: identityRead,
   },
   // The deprecated routes come first in Core's list, and the first pattern that fits the path decides.
   {
@@ -48,7 +48,7 @@ export const SDK: readonly RouteRow[] = [
     changed: [404],
     readsAnswer: true,
     rateLimited: true,
-    effects: readIdentityByPath,
+    effects: identityReadByPath,
   },
   {
     name: 'sdk.readFlagsByPath',
@@ -56,7 +56,7 @@ export const SDK: readonly RouteRow[] = [
     path: 'flags/<identifier>',
     changed: [404],
     rateLimited: true,
-    effects: readIdentityByPath,
+    effects: identityReadByPath,
   },
   {
     name: 'sdk.setTrait',

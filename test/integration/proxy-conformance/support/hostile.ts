@@ -74,7 +74,7 @@ const BROKEN: readonly (readonly [name: string, bytes: string])[] = [
   ['an extension without end', chunked(`5;${'x'.repeat(6_000)}`)],
   ['trailers without end', chunked(`0\r\n${'X: y\r\n'.repeat(20_000)}`)],
   ['a length in the trailers', chunked('0\r\nContent-Length: 7\r\n\r\n')],
-  ['an upgrade that nobody asked for', head('HTTP/1.1 101 Switching', 'Connection: upgrade', 'Upgrade: x') + BODY],
+  ['an upgrade that was not requested', head('HTTP/1.1 101 Switching', 'Connection: upgrade', 'Upgrade: x') + BODY],
   ['interim answers only', head('HTTP/1.1 100 Continue').repeat(50)],
   ['a head without end', `${OK}\r\n${TAG}${`X: ${'y'.repeat(1_000)}\r\n`.repeat(1_100)}`],
   ['a body until the end', `${OK}\r\n${TAG}\r\n${BODY}`],

@@ -4,8 +4,8 @@ import { type Command, Option } from 'commander';
 import { doctor } from '../commands/doctor.ts';
 import { events } from '../commands/events.ts';
 import { logs } from '../commands/logs.ts';
-import { list, status } from '../commands/look.ts';
 import { report } from '../commands/report.ts';
+import { list, status } from '../commands/show.ts';
 import { watch } from '../commands/watch.ts';
 import type { Run } from '../program.ts';
 import {
@@ -24,7 +24,7 @@ import {
 const PROJECTS = 'ids of projects in Core; all EdgeMigrations of the namespace when there are none';
 
 /** Read-only commands. */
-export function addLookingCommands(program: Command, run: Run): void {
+export function addReadingCommands(program: Command, run: Run): void {
   addList(program, run);
   addWatch(program, run);
   addLogs(program, run);

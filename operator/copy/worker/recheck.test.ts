@@ -3,10 +3,10 @@ import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { describe, expect, test } from 'vitest';
-import { type LookOptions, lookUntilItHolds } from './look-again.ts';
 import type { HandledPage } from './page.ts';
 import { identityMark } from './position.ts';
-import { openProgress, type Progress } from './progress.ts';
+import { type CopyProgress, openCopyProgress } from './progress.ts';
+import { type CopyRecheckOptions, recheckUntilStable } from './recheck.ts';
 import { createCopyRecord } from './testing/record.ts';
 
 const { signal } = new AbortController();
@@ -16,12 +16,12 @@ const identity = { id: 4, identifier: 'ada' } as CoreIdentity;
 const segment = { environmentId: 3, order: 'identifier' as const, after: null, until: null, identities: 1 };
 const handled = (outcome: 'inserted' | 'unchanged'): HandledPage => ({ results: [{ outcome }], documentBytes: 100 });
 
-describe('lookUntilItHolds', () => {
-  function start(outcomes: ('inserted' | 'unchanged')[], settled: LookOptions['settled'] = async () => {}) {
+describe('recheckUntilStable', () => {
+  function start(outcomes: ('inserted' | 'unchanged')[], settled: CopyRecheckOptions['settled'] = async () => {}) {
     const clock = createFakeClock();
-    const looks: boolean[] = [];
+    const checks: boolean[] = [];
     let isOver = false;
-    const looking = lookUntilItHolds(
+    const rechecking = recheckUntilStable(
       {
         rangeId: 0,
         segments: [{ ...segment, environment }],
@@ -30,7 +30,7 @@ describe('lookUntilItHolds', () => {
           ...{ deadline: { left: () => 1000 }, lost() {} },
         }),
         async write(_, isFirst) {
-          looks.push(isFirst);
+          checks.push(isFirst);
           return handled(outcomes.shift() ?? 'unchanged');
         },
         onHindrance() {},
@@ -41,25 +41,25 @@ describe('lookUntilItHolds', () => {
     ).then(() => {
       isOver = true;
     });
-    return { clock, looks, looking, isOver: () => isOver };
+    return { clock, checks, rechecking, isOver: () => isOver };
   }
 
   test('checks again after each check that had to write, and marks the first one', async () => {
-    const { clock, looks, looking } = start(['inserted', 'inserted']);
-    for (let look = 0; look < 3; look++) await clock.advance(10_001);
-    await looking;
-    expect(looks).toEqual([true, false, false]);
+    const { clock, checks, rechecking } = start(['inserted', 'inserted']);
+    for (let check = 0; check < 3; check++) await clock.advance(10_001);
+    await rechecking;
+    expect(checks).toEqual([true, false, false]);
   });
 
   test('does not end while an unanswered insert of its own may still take effect', async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const { clock, looks, looking, isOver } = start([], () => promise);
+    const { clock, checks, rechecking, isOver } = start([], () => promise);
     await clock.advance(10_001);
     await clock.advance(10_001);
-    expect(looks).toEqual([true]);
+    expect(checks).toEqual([true]);
     expect(isOver()).toBe(false);
     resolve();
-    await looking;
+    await rechecking;
   });
 });
 
@@ -70,7 +70,7 @@ const open = (saved = createCopyRecord(), found: CoreIdentity | undefined = iden
     ...{ budget: createWriteBudget({ clock }), instance: 'pod', clock, logger },
     retrying: <T>(work: () => Promise<T>) => work(),
   };
-  return openProgress(options, async () => found, signal);
+  return openCopyProgress(options, async () => found, signal);
 };
 const page = { ...handled('inserted'), known: [1] };
 
@@ -119,7 +119,7 @@ describe('the failure of the previous pod', () => {
     expect(saved.current()?.checkpoint).toMatchObject({ instance: 'pod', lastError: 'no capacity' });
   });
 
-  test.each<[string, (progress: Progress) => Promise<unknown>]>([
+  test.each<[string, (progress: CopyProgress) => Promise<unknown>]>([
     ['a page is done', (progress) => progress.addPage(identityMark(identity), page, signal)],
     ['the range is done', (progress) => progress.finish(signal)],
   ])('is removed from the checkpoint once %s', async (_, goOn) => {

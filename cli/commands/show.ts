@@ -41,5 +41,5 @@ export async function status(context: Context, selection: Selection, output: For
 }
 
 export function describeNothing({ cluster }: Context, { allNamespaces }: Selection): string {
-  return `no EdgeMigrations found${allNamespaces ? '' : ` in namespace ${cluster.namespace}; -A looks in all of them`}`;
+  return `no EdgeMigrations found${allNamespaces ? '' : ` in namespace ${cluster.namespace}; -A lists those of all`}`;
 }

@@ -4,19 +4,19 @@ import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { Agreement, Here, OtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
 import { findTouchedRows } from '@edge-migration/identity/edge/row-agreement.ts';
 import type { Admission } from '../admit/admission.ts';
-import { findHeldIn, isLook, type Work } from '../consume/delivery.ts';
+import { findHeldIn, isRecheck, type Work } from '../consume/delivery.ts';
 import type { Counts } from '../report/counts.ts';
 
-/** What looks need to know where Edge's tables are in several regions. */
+/** What rechecks need to know where Edge's tables are in several regions. */
 export interface RecheckOptions {
   admission: Pick<Admission, 'park'>;
   counts: Counts;
   /**
-   * Milliseconds after which what was applied is looked at again, because a write in another region may have replaced
+   * Milliseconds after which what was applied is rechecked, because a write in another region may have replaced
    * it; undefined where writes are final.
    */
-  lookAfter(): number | undefined;
-  /** Whether the project's replay window closed so long ago that looks are no longer repeated. */
+  recheckDelayMs(): number | undefined;
+  /** Whether the project's replay window closed so long ago that rechecks are no longer repeated. */
   isOver(projectId: number): boolean;
   /** The region of Edge that is written. */
   region(): Promise<string>;
@@ -29,27 +29,27 @@ export interface RecheckOptions {
   now(): number;
 }
 
-/** The result of a look: `overtaken` where something had to be written. */
+/** The result of a recheck: `overtaken` where something had to be written. */
 export type RecheckResult = 'overtaken' | Agreement;
 
-const MOST_LOOK_PAUSE_MS = 300_000;
+const MOST_RECHECK_PAUSE_MS = 300_000;
 
-/** How each result of a look is counted. */
+/** How each result of a recheck is counted. */
 const COUNTED = { same: 'held', differs: 'elsewhere', unreachable: 'elsewhere', overtaken: 'overtaken' } as const;
 
-/** Looks again at what was applied, on tables of several regions (docs/design.md, "Convergence", rule 10). */
-export function createLooks({ admission: pipeline, counts, now, ...options }: RecheckOptions) {
+/** Reads again what was applied, on tables of several regions (docs/design.md, "Convergence", rule 10). */
+export function createRechecks({ admission: pipeline, counts, now, ...options }: RecheckOptions) {
   function later(projectId: number, work: Work, pauseMs: number, heldIn?: string): void {
-    pipeline.park(work, projectId, 'repeat', { due: Math.ceil((now() + pauseMs) / 1000), look: true, heldIn });
+    pipeline.park(work, projectId, 'repeat', { due: Math.ceil((now() + pauseMs) / 1000), recheck: true, heldIn });
   }
 
   /**
-   * A region may be cut off for hours: the older an event is, the less often it is looked at.
+   * A region may be cut off for hours: the older an event is, the less often it is rechecked.
    *
    * @param heldIn the region that is right while another one is not
    */
   function laterElsewhere(projectId: number, work: Work, pauseMs: number, heldIn?: string): void {
-    later(projectId, work, Math.max(pauseMs, Math.min(MOST_LOOK_PAUSE_MS, (now() - work.observed) / 4)), heldIn);
+    later(projectId, work, Math.max(pauseMs, Math.min(MOST_RECHECK_PAUSE_MS, (now() - work.observed) / 4)), heldIn);
   }
 
   return {
@@ -57,7 +57,7 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Re
 
     /** Events of one identity that need nothing but the state of a region that does not answer now are parked again. */
     async postpone(projectId: number, works: readonly Work[]): Promise<boolean> {
-      const pauseMs = options.lookAfter();
+      const pauseMs = options.recheckDelayMs();
       const regions = new Set(works.map(({ held }) => (held.isDoubtful() ? undefined : findHeldIn(held.message))));
       const [region] = regions;
       if (pauseMs === undefined || region === undefined || regions.size > 1) return false;
@@ -73,8 +73,8 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Re
       here: Omit<Here, 'region' | 'rows'> & { readonly region: string | undefined },
       touched: Touched,
     ): Promise<Agreement> {
-      const isLooked = works.some(({ held }) => held.isOpen() && isLook(held.message));
-      if (!isLooked || options.lookAfter() === undefined) return 'same';
+      const isRechecked = works.some(({ held }) => held.isOpen() && isRecheck(held.message));
+      if (!isRechecked || options.recheckDelayMs() === undefined) return 'same';
       const { region } = here;
       // There is no telling which of the two regions the document is from.
       if (region === undefined) return 'unreachable';
@@ -84,19 +84,19 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Re
     },
 
     /**
-     * An event is done once a look at the document has found nothing to write, in each region that is checked. Repeated
-     * writes by Edge clients to the same traits look as if they had overtaken ours: once the window has closed Edge is
-     * the master, and that ends.
+     * An event is done once a recheck of the document has found nothing to write, in each region that is checked.
+     * Repeated writes by Edge clients to the same traits look as if they had overtaken ours: once the window has closed Edge is
+     * the authority, and that ends.
      *
-     * @param region where it was looked at; undefined where that is unknown
+     * @param region where it was rechecked; undefined where that is unknown
      */
     finish(projectId: number, work: Work, found: RecheckResult, region: string | undefined): void {
-      const pauseMs = options.lookAfter() ?? 0;
-      if (!isLook(work.held.message)) {
+      const pauseMs = options.recheckDelayMs() ?? 0;
+      if (!isRecheck(work.held.message)) {
         later(projectId, work, pauseMs);
         return;
       }
-      counts.of(projectId).looks[COUNTED[found]] += 1;
+      counts.of(projectId).rechecks[COUNTED[found]] += 1;
       const isOver = options.isOver(projectId) && !options.isAway();
       if (found === 'same' || (found === 'overtaken' && isOver)) work.held.ack();
       else if (found === 'overtaken') later(projectId, work, pauseMs);
@@ -108,11 +108,11 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Re
      *
      * @returns milliseconds until it is retried; undefined where it need not wait
      */
-    pauseForHome: (work: Work) => (listsEdge(work) && options.isAway() ? options.lookAfter() : undefined),
+    pauseForHome: (work: Work) => (listsEdge(work) && options.isAway() ? options.recheckDelayMs() : undefined),
   };
 }
 
-export type Looks = ReturnType<typeof createLooks>;
+export type Rechecks = ReturnType<typeof createRechecks>;
 
 /** Whether this page of a fan-out lists Edge's documents. */
 function listsEdge({ resolution, cursor }: Work): boolean {

@@ -3,7 +3,7 @@ import { CoreUnreachableError } from '@edge-migration/identity/core/errors.ts';
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { describe, expect, test } from 'vitest';
-import { derivedHeaders, markLook } from '../consume/delivery.ts';
+import { derivedHeaders, markRecheck } from '../consume/delivery.ts';
 import {
   ADA,
   coreOf,
@@ -16,7 +16,7 @@ import {
   work,
 } from './testing/runner.ts';
 
-describe('a look on tables of several regions', () => {
+describe('a recheck on tables of several regions', () => {
   const identity = { ...ADA, traits: [{ id: 2, key: 'age', type: 'int', value: 37 }] };
   const between = {
     clock: systemClock,
@@ -24,31 +24,31 @@ describe('a look on tables of several regions', () => {
     core: found(identity),
   } as unknown as Stores;
 
-  async function look(isOver: boolean, others: Others = { between }, observed = 0, heldIn?: string) {
+  async function recheck(isOver: boolean, others: Others = { between }, observed = 0, heldIn?: string) {
     const fields = derivedHeaders(undefined);
-    markLook(fields, heldIn);
+    markRecheck(fields, heldIn);
     const looking = { ...work(fields), observed };
-    const { parked, runner } = createParts(false, { lookAfter: () => 10_000, isOver, ...others });
+    const { parked, runner } = createParts(false, { recheckDelayMs: () => 10_000, isOver, ...others });
     await runner.apply(PROJECT, [looking]);
     return { parked, isDone: looking.isDone() };
   }
 
   test('that had to write does not report how late events are applied', async () => {
     const lags: number[] = [];
-    await look(false, { between, onApplied: (_, lag) => void lags.push(lag) });
+    await recheck(false, { between, onApplied: (_, lag) => void lags.push(lag) });
     expect(lags).toEqual([]);
   });
 
-  test('that had to write is followed by another look', async () => {
+  test('that had to write is followed by another recheck', async () => {
     const due = expect.any(Number);
-    expect(await look(false)).toEqual({ parked: [{ projectId: PROJECT, reason: 'repeat', due }], isDone: false });
+    expect(await recheck(false)).toEqual({ parked: [{ projectId: PROJECT, reason: 'repeat', due }], isDone: false });
   });
 
   test('that had to write is the last one when the window has long closed, however often Edge clients write the same', async () => {
-    expect(await look(true)).toEqual({ parked: [], isDone: true });
+    expect(await recheck(true)).toEqual({ parked: [], isDone: true });
   });
 
-  test('that had to write is followed by another look even if its retry finds nothing left to write', async () => {
+  test('that had to write is followed by another recheck even if its retry finds nothing left to write', async () => {
     let document = DOCUMENT;
     let failures = 1;
     const edge = {
@@ -66,8 +66,8 @@ describe('a look on tables of several regions', () => {
       return { holder: environment.id, identity, size: 100 };
     });
     const failing = { ...between, edge, core } as unknown as Stores;
-    expect(await look(false, { between: failing })).toMatchObject({ isDone: false });
-    expect(await look(false, { between: failing })).toMatchObject({ isDone: true });
+    expect(await recheck(false, { between: failing })).toMatchObject({ isDone: false });
+    expect(await recheck(false, { between: failing })).toMatchObject({ isDone: true });
   });
 
   /** Edge has what Core has. */
@@ -79,26 +79,28 @@ describe('a look on tables of several regions', () => {
   test('is followed by another one if a region lacks the document or cannot be asked, but not if all regions agree', async () => {
     const due = expect.any(Number);
     const waiting = { parked: [{ projectId: PROJECT, reason: 'repeat', due, heldIn: 'home' }], isDone: false };
-    expect(await look(false, { between: equal, elsewhere: 'differs' })).toEqual(waiting);
-    expect(await look(false, { between: equal, elsewhere: 'unreachable' })).toEqual(waiting);
-    expect(await look(false, { between: equal })).toEqual({ parked: [], isDone: true });
+    expect(await recheck(false, { between: equal, elsewhere: 'differs' })).toEqual(waiting);
+    expect(await recheck(false, { between: equal, elsewhere: 'unreachable' })).toEqual(waiting);
+    expect(await recheck(false, { between: equal })).toEqual({ parked: [], isDone: true });
   });
 
   test('is repeated for a region that lacks the document or cannot be asked, even when the window has long closed', async () => {
-    expect(await look(true, { between: equal, elsewhere: 'differs' })).toMatchObject({ isDone: false });
-    expect(await look(true, { between: equal, elsewhere: 'unreachable' })).toMatchObject({ isDone: false });
+    expect(await recheck(true, { between: equal, elsewhere: 'differs' })).toMatchObject({ isDone: false });
+    expect(await recheck(true, { between: equal, elsewhere: 'unreachable' })).toMatchObject({ isDone: false });
   });
 
   test('does not count if another region becomes the written one meanwhile', async () => {
     const regions = ['us-east-2', 'eu-west-2'];
     const region = () => regions.shift() ?? 'eu-west-2';
-    expect(await look(false, { between: equal, region })).toMatchObject({ isDone: false });
-    expect(await look(false, { between: equal, region })).toMatchObject({ isDone: true });
+    expect(await recheck(false, { between: equal, region })).toMatchObject({ isDone: false });
+    expect(await recheck(false, { between: equal, region })).toMatchObject({ isDone: true });
   });
 
   test('is not the last one while a region other than the home region is written', async () => {
-    expect(await look(true, { between, isAway: true })).toMatchObject({ isDone: false });
-    expect(await look(true, { between: equal, elsewhere: 'differs', isAway: true })).toMatchObject({ isDone: false });
+    expect(await recheck(true, { between, isAway: true })).toMatchObject({ isDone: false });
+    expect(await recheck(true, { between: equal, elsewhere: 'differs', isAway: true })).toMatchObject({
+      isDone: false,
+    });
   });
 
   test('that waits for a silent region costs nothing if the written region was right', async () => {
@@ -109,12 +111,12 @@ describe('a look on tables of several regions', () => {
     });
     const counting = { between: { ...between, core } as unknown as Stores, elsewhere: 'unreachable' } as const;
     const resting = { ...counting, isResting: true };
-    expect(await look(false, resting, 0, 'home')).toMatchObject({ parked: [{ heldIn: 'home' }], isDone: false });
+    expect(await recheck(false, resting, 0, 'home')).toMatchObject({ parked: [{ heldIn: 'home' }], isDone: false });
     expect(reads).toBe(0);
     // Another region was right then, or the silent one answers.
-    expect(await look(false, resting, 0, 'away')).toMatchObject({ parked: [{ heldIn: 'home' }] });
+    expect(await recheck(false, resting, 0, 'away')).toMatchObject({ parked: [{ heldIn: 'home' }] });
     expect(reads).toBe(1);
-    await look(false, counting, 0, 'home');
+    await recheck(false, counting, 0, 'home');
     expect(reads).toBe(2);
   });
 
@@ -122,7 +124,7 @@ describe('a look on tables of several regions', () => {
     const pauses: number[] = [];
     for (const age of [0, 400_000, 86_400_000]) {
       const now = Date.now();
-      const { parked } = await look(false, { between: equal, elsewhere: 'unreachable' }, now - age);
+      const { parked } = await recheck(false, { between: equal, elsewhere: 'unreachable' }, now - age);
       pauses.push(Math.round(((parked[0] as { due: number }).due * 1000 - now) / 1000));
     }
     expect(pauses.map((seconds) => Math.round(seconds / 5) * 5)).toEqual([10, 100, 300]);

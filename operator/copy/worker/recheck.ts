@@ -4,11 +4,11 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { workThroughSegment } from '../../job/range-loop.ts';
 import type { Segment } from '../ranges.ts';
-import type { HandledPage, Page } from './page.ts';
+import type { CopyPage, HandledPage } from './page.ts';
 import { nextOf, restOf } from './page-reader.ts';
 import type { Result } from './totals.ts';
 
-export interface LookOptions {
+export interface CopyRecheckOptions {
   readonly rangeId: number;
   readonly segments: readonly (Segment & { readonly environment: CoreEnvironment })[];
   /** Reads the present state of Core. */
@@ -16,9 +16,9 @@ export interface LookOptions {
     environment: CoreEnvironment,
     segment: Segment,
     start: string | null,
-  ) => Promise<Page & { readonly isLast: boolean }>;
+  ) => Promise<CopyPage & { readonly isLast: boolean }>;
   /** @param isFirst whether this is the first check of what was copied */
-  readonly write: (page: Page, isFirst: boolean) => Promise<HandledPage>;
+  readonly write: (page: CopyPage, isFirst: boolean) => Promise<HandledPage>;
   /** Called if a page became too old before any of it was done. @throws once that has lasted for too long */
   readonly onHindrance: (hindrance: unknown) => void;
   /** Resolves when no unanswered write can take effect any more. */
@@ -37,24 +37,24 @@ export interface LookOptions {
  *
  * @throws errors of reading and writing; the signal's reason
  */
-export async function lookUntilItHolds(options: LookOptions, signal: AbortSignal): Promise<void> {
+export async function recheckUntilStable(options: CopyRecheckOptions, signal: AbortSignal): Promise<void> {
   const { rangeId, segments, clock, logger } = options;
   const settling = createLateWrites(clock, options.afterMs);
   for (let isFirst = true; ; isFirst = false) {
     settling.lost();
     await settling.settled(signal);
     let overtaken = 0;
-    for (const segment of segments) overtaken += await lookAt(segment, isFirst, options);
+    for (const segment of segments) overtaken += await recheckSegment(segment, isFirst, options);
     if (overtaken === 0) return options.settled(signal);
-    logger.info({ rangeId, overtaken }, 'what writes of other regions had overtaken was written again');
+    logger.info({ rangeId, overtaken }, 'wrote again what writes of other regions had overtaken');
   }
 }
 
 /** @returns the number of identities that were written again */
-async function lookAt(
-  { environment, ...segment }: LookOptions['segments'][number],
+async function recheckSegment(
+  { environment, ...segment }: CopyRecheckOptions['segments'][number],
   isFirst: boolean,
-  { read, write, onHindrance }: LookOptions,
+  { read, write, onHindrance }: CopyRecheckOptions,
 ): Promise<number> {
   let overtaken = 0;
   await workThroughSegment(
