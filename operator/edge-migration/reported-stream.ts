@@ -34,7 +34,7 @@ import { createSightings, type Sightings } from './sightings.ts';
 import type { Instances, StreamView } from './stream.ts';
 import { createRecordKeeper, RECORD_NAME, type RecordKeeper, type RecordStore } from './stream-record.ts';
 import type { UsageFact } from './usage/days.ts';
-import { createUsageCounts, type UsageCounts, type UsageCountsSettings } from './usage/usage-counts.ts';
+import { UsageCounts, type UsageCountsSettings } from './usage/usage-counts.ts';
 import { UsageFollower } from './usage/usage-follower.ts';
 
 export interface ReportedStreamSettings {
@@ -104,7 +104,7 @@ export class ReportedStream implements StreamView {
     this.keeper = createRecordKeeper(settings.record, this.losses, clock);
     this.sightings = createSightings(clock);
     this.projects = createGapProjects(settings.readProjects, clock);
-    this.usageCounts = createUsageCounts({ ...settings.usage, clock, freshMs });
+    this.usageCounts = new UsageCounts({ ...settings.usage, clock, freshMs });
     this.usageFollower = new UsageFollower(this.usageCounts, logger);
   }
 

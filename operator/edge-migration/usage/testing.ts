@@ -6,7 +6,7 @@ import { nameClient } from '@edge-migration/replay-sidecar/capture/usage/client-
 import { Usage, type UsageKind } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
 import type { StoredReport } from '../../coverage/decide.ts';
 import { toStoreTime } from '../../coverage/store-time.ts';
-import { createUsageCounts, type UsageCounts } from './usage-counts.ts';
+import { UsageCounts } from './usage-counts.ts';
 
 /** Ids in Core by client key; all belong to project 42. */
 const ENVIRONMENTS: Readonly<Record<string, number>> = { production: 1, staging: 2 };
@@ -97,7 +97,7 @@ export function createFleet(start: number): TestFleet {
       return [...stream.values()];
     },
     operator: () =>
-      createUsageCounts({
+      new UsageCounts({
         readEnvironments: async (references) =>
           new Map(
             references.flatMap((reference): [string, ReferencedEnvironment][] => {
