@@ -1,6 +1,6 @@
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createEventRecorder, type EventRecorder, type ObservedEvent } from './event-recorder.ts';
+import { EventRecorder, type ObservedEvent } from './event-recorder.ts';
 import { useFake } from './testing/fake.ts';
 import { events, widget } from './testing/resources.ts';
 import { until } from './testing/until.ts';
@@ -23,7 +23,7 @@ const any = () => true;
 const sent = () => fake.server.store.all(events);
 
 beforeEach(() => {
-  recorder = createEventRecorder({
+  recorder = new EventRecorder({
     client: fake.client,
     clock: fake.clock,
     registry: fake.registry,

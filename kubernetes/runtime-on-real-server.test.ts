@@ -3,7 +3,7 @@ import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KubernetesObject, Resource } from './client.ts';
-import { createEventRecorder } from './event-recorder.ts';
+import { EventRecorder } from './event-recorder.ts';
 import { LeaderElection, type Leadership } from './leader-election.ts';
 import { createReflector } from './reflector.ts';
 import {
@@ -127,7 +127,7 @@ describe('leader election', () => {
 describe('the event recorder', () => {
   it('the event recorder writes events and series that the API server accepts', async () => {
     const registry = new Registry();
-    const recorder = createEventRecorder({
+    const recorder = new EventRecorder({
       ...{ client: real.client, clock: systemClock, logger, registry },
       reportingController: 'example.com/operator',
       reportingInstance: 'operator-1',

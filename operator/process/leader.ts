@@ -1,6 +1,6 @@
 import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import { createController, mappedSourceOf, sourceOf } from '@edge-migration/kubernetes/controller.ts';
-import { createEventRecorder, type EventRecorder } from '@edge-migration/kubernetes/event-recorder.ts';
+import { EventRecorder } from '@edge-migration/kubernetes/event-recorder.ts';
 import type { Leadership } from '@edge-migration/kubernetes/leader-election.ts';
 import type { Reflector } from '@edge-migration/kubernetes/reflector.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
@@ -35,7 +35,7 @@ export async function lead(leadership: Leadership, parts: LeaderParts): Promise<
   const { configuration, views, clock, logger, registry } = parts;
   const client = leadership.fence(parts.client);
   // Events are writes like any other: a former leader has none to send.
-  const recorder = createEventRecorder({
+  const recorder = new EventRecorder({
     client,
     reportingController: 'edge.flagsmith.com/operator',
     reportingInstance: configuration.instance,
