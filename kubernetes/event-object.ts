@@ -3,7 +3,7 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { KubernetesObject } from './client.ts';
 import { formatMicroTime } from './objects.ts';
 
-export type Subject = Pick<KubernetesObject, 'apiVersion' | 'kind' | 'metadata'>;
+type Subject = Pick<KubernetesObject, 'apiVersion' | 'kind' | 'metadata'>;
 
 /**
  * An event for people. Everything except the note identifies it: a repetition within six minutes is not another event
