@@ -68,7 +68,11 @@ export class CopyProgress {
   private isRestarted = false;
 
   /** @param found where a previous process's work is resumed; undefined: at the range's beginning */
-  constructor(options: CopyProgressOptions, saved: SavedRange<Checkpoint> | undefined, found: StartPosition | undefined) {
+  constructor(
+    options: CopyProgressOptions,
+    saved: SavedRange<Checkpoint> | undefined,
+    found: StartPosition | undefined,
+  ) {
     this.options = options;
     this.start = found ?? BEGINNING;
     this.isFromStart = found === undefined;
