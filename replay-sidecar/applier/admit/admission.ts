@@ -3,7 +3,7 @@ import { isProbe } from '@edge-migration/contract/streams/events.ts';
 import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { HELD_BACK_POLL_MS, PARK_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
-import { type Delivery, readDelivery, UnreadableEventError, type Work } from '../consume/delivery.ts';
+import { type Delivery, findClientKey, readDelivery, UnreadableEventError, type Work } from '../consume/delivery.ts';
 import type { InFlightMessage } from '../consume/in-flight.ts';
 import type { Renew } from '../consume/renewal.ts';
 import type { Counts } from '../report/counts.ts';
@@ -62,8 +62,10 @@ export class Admission {
       return;
     }
     try {
-      const projectId = resolver.peekProjectId(held.message.data);
-      if (projectId !== undefined && migrations.find(projectId) === undefined) this.foreign.add(held, projectId);
+      const clientKey = findClientKey(held.data);
+      const projectId = clientKey === undefined ? undefined : resolver.peekProjectId(clientKey);
+      if (clientKey !== undefined && projectId !== undefined && migrations.find(projectId) === undefined)
+        this.foreign.add(held, clientKey, projectId);
       else this.begin(readDelivery(held));
     } catch (error) {
       if (!(error instanceof UnreadableEventError)) throw error;
@@ -199,7 +201,7 @@ export class Admission {
         this.park(work, projectId, verdict.reason);
         return 'gone';
       case 'drop':
-        if (!migrations.isListedSince(work.held.delivered)) return this.wait(work);
+        if (work.held.delivered > migrations.listedAt()) return this.wait(work);
         if (verdict.reason === 'noMigration') counts.foreign += 1;
         else counts.of(projectId).dropped[verdict.reason] += 1;
         work.held.ack();

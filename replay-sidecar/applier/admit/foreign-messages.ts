@@ -7,11 +7,12 @@ import type { MigrationView } from './migrations.ts';
 
 interface Foreign {
   readonly held: InFlightMessage;
+  readonly clientKey: string;
   readonly projectId: number;
 }
 
 export interface ForeignMessagesOptions {
-  migrations: Pick<MigrationView, 'find' | 'isListedSince'>;
+  migrations: Pick<MigrationView, 'find' | 'listedAt'>;
   resolver: Pick<Resolver, 'reload' | 'peekProjectId'>;
   counts: Counts;
   /** Handles a message that is not foreign after all. */
@@ -19,7 +20,7 @@ export interface ForeignMessagesOptions {
   logger: Logger;
 }
 
-/** Messages of projects without an EdgeMigration, according to the view. */
+/** Messages of projects without an EdgeMigration, according to the view: nine out of ten, so each must cost little. */
 export class ForeignMessages {
   private readonly options: ForeignMessagesOptions;
   private waiting: Foreign[] = [];
@@ -32,8 +33,8 @@ export class ForeignMessages {
     return this.waiting.length;
   }
 
-  add(held: InFlightMessage, projectId: number): void {
-    this.waiting.push({ held, projectId });
+  add(held: InFlightMessage, clientKey: string, projectId: number): void {
+    this.waiting.push({ held, clientKey, projectId });
   }
 
   /**
@@ -44,8 +45,9 @@ export class ForeignMessages {
     const { resolver, counts, handle, logger } = this.options;
     const going = this.takeListed();
     if (going.length === 0) return;
+    const clientKeys = new Set(going.map(({ clientKey }) => clientKey));
     try {
-      await resolver.reload(going.map(({ held }) => held.message.data));
+      await resolver.reload(clientKeys);
     } catch (error) {
       // Stopping gives them back; any other answer from Core is repeated for each when it is resolved.
       if (going.some(({ held }) => held.isOpen()))
@@ -53,8 +55,9 @@ export class ForeignMessages {
       for (const { held } of going) held.nak(PARK_AGAIN_MS);
       return;
     }
-    for (const { held, projectId } of going) {
-      if (resolver.peekProjectId(held.message.data) !== projectId) handle(held);
+    const owners = new Map(Array.from(clientKeys, (clientKey) => [clientKey, resolver.peekProjectId(clientKey)]));
+    for (const { held, clientKey, projectId } of going) {
+      if (owners.get(clientKey) !== projectId) handle(held);
       else {
         counts.foreign += 1;
         held.ack();
@@ -68,9 +71,12 @@ export class ForeignMessages {
     const waited = this.waiting;
     const listed: Foreign[] = [];
     this.waiting = [];
+    const listedAt = migrations.listedAt();
+    const projects = new Set(waited.map(({ projectId }) => projectId));
+    const migrating = new Set([...projects].filter((projectId) => migrations.find(projectId) !== undefined));
     for (const one of waited) {
-      if (migrations.find(one.projectId) !== undefined) handle(one.held);
-      else (migrations.isListedSince(one.held.delivered) ? listed : this.waiting).push(one);
+      if (migrating.has(one.projectId)) handle(one.held);
+      else (one.held.delivered <= listedAt ? listed : this.waiting).push(one);
     }
     return listed;
   }

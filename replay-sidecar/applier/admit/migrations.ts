@@ -39,8 +39,8 @@ export interface MigrationView {
    * unanswered for longer than a view may be stale.
    */
   isAble(): boolean;
-  /** Whether it was listed after this moment (monotonic), so that what it lacks was missing then. */
-  isListedSince(moment: number): boolean;
+  /** When it was last listed (monotonic milliseconds): what it lacks was missing after that. */
+  listedAt(): number;
   /** Resolves once it was listed after this call; lists at most once a second, however many ask. */
   refresh(signal: AbortSignal): Promise<void>;
   /** Keeps it confirmed while `isNeeded`. Rejects with the signal's reason. */
@@ -71,7 +71,7 @@ export function createMigrationView(reflector: Source, clock: Clock): MigrationV
     count: () => reflector.keys().length,
     isConfirmed,
     isAble: () => isConfirmed() || (!isUnanswered() && reflector.confirmedAge() <= LOST_MS),
-    isListedSince: (moment) => clock.monotonic() - reflector.listedAge() >= moment,
+    listedAt: () => clock.monotonic() - reflector.listedAge(),
     refresh: (signal) => reflector.refresh(signal),
     async keepConfirmed(isNeeded, signal) {
       for (;;) {

@@ -63,7 +63,10 @@ async function verdictAfterCrash({ deadline, downMs, ahead = 0, isOlder = false 
   if (!isOlder) fields.set(SENT_HEADER, String(clock.now()));
   const time = new Date(clock.monotonic());
   const message = { subject: EVENT_SUBJECT, data: Buffer.from(delivery?.json ?? ''), headers: fields, time };
-  return decideAdmission(migration(deadline), readDelivery({ message } as unknown as InFlightMessage).began);
+  return decideAdmission(
+    migration(deadline),
+    readDelivery({ message, data: message.data } as unknown as InFlightMessage).began,
+  );
 }
 
 test('a write before the deadline is applied although its sidecar died before the answer and came back late', async () => {

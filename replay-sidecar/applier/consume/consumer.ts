@@ -114,7 +114,8 @@ export class Consumer {
       signal.addEventListener('abort', stop, { once: true });
       try {
         for await (const message of messages) {
-          witness.see({ sequence: message.seq, time: message.time.getTime() });
+          const { streamSequence: sequence, timestampNanos } = message.info;
+          witness.see({ sequence, time: Math.floor(timestampNanos / 1e6) });
           // A message that waited here while the connection broke came by another link than the present one.
           if (inFlight.isCurrent(link)) handle(inFlight.hold(message, link, asked));
         }

@@ -65,6 +65,7 @@ function held(subject: string, payload: unknown, fields = headers()): InFlightMe
   const message: Partial<JsMsg> = { subject, data, headers: fields, seq: 1, time: new Date(NOW) };
   return {
     message: message as JsMsg,
+    data,
     delivered: 0,
     left: () => 30_000,
     doubt() {},

@@ -189,11 +189,11 @@ const RIGHT_MS = 1000;
  * @throws UnreadableEventError; its message holds paths and rules, no values
  */
 export function readDelivery(held: InFlightMessage): Delivery {
-  const { message } = held;
-  if (message.data.length > MOST_BYTES) throw new UnreadableEventError(`more than ${MOST_BYTES} bytes`);
+  const { message, data } = held;
+  if (data.length > MOST_BYTES) throw new UnreadableEventError(`more than ${MOST_BYTES} bytes`);
   const derived = isDerived(message);
   const claim = isOurs(message) ? unmarkedEvent : claimedEvent;
-  const event = parse<WriteEvent>(derived ? writeEvent : claim, parseJson(decodeText(message.data)));
+  const event = parse<WriteEvent>(derived ? writeEvent : claim, parseJson(decodeText(data)));
   const times = timesOf(event, message);
   const header = derived ? message.headers?.get(CURSOR_HEADER) : undefined;
   return {

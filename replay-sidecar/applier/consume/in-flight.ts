@@ -9,6 +9,8 @@ import { createOwnNaks, type OwnNaks } from './own-naks.ts';
 /** A message that was delivered to this process and is not answered yet. */
 export interface InFlightMessage {
   readonly message: JsMsg;
+  /** Of the message, which makes a new view of its bytes each time that it is asked. */
+  readonly data: Uint8Array;
   /** Monotonic milliseconds. */
   readonly delivered: number;
   /** Not yet answered, and still to be. */
@@ -75,6 +77,8 @@ export class InFlight {
   private bytes = 0;
   private round = 0;
   private isConnected = true;
+  /** Everything in hand came by this link, as long as it is the present one. */
+  private sweptFor: Link | undefined;
   private flushing: Promise<void> | undefined;
 
   constructor({ connection, ackWaitMs, window, lateWriteMs, clock }: InFlightOptions) {
@@ -95,10 +99,8 @@ export class InFlight {
   /** The link of new messages; undefined while there is no connection, or no room. */
   openLink(): Link | undefined {
     this.dropStale();
-    const { server_id, client_id } = this.connection.info ?? {};
-    if (!this.isConnected || server_id === undefined || client_id === undefined) return undefined;
     const isFull = this.held.size > FETCH_BELOW * this.window || this.bytes > this.mostBytes();
-    return isFull ? undefined : { server: server_id, client: client_id, round: this.round };
+    return this.isConnected && !isFull ? this.presentLink() : undefined;
   }
 
   /** Room for messages of any size: they come all at once. */
@@ -111,14 +113,14 @@ export class InFlight {
   hold(message: JsMsg, link: Link, claimed: Moment): InFlightMessage {
     const one = new HeldMessage(this, message, link, claimed);
     this.held.add(one);
-    this.bytes += message.data.length;
+    this.bytes += one.data.length;
     return one;
   }
 
   /** @returns false if it is no longer in hand */
   letGo(one: HeldMessage): boolean {
     if (!this.held.delete(one)) return false;
-    this.bytes -= one.message.data.length;
+    this.bytes -= one.data.length;
     return true;
   }
 
@@ -129,9 +131,14 @@ export class InFlight {
     this.dropStale();
   }
 
-  /** Lets go of what came by a link other than the present one. */
+  /**
+   * Lets go of what came by a link other than the present one. A link that has ended never comes back, and nothing is
+   * held that comes by another than the present one.
+   */
   dropStale(): void {
+    if (this.sweptFor !== undefined && this.isCurrent(this.sweptFor)) return;
     for (const one of this.held) if (!this.isCurrent(one.link)) this.letGo(one);
+    this.sweptFor = this.presentLink();
   }
 
   /** Lets go of what another process may have by now. */
@@ -152,6 +159,12 @@ export class InFlight {
     return this.flushing;
   }
 
+  private presentLink(): Link | undefined {
+    const { server_id, client_id } = this.connection.info ?? {};
+    if (server_id === undefined || client_id === undefined) return undefined;
+    return { server: server_id, client: client_id, round: this.round };
+  }
+
   /** Most bytes in hand while more is fetched. */
   private mostBytes(): number {
     return FETCH_BELOW * this.window * BYTES_PER_EVENT;
@@ -161,6 +174,7 @@ export class InFlight {
 /** One message. Thousands are in hand at once, so they share their functions. */
 class HeldMessage implements InFlightMessage {
   readonly message: JsMsg;
+  readonly data: Uint8Array;
   readonly delivered: number;
   readonly link: Link;
   private readonly all: InFlight;
@@ -172,6 +186,7 @@ class HeldMessage implements InFlightMessage {
   constructor(all: InFlight, message: JsMsg, link: Link, claimed: Moment) {
     this.all = all;
     this.message = message;
+    this.data = message.data;
     this.delivered = all.clock.monotonic();
     this.link = link;
     this.claimed = claimed;

@@ -6,7 +6,6 @@ import { canBeStored } from '@edge-migration/identity/edge/document/document.ts'
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
-import { findClientKey } from '../consume/delivery.ts';
 import { type EventRetry, isOutage } from '../event-retry.ts';
 import type { EnvironmentCache } from './environment-cache.ts';
 import { createFormerKeys } from './former-keys.ts';
@@ -49,12 +48,12 @@ export type Resolution =
 
 export interface Resolver {
   /**
-   * The project of what looks like an event, if a client key that was seen before shows it. Nine out of ten
-   * events belong to projects without a migration, and nothing else about them matters.
+   * The project of a client key that was seen before. Nine out of ten events belong to projects without a migration,
+   * and nothing else about them matters.
    */
-  peekProjectId(data: Uint8Array): number | undefined;
-  /** Asks Core again for the owners of these events' client keys, remembered for some seconds; then `peekProjectId` knows them. */
-  reload(all: readonly Uint8Array[]): Promise<void>;
+  peekProjectId(clientKey: string): number | undefined;
+  /** Asks Core again for the owners of these client keys, remembered for some seconds; then `peekProjectId` has them. */
+  reload(clientKeys: Iterable<string>): Promise<void>;
   /** The answer where it needs no request, as for nearly all events. */
   peek(event: WriteEvent): Resolution | undefined;
   /** Waits through outages. Rejects with the signal's reason, or when a store refuses the question. */
@@ -141,14 +140,10 @@ export function createResolver(options: ResolverOptions): Resolver {
   }
 
   return {
-    peekProjectId(data) {
-      const clientKey = findClientKey(data);
-      return clientKey === undefined ? undefined : directory.get({ clientKey })?.projectId;
-    },
+    peekProjectId: (clientKey) => directory.get({ clientKey })?.projectId,
 
-    async reload(all) {
-      const keys = new Set(all.map(findClientKey).filter((key) => key !== undefined));
-      await Promise.all([...keys].map((clientKey) => directory.load({ clientKey })));
+    async reload(clientKeys) {
+      await Promise.all(Array.from(clientKeys, (clientKey) => directory.load({ clientKey })));
     },
 
     peek(event) {

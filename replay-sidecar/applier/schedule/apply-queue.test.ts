@@ -19,6 +19,7 @@ function createWork(projectId: number, bytes = 300): Work {
   } as unknown as InFlightMessage['message'];
   const held: InFlightMessage = {
     message,
+    data: message.data,
     delivered: 0,
     left: () => 30_000,
     doubt() {},

@@ -102,7 +102,7 @@ function isApplied({ held, resolution }: Work): boolean {
 
 /** Whole numbers, so that sums come back to zero. */
 function weightOf({ held }: Work): number {
-  return Math.ceil(held.message.data.length / BYTES_PER_EVENT);
+  return Math.ceil(held.data.length / BYTES_PER_EVENT);
 }
 
 /**

@@ -69,6 +69,7 @@ export function work(fields = headers()): Work & { isDone(): boolean } {
   const held = {
     ...{
       message,
+      data: message.data,
       delivered: 0,
       left: () => 30_000,
       doubt() {},
