@@ -9,7 +9,7 @@ export interface WaitOptions {
   /** Completes the message "timed out waiting for …". */
   for: string;
   timeoutMs?: number;
-  /** Between two checks; by default 20 ms, growing with the wait. */
+  /** Between two checks, for states that pass; by default 20 ms, growing with the wait and with what a check takes. */
   intervalMs?: number;
   signal?: AbortSignal;
 }
@@ -30,6 +30,7 @@ export async function waitFor<T>(
   let lastError: unknown;
   for (;;) {
     signal?.throwIfAborted();
+    const asked = systemClock.monotonic();
     try {
       const value = await condition();
       if (value !== false && value !== null && value !== undefined) {
@@ -39,21 +40,24 @@ export async function waitFor<T>(
     } catch (error) {
       lastError = error;
     }
-    if (systemClock.monotonic() >= deadline) {
+    const answered = systemClock.monotonic();
+    if (answered >= deadline) {
       const detail = lastError instanceof Error ? `: ${lastError.message}` : '';
       throw new WaitTimeoutError(`Timed out after ${timeoutMs} ms waiting for ${options.for}${detail}`, {
         cause: lastError,
       });
     }
-    const { intervalMs = chooseInterval(systemClock.monotonic() - begun) } = options;
+    const { intervalMs = chooseInterval(answered - begun, answered - asked) } = options;
     await systemClock.sleep(intervalMs, signal);
   }
 }
 
 const SHORTEST_MS = 20;
 const LONGEST_MS = 250;
+/** Times what a check took, as far as the longest interval allows: several waits at once leave time for the product. */
+const REST = 4;
 
 /** An old condition need not be noticed at once: a wait gets a twentieth longer at most, at little cost to others. */
-function chooseInterval(waitedMs: number): number {
-  return Math.min(Math.max(waitedMs / 20, SHORTEST_MS), LONGEST_MS);
+function chooseInterval(waitedMs: number, tookMs: number): number {
+  return Math.min(Math.max(waitedMs / 20, REST * tookMs, SHORTEST_MS), LONGEST_MS);
 }

@@ -31,7 +31,7 @@ async function reason(projectId: number, type: string, expected: string) {
     const condition = status?.conditions?.find((each) => each.type === type);
     return condition?.reason === expected && status;
   };
-  return waitFor(check, { for: `${type} with reason ${expected}`, timeoutMs: 2 * MINUTES, intervalMs: 100 });
+  return waitFor(check, { for: `${type} with reason ${expected}`, timeoutMs: 2 * MINUTES });
 }
 
 describe('the migration of a refused project resumes once the cause is corrected', {

@@ -4,6 +4,7 @@ import {
   parseEdgeMigration,
 } from '@edge-migration/contract/edge-migration/api.ts';
 import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import { PODS } from '@edge-migration/kubernetes/resources.ts';
 import { type WaitOptions, waitFor } from '../cluster/wait.ts';
 import { CORE_API } from './replay-parts.ts';
 import type { Target } from './target.ts';
@@ -12,9 +13,9 @@ import type { Target } from './target.ts';
 export const NAMESPACE = 'edge-migration';
 const OPERATOR = 'edge-migration-operator';
 
-interface ListedPod {
-  metadata: { name: string };
-  status: { podIP: string; conditions?: { type: string; status: string }[] };
+interface PodStatus {
+  podIP: string;
+  conditions?: { type: string; status: string }[];
 }
 
 type Verbs = Pick<Target, 'apply' | 'migration' | 'condition' | 'delete'> & {
@@ -51,19 +52,20 @@ export function createVerbs(kubectl: Target['kubectl'], client: KubernetesClient
         if (condition?.status !== status) throw new Error(describeStatus(found));
         return found as EdgeMigration;
       };
-      return waitFor(check, { for: `${type}=${status} of ${nameOf(projectId)}`, intervalMs: 100, ...options });
+      return waitFor(check, { for: `${type}=${status} of ${nameOf(projectId)}`, ...options });
     },
     async delete(projectId, namespace = NAMESPACE) {
       await kubectl(['delete', 'edgemigration', nameOf(projectId), '-n', namespace]);
     },
     async readyApiPods() {
       const { namespace, selector } = CORE_API;
-      const pods = JSON.parse(await kubectl(['get', 'pods', '-n', namespace, '-l', selector, '-o', 'json']));
-      const isReady = ({ status }: ListedPod) =>
-        status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
-      return (pods.items as ListedPod[])
-        .filter(isReady)
-        .map(({ metadata, status }) => ({ name: metadata.name, ip: status.podIP }));
+      const { items } = await client.list(PODS, { namespace, labelSelector: selector });
+      const isReady = ({ conditions }: PodStatus) =>
+        conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
+      return items
+        .map(({ metadata, status }) => ({ name: metadata.name, status: status as PodStatus }))
+        .filter(({ status }) => isReady(status))
+        .map(({ name, status }) => ({ name, ip: status.podIP }));
     },
     async restartOperator() {
       await kubectl(['rollout', 'restart', `deployment/${OPERATOR}`, '-n', NAMESPACE]);

@@ -66,7 +66,7 @@ async function findLast(token: string): Promise<LastComparison | undefined> {
 }
 
 async function readReport(token: string): Promise<Report> {
-  const last = await waitFor(() => findLast(token), { for: token, timeoutMs: 4 * MINUTES, intervalMs: 100 });
+  const last = await waitFor(() => findLast(token), { for: token, timeoutMs: 4 * MINUTES });
   const place = { namespace: installation.namespace, name: last.reportName ?? '' };
   const object = await installation.client.get(CONFIG_MAPS, place);
   const data = (object?.['data'] ?? {}) as Record<string, string>;

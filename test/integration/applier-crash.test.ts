@@ -49,7 +49,6 @@ test('appliers killed in the middle of their work lose nothing', { timeout: 300_
     await waitFor(async () => (await countOf(1)) > before + 50, {
       for: 'some to be in Edge',
       timeoutMs: 150_000,
-      intervalMs: 100,
     });
     victim.signal('SIGKILL');
     await victim.exited;
@@ -60,7 +59,6 @@ test('appliers killed in the middle of their work lose nothing', { timeout: 300_
   await waitFor(async () => (await countOf(1)) === names.length, {
     for: 'all',
     timeoutMs: 150_000,
-    intervalMs: 100,
   });
   await on.drained(60_000);
 });
@@ -74,7 +72,6 @@ test('nothing reaches Edge from two seconds after the EdgeMigration is deleted',
     await waitFor(async () => (await countOf(2)) > 20, {
       for: 'some to be in Edge',
       timeoutMs: 150_000,
-      intervalMs: 100,
     });
     await on.endMigration(2);
     const ended = performance.now();
@@ -96,7 +93,6 @@ test('an applier that is asked to stop returns its events in hand at once', { ti
   await waitFor(async () => (await countOf(3)) > 20, {
     for: 'some to be in Edge',
     timeoutMs: 150_000,
-    intervalMs: 100,
   });
   await stopFirst();
   expect(await countOf(3)).toBeLessThan(names.length);
@@ -107,7 +103,6 @@ test('an applier that is asked to stop returns its events in hand at once', { ti
   await waitFor(async () => (await countOf(3)) === names.length, {
     for: 'the rest',
     timeoutMs: 150_000,
-    intervalMs: 100,
   });
   await on.drained();
   await stopSecond();

@@ -44,7 +44,6 @@ const reaches = (id: number, count: number) =>
   waitFor(async () => (await countOf(id)) === count, {
     for: `${count} of project ${id}`,
     timeoutMs: 240_000,
-    intervalMs: 250,
   });
 
 test("a project's few events do not wait behind another's many earlier ones", { timeout: 300_000 }, async () => {
@@ -126,7 +125,7 @@ test('only a window of a backlog is in hand, events of one identity are applied 
       const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
       return total >= 2000 ? counts : undefined;
     },
-    { for: 'all to be applied', timeoutMs: 120_000, intervalMs: 100 },
+    { for: 'all to be applied', timeoutMs: 120_000 },
   );
   await on.drained(60_000);
   expect(most).toBeGreaterThan(0);

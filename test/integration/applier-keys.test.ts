@@ -24,7 +24,7 @@ const keysOf = async (id: number) =>
     .filter((key) => key === `key-${id}` || key.startsWith(`key-${id}-`));
 
 const eventually = (what: string, condition: () => Promise<boolean>) =>
-  waitFor(condition, { for: what, timeoutMs: 100_000, intervalMs: 200 });
+  waitFor(condition, { for: what, timeoutMs: 100_000 });
 
 async function fill(id: number, count: number): Promise<void> {
   const identities = people(count).map((identifier, index) => ({

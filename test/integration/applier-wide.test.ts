@@ -51,7 +51,6 @@ async function prepare(id: number): Promise<void> {
   await waitFor(async () => (await countOf(id)) === PEOPLE, {
     for: 'all to be in Edge',
     timeoutMs: 150_000,
-    intervalMs: 100,
   });
 }
 
@@ -80,7 +79,6 @@ test('a trait that was deleted for a whole environment is removed from every doc
   await waitFor(async () => (await documents(1)).every((item) => traitsOf(item).join() === 'age'), {
     for: 'the trait to be gone',
     timeoutMs: 150_000,
-    intervalMs: 100,
   });
   await on.drained();
   expect(await documents(1)).toHaveLength(PEOPLE);
@@ -105,7 +103,6 @@ test('the documents of an environment move when its key changes', {
   await waitFor(async () => (await countOf(2, 'renamed')) === PEOPLE - PEOPLE / 100, {
     for: 'the new ones',
     timeoutMs: 150_000,
-    intervalMs: 100,
   });
   // An Edge client created it first with the new key; it keeps its own traits and gets Core's as well.
   await waitFor(async () => (await on.traits('renamed', 'person-3'))?.['plan'] === 'value', { for: "Core's traits" });
@@ -141,7 +138,6 @@ test('the documents of a deleted environment are removed', { timeout: 300_000 },
   await waitFor(async () => (await countOf(3)) === 0, {
     for: 'the documents to go',
     timeoutMs: 150_000,
-    intervalMs: 100,
   });
   await on.drained();
   expect(await rows()).toEqual([]);
