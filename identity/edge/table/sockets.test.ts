@@ -59,7 +59,7 @@ for (const protocol of ['http:', 'https:']) {
     const handler = open(300);
     let lost = 0;
     await expect(handler.handle(request(protocol, server.port), { lost: () => void lost++ })).rejects.toThrow(
-      'No answer',
+      'no answer',
     );
     expect(lost).toBe(1);
     await expect.poll(() => server.ends).toEqual(['ECONNRESET']);
@@ -80,7 +80,7 @@ for (const protocol of ['http:', 'https:']) {
     await handler.handle(request(protocol, server.port));
     const end = performance.now() + 200;
     const deadline = { left: () => end - performance.now() };
-    await expect(handler.handle(request(protocol, server.port), { deadline })).rejects.toThrow('No answer');
+    await expect(handler.handle(request(protocol, server.port), { deadline })).rejects.toThrow('no answer');
     await expect.poll(() => server.ends).toEqual(['ECONNRESET', 'ECONNRESET']);
   });
 }
@@ -91,7 +91,7 @@ test('a deadline that moves on while the request waits does not end it', async (
   const started = performance.now();
   let asked = 0;
   const deadline = { left: () => (++asked < 4 ? 100 : 100 - (performance.now() - started)) };
-  await expect(handler.handle(request('http:', server.port), { deadline })).rejects.toThrow('No answer');
+  await expect(handler.handle(request('http:', server.port), { deadline })).rejects.toThrow('no answer');
   expect(asked).toBeGreaterThan(3);
 });
 
@@ -102,7 +102,7 @@ test('a deadline that passes while it is checked ends the request, and no timer 
   // As on a busy machine: each check comes later than the one before.
   const left = [300, 10, 10, -5];
   const deadline = { left: () => left.shift() ?? -5 };
-  await expect(open(10_000).handle(request('http:', server.port), { deadline })).rejects.toThrow('No answer');
+  await expect(open(10_000).handle(request('http:', server.port), { deadline })).rejects.toThrow('no answer');
   expect(timers.mock.calls.filter(([, milliseconds]) => (milliseconds ?? 0) < 0)).toEqual([]);
 });
 

@@ -39,7 +39,7 @@ describe('an own request to the API', () => {
   });
 
   test.each([
-    ['breaks off', 'broke off', answer('found').slice(0, -1)],
+    ['breaks off', 'closed the connection', answer('found').slice(0, -1)],
     ['does not speak HTTP', 'not valid HTTP', 'nonsense\r\n\r\n'],
     ['answers with too much', 'too large', answer('x'.repeat(2_000))],
   ])('fails when the API %s', async (_name, message, response) => {
