@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { boundedText, count, listOf, reportName, smallCount, time } from './fields.ts';
 import { gapStatusSchema, replayStatusSchema } from './replay-status.ts';
-import { verificationStatusSchema } from './verification-status.ts';
+import { verificationStatusSchema, withAuthorities } from './verification-status.ts';
 
 export type { GapStatus, ReplayStatus, StillOnCore } from './replay-status.ts';
 export type { CurrentComparison, LastComparison, VerificationStatus } from './verification-status.ts';
@@ -155,7 +155,7 @@ export type EdgeStatus = z.infer<typeof edgeStatusSchema>;
 
 /** The readable parts of the status. A damaged part is rewritten and does not affect the others. */
 export function parseStatus(status: unknown): Status {
-  const parts = Object.entries(z.record(z.string(), z.unknown()).safeParse(status).data ?? {}).filter(
+  const parts = Object.entries(z.record(z.string(), z.unknown()).safeParse(withAuthorities(status)).data ?? {}).filter(
     ([name, part]) => statusSchema.safeParse({ [name]: part }).success,
   );
   return statusSchema.parse(Object.fromEntries(parts));

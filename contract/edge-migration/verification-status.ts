@@ -10,11 +10,36 @@ export const comparisonSchema = z.object({
   authority: z
     .enum(['Core', 'Edge'])
     .describe('The store whose value is correct when both differ: Core until the deadline, Edge after it.'),
+  moment: z
+    .enum(['AfterCopy', 'AtDeadline'])
+    .exactOptional()
+    .describe('The authority for operators of earlier releases: AfterCopy if it is Core, AtDeadline if it is Edge.'),
   startTime: time,
 });
 
 /** The store whose value is correct when both differ. */
 export type Authority = z.infer<typeof comparisonSchema>['authority'];
+
+const MOMENTS = { Core: 'AfterCopy', Edge: 'AtDeadline' } as const satisfies Record<Authority, string>;
+
+/** The authority under both of its names: after a rollback an operator that knows only the former one reads the status. */
+export const nameAuthority = (authority: Authority) => ({ authority, moment: MOMENTS[authority] });
+
+/** A status, or a part of one, in which comparisons that an earlier release has stored have the authority's present name. */
+export function withAuthorities(status: unknown): unknown {
+  if (!isObject(status) || !isObject(status['verification'])) return status;
+  const parts = Object.entries(status['verification']).map(([name, part]) => [name, withAuthority(part)]);
+  return { ...status, verification: Object.fromEntries(parts) };
+}
+
+function withAuthority(comparison: unknown): unknown {
+  if (!isObject(comparison) || comparison['authority'] !== undefined) return comparison;
+  const authority = (['Core', 'Edge'] as const).find((one) => MOMENTS[one] === comparison['moment']);
+  return authority === undefined ? comparison : { ...comparison, authority };
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const currentComparisonSchema = comparisonSchema
   .extend({

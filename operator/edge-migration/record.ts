@@ -8,6 +8,7 @@ import type {
   VerificationStatus,
 } from '@edge-migration/contract/edge-migration/api.ts';
 import { statusSchema } from '@edge-migration/contract/edge-migration/status.ts';
+import { withAuthorities } from '@edge-migration/contract/edge-migration/verification-status.ts';
 import { z } from 'zod';
 import { recordedCondition } from './conditions.ts';
 import { takesIn } from './gaps.ts';
@@ -30,7 +31,8 @@ const recordSchema = z.object(statusSchema.shape).pick({
 
 export type StatusRecord = z.infer<typeof recordSchema>;
 
-export const parseRecord = (text: string | undefined): StatusRecord | undefined => parseJsonText(text, recordSchema);
+export const parseRecord = (text: string | undefined): StatusRecord | undefined =>
+  parseJsonText(text, z.preprocess(withAuthorities, recordSchema));
 
 /** Conditions that later decisions depend on while they hold. */
 const LASTING = ['Capturing/Disabled', 'Copied/True', 'Verified/True', 'Verified/False', 'Succeeded/True'];

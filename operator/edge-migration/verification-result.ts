@@ -1,4 +1,5 @@
 import type { CurrentComparison, LastComparison } from '@edge-migration/contract/edge-migration/api.ts';
+import { nameAuthority } from '@edge-migration/contract/edge-migration/verification-status.ts';
 import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
 import { addTotals, countComparedIdentities, countDocuments, countLeft } from '../verify/totals.ts';
 import { conditionFalse, conditionTrue, type FindingOf, formatTime } from './conditions.ts';
@@ -30,7 +31,7 @@ export function summariseComparison(
     run,
     trigger,
     mode,
-    authority,
+    ...nameAuthority(authority),
     startTime,
     completionTime: formatTime(now),
     reportName,

@@ -6,7 +6,7 @@ import {
   type Spec,
   type VerificationStatus,
 } from '@edge-migration/contract/edge-migration/api.ts';
-import type { Authority } from '@edge-migration/contract/edge-migration/verification-status.ts';
+import { nameAuthority } from '@edge-migration/contract/edge-migration/verification-status.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { Action } from './actions.ts';
 import { conditionTrue, conditionUnknown, type DecidedCondition, type FindingOf, formatTime } from './conditions.ts';
@@ -99,7 +99,7 @@ const describeNone = ({ verify }: Spec) =>
     ? 'Core and Edge have not been compared: spec.verify.afterCopy is Never'
     : 'Core and Edge have not been compared';
 
-type Due = Pick<CurrentComparison, 'trigger' | 'mode' | 'authority' | 'token'>;
+type Due = Pick<CurrentComparison, 'trigger' | 'mode' | 'authority' | 'moment' | 'token'>;
 
 /** The next comparison, or when to check again; undefined when none is due. */
 function findDue(facts: Facts, spec: Spec, context: VerificationContext): Due | { nextTime: number } | undefined {
@@ -107,22 +107,22 @@ function findDue(facts: Facts, spec: Spec, context: VerificationContext): Due | 
   const { gapSettlesMs } = facts.settings;
   const done = migration.status.verification ?? {};
   const { afterCopy, atDeadline } = spec.verify;
-  const authority: Authority = context.isClosed ? 'Edge' : 'Core';
+  const authority = nameAuthority(context.isClosed ? 'Edge' : 'Core');
   if (afterCopy !== 'Never' && !context.isClosed && done.copyTime !== context.copyTime) {
-    return { trigger: 'AfterCopy', mode: afterCopy, authority };
+    return { trigger: 'AfterCopy', mode: afterCopy, ...authority };
   }
   const [, asked] = /^(verify|repair)(?:-|$)/.exec(spec.retry ?? '') ?? [];
   if (asked !== undefined && done.token !== spec.retry) {
-    return { trigger: 'Requested', mode: asked === 'repair' ? 'Repair' : 'Report', authority, token: spec.retry };
+    return { trigger: 'Requested', mode: asked === 'repair' ? 'Repair' : 'Report', ...authority, token: spec.retry };
   }
   if (context.isClosed && atDeadline !== 'Never' && done.deadline !== context.deadline) {
-    return { trigger: 'AtDeadline', mode: atDeadline, authority };
+    return { trigger: 'AtDeadline', mode: atDeadline, ...authority };
   }
   const uncovered = findUncovered(context.gaps, done, gapSettlesMs);
   const open = uncovered.flatMap(({ until }) => (until === undefined ? [] : Date.parse(until)));
   if (open.length === 0) return undefined;
   const settled = Math.max(...open) + gapSettlesMs;
-  return settled > now ? { nextTime: settled } : { trigger: 'CoverageGap', mode: 'Report', authority };
+  return settled > now ? { nextTime: settled } : { trigger: 'CoverageGap', mode: 'Report', ...authority };
 }
 
 /** Gaps not followed by a comparison that began after their writes had settled. */
