@@ -75,6 +75,23 @@ test('a removal of parked events by others is a loss since the oldest arrived, e
   expect(seconds(later)).toEqual([{ from: 20, until: 300 }]);
 });
 
+test('a record of an earlier release still says since when events are parked, and when the streams were checked', () => {
+  const before = createLosses();
+  const oldest = { sequence: 3, time: 20_000 };
+  for (const now of [100, 160, 220]) {
+    const streams = new Map([[PARKING, { ...stateAt(7, now), oldest }]]);
+    before.notice({ ...observation(now, {}), streams });
+  }
+  const { parkedSince, streams, ...others } = before.record();
+  const former = Object.entries(streams).map(([name, { checked, ...known }]) => [name, { ...known, looked: checked }]);
+  const text = JSON.stringify({ ...others, streams: Object.fromEntries(former), asideSince: parkedSince });
+  const after = createLosses();
+  after.restore(streamRecord.parse(JSON.parse(text)));
+  expect(after.record()).toEqual(streamRecord.parse(before.record()));
+  after.notice(observation(230, { [PARKING]: 2 }));
+  expect(seconds(after)).toEqual([{ from: 20, until: 230 }]);
+});
+
 test('a stream that no longer exists is a loss', () => {
   const losses = createLosses();
   losses.notice(observation(100, { [PARKING]: 7 }));

@@ -44,8 +44,7 @@ const watermarks = z.object({
   checked: z.object({ time, wall: time }).exactOptional(),
 });
 
-/** What operators rely on and have found, as stored for later ones. */
-export const streamRecord = z.object({
+const presentRecord = z.object({
   streams: z.record(z.string(), watermarks),
   settledUntil: time.exactOptional(),
   /** When the oldest parked event arrived. */
@@ -54,6 +53,23 @@ export const streamRecord = z.object({
   /** Missing in records of earlier releases. */
   removals: removalRecord.exactOptional(),
 });
+
+/** Two fields had other names in earlier releases. */
+const formerRecord = z.looseObject({
+  streams: z.record(z.string(), z.looseObject({ looked: z.unknown() })),
+  asideSince: z.unknown(),
+});
+
+/** What operators rely on and have found, as stored for later ones. */
+export const streamRecord = z.preprocess((record) => {
+  const { streams, asideSince, ...others } = formerRecord.safeParse(record).data ?? {};
+  if (streams === undefined) return record;
+  const entries = Object.entries(streams).map(([name, { looked, ...known }]) => {
+    return [name, { ...(looked !== undefined && { checked: looked }), ...known }];
+  });
+  const parked = asideSince !== undefined && { parkedSince: asideSince };
+  return { ...parked, ...others, streams: Object.fromEntries(entries) };
+}, presentRecord);
 export type StreamRecord = z.infer<typeof streamRecord>;
 
 /** What streams have lost, and the evidence for it. */

@@ -18,7 +18,15 @@ const placeSchema = z.object({
 /** Where to resume a range. */
 type RangePosition = z.infer<typeof placeSchema>;
 
-const sealedSchema = z.object({ place: placeSchema, candidates: z.array(candidateSchema), comparedTime: z.number() });
+const sealedFields = { place: placeSchema, candidates: z.array(candidateSchema) };
+const sealedSchema = z.union([
+  z.object({ ...sealedFields, comparedTime: z.number() }),
+  // Of earlier releases.
+  z.object({ ...sealedFields, lookedAt: z.number() }).transform(({ lookedAt, ...others }) => ({
+    ...others,
+    comparedTime: lookedAt,
+  })),
+]);
 
 export interface VerifyProgressOptions extends RangeProgressOptions<VerifyCheckpoint> {
   readonly stores: Pick<Stores, 'edge'>;

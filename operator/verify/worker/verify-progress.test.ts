@@ -109,6 +109,35 @@ describe('a worker that is killed again and again', () => {
   });
 });
 
+describe('a checkpoint of a worker of an earlier release', () => {
+  useCopiedProject();
+
+  test('is resumed', async () => {
+    const { core } = project.stores;
+    let pages = 0;
+    const page: typeof core.identities.page = (request, signal) => {
+      pages++;
+      return core.identities.page(request, signal);
+    };
+    const counted = { ...project.stores, core: { ...core, identities: { ...core.identities, page } } };
+    const settings = () => ({ ...VERIFY_SETTINGS, pageSize: 40 });
+    const seal = createCheckpointCipher(createCipherKey());
+    const memory = createMemoryRecord();
+    const expected = await verify({ stores: counted }, { settings, record: memory, seal });
+    const whole = pages;
+    const { checkpoint, ...others } = memory.texts();
+    const { sealed, finished: _, ...counts } = JSON.parse(checkpoint!);
+    const { comparedTime, ...place } = seal.decrypt(sealed) as { comparedTime: number };
+    const former = { ...counts, finished: false, sealed: seal.encrypt({ ...place, lookedAt: comparedTime }) };
+    const record = createMemoryRecord({ ...others, checkpoint: JSON.stringify(former) });
+    pages = 0;
+    const { totals } = await verify({ stores: counted }, { settings, record, seal });
+    expect(whole).toBeGreaterThan(IDENTITIES / 40);
+    expect(pages).toBe(0);
+    expect({ ...totals, readUnits: 0 }).toEqual({ ...expected.totals, readUnits: 0 });
+  });
+});
+
 describe('a range in which everything is missing', () => {
   beforeAll(async () => {
     project = await createTestProject({ identities: 20 });

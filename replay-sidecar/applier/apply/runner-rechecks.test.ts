@@ -39,6 +39,17 @@ describe('a recheck on tables of several regions', () => {
     expect(lags).toEqual([]);
   });
 
+  test('that an applier of an earlier release has marked is one', async () => {
+    const fields = derivedHeaders(undefined);
+    fields.set('Edge-Migration-Look', 'true');
+    const parked = work(fields);
+    const lags: number[] = [];
+    const options = { between, onApplied: (_: number, lag: number) => void lags.push(lag) };
+    const { runner } = createParts(false, { recheckDelayMs: () => 10_000, isOver: true, ...options });
+    await runner.apply(PROJECT, [parked]);
+    expect({ lags, isDone: parked.isDone() }).toEqual({ lags: [], isDone: true });
+  });
+
   test('that had to write is followed by another recheck', async () => {
     const due = expect.any(Number);
     expect(await recheck(false)).toEqual({ parked: [{ projectId: PROJECT, reason: 'repeat', due }], isDone: false });

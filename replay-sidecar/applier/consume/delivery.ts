@@ -77,6 +77,8 @@ export function isDoubted(carrier: Pick<Carrier, 'subject' | 'headers'>): boolea
  * left to write then.
  */
 const RECHECK_HEADER = 'Edge-Migration-Recheck';
+/** The same of appliers of earlier releases, which may have parked events for minutes. */
+const FORMER_RECHECK_HEADER = 'Edge-Migration-Look';
 
 /** For a recheck: the region that was found to have what was touched, while another one did not. */
 const HELD_IN_HEADER = 'Edge-Migration-Held-In';
@@ -91,7 +93,8 @@ export function findHeldIn(carrier: Pick<Carrier, 'subject' | 'headers'>): strin
 }
 
 export function isRecheck(carrier: Pick<Carrier, 'subject' | 'headers'>): boolean {
-  return isOurs(carrier) && carrier.headers?.get(RECHECK_HEADER) === 'true';
+  const isSet = (name: string) => carrier.headers?.get(name) === 'true';
+  return isOurs(carrier) && (isSet(RECHECK_HEADER) || isSet(FORMER_RECHECK_HEADER));
 }
 
 /** Set when an event that may come back to its place goes on for another try: it already has its room there. */
