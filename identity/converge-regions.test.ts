@@ -3,7 +3,8 @@
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { type GlobalTable, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { converge } from './converge.ts';
 import type { Item } from './edge/document/document.ts';
 import type { Touched } from './edge/merge.ts';
@@ -119,6 +120,42 @@ describe('a row that is replicated apart from its document', () => {
     expect(await compare()).toBe('differs');
     await global.settle();
     expect(await compare()).toBe('same');
+  });
+
+  test('that may not be read holds up nothing that touched no override, and is reported once', async () => {
+    const { endpoint, region, credentials } = global.region('us-east-2');
+    await using proxy = await startDynamodbProxy(endpoint);
+    const rowsTable = on.tables.settings.environmentsV2Table;
+    proxy.inject(({ body }) =>
+      JSON.stringify(body).includes(rowsTable)
+        ? { kind: 'answer', status: 400, type: 'AccessDeniedException' }
+        : undefined,
+    );
+    const settings = {
+      ...on.tables.settings,
+      ...{ dynamodbOtherRegions: [region], dynamodbRegionEndpoints: { [region]: proxy.endpoint } },
+    };
+    const stop = new AbortController();
+    const logger = createLogger('test', 'silent');
+    const [warn, info] = [vi.spyOn(logger, 'warn'), vi.spyOn(logger, 'info')];
+    const options = { clock: systemClock, logger, signal: stop.signal, credentials };
+    const regions = openOtherRegions(on.stores.edge, settings, options);
+    onTestFinished(() => {
+      stop.abort();
+      regions.close();
+    });
+    await putInCore(7);
+    await insertRows(on.databaseUrl, { features_featurestate: [{ id: 31, identity_id: 7, feature_id: 5 }] });
+    const { document, core } = await run();
+    await global.settle();
+    const owner = { apiKey: 'client-key', identifier: 'ada' };
+    const here = { region: 'eu-west-2', document, core };
+    const rows = findTouchedRows(1, owner, here, ALL);
+    for (let attempt = 0; attempt < 3; attempt++)
+      expect(await regions.compare(owner, KEY, { ...here, rows }, ALL)).toBe('unreachable');
+    expect([warn.mock.calls.length, info.mock.calls.length]).toEqual([1, 0]);
+    expect(await regions.isResting('eu-west-2')).toBe(false);
+    expect(await regions.compare(owner, KEY, here, { ...ALL, overrides: new Set() })).toBe('same');
   });
 
   test('does not stay when the identity was deleted before it arrived', async () => {

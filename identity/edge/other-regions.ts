@@ -102,9 +102,11 @@ export function openOtherRegions(
         if (reader.rests()) return 'unreachable';
         try {
           const there = await reader.document(key);
+          const isSame = agrees(owner, here, there, touched) && (await hasRows(reader));
+          // Its documents may be readable while its rows are not.
           if (reader.isSilent) logger.info({ region: reader.region }, 'a region of Edge can be read again');
           reader.isSilent = false;
-          return agrees(owner, here, there, touched) && (await hasRows(reader)) ? 'same' : 'differs';
+          return isSame ? 'same' : 'differs';
         } catch (error) {
           signal.throwIfAborted();
           const { region } = reader;
@@ -150,37 +152,46 @@ function openReader(
     requestTimeoutMs: OTHER_REGION_REQUEST_MS,
     ...(credentials && { credentials }),
   });
-  /** Monotonic milliseconds, and the reason. */
-  let rest = { until: 0, cause: undefined as unknown };
-  const rests = () => clock.monotonic() < rest.until;
-  const isolates = (error: unknown) => error instanceof ResponseTooLargeError;
-  const batchOf = <K>(read: (keys: readonly K[]) => Promise<(Item | undefined)[]>): Batcher<K, Item | undefined> =>
-    createBatcher(
-      async (keys: readonly K[]) => {
-        // Thousands may have been waiting when the region fell silent.
-        if (rests()) throw rest.cause;
-        try {
-          return await read(keys);
-        } catch (cause) {
-          if (!isolates(cause)) rest = { until: clock.monotonic() + OTHER_REGION_REST_MS, cause };
-          throw cause;
-        }
-      },
-      { most: GET_BATCH, parallel: PARALLEL, isolates },
-    );
-  const documents = batchOf(async (keys: readonly string[]) => {
+  const documents = createReads(clock, async (keys: readonly string[]) => {
     const found = await edge.identities.getMany(keys, { signal, mostBytes: MOST_BYTES });
     return keys.map((key) => found.get(key));
   });
-  const rows = batchOf(async (keys: readonly OverrideRowKey[]) => {
+  // They rest by themselves: rows that may not be read must not hold up what touched none.
+  const rows = createReads(clock, async (keys: readonly OverrideRowKey[]) => {
     const found = await edge.overrideRows?.getMany(keys, { signal });
     return keys.map((key) => found?.get(rowName(key)));
   });
   return {
-    ...{ region, edge, isSilent: false, rests },
+    ...{ region, edge, isSilent: false, rests: documents.rests },
     document: (key) => documents.ask(key, key),
     rows: (keys) => Promise.all(keys.map((key) => rows.ask(rowName(key), key))),
   };
+}
+
+interface Reads<K> extends Batcher<K, Item | undefined> {
+  /** One has just failed, and none is sent for a while. */
+  rests(): boolean;
+}
+
+function createReads<K>(clock: Clock, read: (keys: readonly K[]) => Promise<(Item | undefined)[]>): Reads<K> {
+  /** Monotonic milliseconds, and the reason. */
+  let rest = { until: 0, cause: undefined as unknown };
+  const rests = () => clock.monotonic() < rest.until;
+  const isolates = (error: unknown) => error instanceof ResponseTooLargeError;
+  const batcher = createBatcher<K, Item | undefined>(
+    async (keys) => {
+      // Thousands may have been waiting when the region fell silent.
+      if (rests()) throw rest.cause;
+      try {
+        return await read(keys);
+      } catch (cause) {
+        if (!isolates(cause)) rest = { until: clock.monotonic() + OTHER_REGION_REST_MS, cause };
+        throw cause;
+      }
+    },
+    { most: GET_BATCH, parallel: PARALLEL, isolates },
+  );
+  return { ...batcher, rests };
 }
 
 /**
