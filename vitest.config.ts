@@ -80,6 +80,8 @@ export default defineConfig({
           // Beside the others, or one long file after another would run alone at the end.
           maxWorkers: MAX_WORKERS,
           sequence: { groupOrder: 1 },
+          // Logs of their own, beside those of the same file in the other project.
+          env: { TEST_VARIANT: 'strong-consistency' },
           globalSetup: ['test/cluster/shared-setup-strong.ts'],
           setupFiles,
           testTimeout: 120_000,

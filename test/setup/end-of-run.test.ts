@@ -11,8 +11,11 @@ vi.setConfig({ testTimeout: 90_000 });
 const folder = join(import.meta.dirname, 'fixtures/end-of-run');
 const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
 
-beforeEach(() => rmSync(logsOf(folder), { recursive: true, force: true }));
-afterAll(() => rmSync(logsOf(folder), { recursive: true, force: true }));
+function removeLogs(): void {
+  for (const variant of ['', 'other']) rmSync(logsOf(folder, variant), { recursive: true, force: true });
+}
+beforeEach(removeLogs);
+afterAll(removeLogs);
 
 /** Runs a fixture with Vitest; returns its output. */
 function run(fixture: string, environment: Readonly<Record<string, string>>): Promise<string> {
@@ -23,7 +26,8 @@ function run(fixture: string, environment: Readonly<Record<string, string>>): Pr
   });
 }
 
-const findLogs = (fixture: string) => globSync('**/*.log', { cwd: logsOf(join(folder, fixture)) });
+const findLogs = (fixture: string, variant?: string) =>
+  globSync('**/*.log', { cwd: logsOf(join(folder, fixture), variant) });
 
 test('a failing file keeps the logs of its services in a folder of its own, and the run prints the path', async () => {
   const output = await run('failing', {});
@@ -35,6 +39,13 @@ test('a failing file keeps the logs of its services in a folder of its own, and 
 test('a passing file leaves no logs', async () => {
   expect(await run('passing', {})).not.toContain('Logs:');
   expect(findLogs('passing.fixture.ts')).toEqual([]);
+});
+
+test('a file that fails in one of two projects keeps the logs of that one', async () => {
+  const output = await run('twice', {});
+  expect(output).toMatch(/\nLogs: .cache\/test-logs\/other\/\S*twice\.fixture\.ts\n(?!Logs)/);
+  expect(findLogs('twice.fixture.ts', 'other')).toHaveLength(1);
+  expect(findLogs('twice.fixture.ts')).toEqual([]);
 });
 
 test('a failing property prints its seed and counterexample, and SEED reproduces them', async () => {

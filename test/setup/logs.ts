@@ -5,5 +5,5 @@ import { logsOf } from './test-logs.ts';
 
 const { testPath } = expect.getState();
 if (testPath === undefined) throw new Error('Vitest does not say which file it runs');
-process.env['TEST_LOGS'] = logsOf(testPath);
+process.env['TEST_LOGS'] = logsOf(testPath, process.env['TEST_VARIANT']);
 rmSync(process.env['TEST_LOGS'], { recursive: true, force: true });

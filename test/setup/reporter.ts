@@ -12,7 +12,7 @@ const UNHANDLED = join(ROOT, '.cache/unhandled-errors');
 export default class EndOfRun implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {
     for (const module of modules.filter((each) => each.ok())) {
-      rmSync(logsOf(module.moduleId), { recursive: true, force: true });
+      rmSync(logsOfModule(module), { recursive: true, force: true });
     }
     rmSync(UNHANDLED, { force: true });
     if (errors.length > 0) writeFileSync(UNHANDLED, `${errors.length}\n`);
@@ -23,11 +23,17 @@ export default class EndOfRun implements Reporter {
 }
 
 function describeFailures(modules: readonly TestModule[]): string[] {
-  const folders = [...modules.map(({ moduleId }) => logsOf(moduleId)), SHARED_LOGS].filter(existsSync);
+  const folders = [...modules.map(logsOfModule), SHARED_LOGS].filter(existsSync);
   return [
     ...folders.map((folder) => `Logs: ${relative(ROOT, folder)}`),
     `Seed of generated inputs: ${process.env['SEED']} (SEED=${process.env['SEED']} npx vitest run <file> gives the same again)`,
   ];
+}
+
+function logsOfModule({ moduleId, project }: TestModule): string {
+  // Undefined where a project sets none, whatever its type says.
+  const { env = {} } = project.config;
+  return logsOf(moduleId, env['TEST_VARIANT']);
 }
 
 function describeSlowest(modules: readonly TestModule[]): string[] {
