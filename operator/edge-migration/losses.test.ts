@@ -75,6 +75,16 @@ test('a removal of parked events by others is a loss since the oldest arrived, e
   expect(seconds(later)).toEqual([{ from: 20, until: 300 }]);
 });
 
+/** As earlier releases wrote it. */
+function formerTextOf({
+  parkedSince,
+  streams,
+  ...others
+}: ReturnType<ReturnType<typeof createLosses>['record']>): string {
+  const former = Object.entries(streams).map(([name, { checked, ...known }]) => [name, { ...known, looked: checked }]);
+  return JSON.stringify({ ...others, streams: Object.fromEntries(former), asideSince: parkedSince });
+}
+
 test('a record of an earlier release still says since when events are parked, and when the streams were checked', () => {
   const before = createLosses();
   const oldest = { sequence: 3, time: 20_000 };
@@ -82,14 +92,18 @@ test('a record of an earlier release still says since when events are parked, an
     const streams = new Map([[PARKING, { ...stateAt(7, now), oldest }]]);
     before.notice({ ...observation(now, {}), streams });
   }
-  const { parkedSince, streams, ...others } = before.record();
-  const former = Object.entries(streams).map(([name, { checked, ...known }]) => [name, { ...known, looked: checked }]);
-  const text = JSON.stringify({ ...others, streams: Object.fromEntries(former), asideSince: parkedSince });
   const after = createLosses();
-  after.restore(streamRecord.parse(JSON.parse(text)));
+  after.restore(streamRecord.parse(JSON.parse(formerTextOf(before.record()))));
   expect(after.record()).toEqual(streamRecord.parse(before.record()));
   after.notice(observation(230, { [PARKING]: 2 }));
   expect(seconds(after)).toEqual([{ from: 20, until: 230 }]);
+});
+
+test('a record of an earlier release is read as well when nothing was parked', () => {
+  const before = createLosses();
+  before.notice(observation(100, { [EVENTS]: 98 }));
+  const { streams } = streamRecord.parse(JSON.parse(formerTextOf(before.record())));
+  expect(streams[EVENTS]?.checked).toMatchObject({ time: 100_000 });
 });
 
 test('a stream that no longer exists is a loss', () => {

@@ -56,8 +56,8 @@ const presentRecord = z.object({
 
 /** Two fields had other names in earlier releases. */
 const formerRecord = z.looseObject({
-  streams: z.record(z.string(), z.looseObject({ looked: z.unknown() })),
-  asideSince: z.unknown(),
+  streams: z.record(z.string(), z.looseObject({ looked: z.unknown().optional() })),
+  asideSince: z.unknown().optional(),
 });
 
 /** What operators rely on and have found, as stored for later ones. */
