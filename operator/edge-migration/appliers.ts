@@ -152,7 +152,7 @@ function describeStream({ stream, created, places, losses }: StreamReport): Appl
   };
 }
 
-/** Counters are totals over all processes that ever ran; events in hand count only for living ones. */
+/** Counters are totals over all processes that ever ran; events in flight count only for living ones. */
 function sumProject(all: readonly Stored[], alive: readonly Stored[], projectId: number): AppliersFact['project'] {
   const of = (reports: readonly Stored[]) => reports.flatMap(({ projects }) => projects.get(projectId) ?? []);
   const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, count) => sum + count, 0);

@@ -155,7 +155,7 @@ export interface ProjectReplay {
   excess: readonly number[];
   /** Identities that Edge cannot hold, or not completely. */
   unstorable: readonly UnstorableIdentity[];
-  /** When the oldest event in hand was observed. */
+  /** When the oldest event in flight was observed. */
   oldestObservedTime: number | undefined;
   lastAppliedTime: number | undefined;
 }

@@ -34,7 +34,7 @@ const SERIES: readonly [string, string, Read][] = [
     ({ copy }) => seconds(copy?.progressTime),
   ],
   ['copy_completion_timestamp_seconds', 'When the copy was complete', ({ copy }) => seconds(copy?.completionTime)],
-  ['replay_lag_seconds', 'Age of the oldest event that an applier has in hand', ({ replay }) => replay?.lagSeconds],
+  ['replay_lag_seconds', 'Age of the oldest event that an applier has in flight', ({ replay }) => replay?.lagSeconds],
   ['replay_applied_events', 'Events after which Edge was compared with Core', ({ replay }) => replay?.eventsApplied],
   ['replay_dropped_events', 'Events that must not reach Edge', ({ replay }) => replay?.eventsDropped],
   ['replay_parked_events', 'Events that are parked now', ({ replay }) => replay?.eventsParked],

@@ -81,7 +81,7 @@ describe('within the window', () => {
     expect(status.replay?.deadline).toBe('2026-05-04T13:01:00Z');
   });
 
-  test('the lag is the age of the oldest event in hand', () => {
+  test('the lag is the age of the oldest event in flight', () => {
     const project = {
       applied: 1,
       unchanged: 0,

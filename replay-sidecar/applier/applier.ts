@@ -25,7 +25,7 @@ export interface ApplierOptions {
   credentials?: Credentials;
 }
 
-/** Runs an applier until the signal aborts; what it then has in hand is given back. */
+/** Runs an applier until the signal aborts; what it then has in flight is given back. */
 export async function runApplier(options: ApplierOptions): Promise<void> {
   const { configuration, kubeConfig, clock, logger, signal } = options;
   await using resources = new AsyncDisposableStack();

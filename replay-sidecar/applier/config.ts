@@ -39,7 +39,7 @@ const applierSettings = z.object({
   apiTimeoutSeconds,
   /** Edge's region is reported as unreachable after this long without an answer. */
   edgeUnreachableSeconds: z.coerce.number().min(1).max(86_400).default(120),
-  /** Most events in hand. */
+  /** Most events in flight. */
   window: count(8192, 1_000_000),
   /** Most bytes for the parked events of all projects. */
   parkedMaxBytes: z.coerce

@@ -179,7 +179,7 @@ function assembleReporter(
     outage: eventRetry.outage,
     edgeUnreachable: stores.edge.silence,
     away: () => stores.failover.away(),
-    /** A project's counts go with its EdgeMigration, except while it has events in hand. */
+    /** A project's counts go with its EdgeMigration, except while it has events in flight. */
     forgetProjects(inHand) {
       const isKept = (projectId: number) => inHand.has(projectId) || migrations.find(projectId) !== undefined;
       counts.keep(isKept);

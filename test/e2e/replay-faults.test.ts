@@ -101,7 +101,7 @@ async function expectAgreement(project: SeededProject): Promise<void> {
 }
 
 describe('replay under faults', { timeout: 8 * MINUTES }, () => {
-  test('a frozen applier reverts nothing when it resumes with events in hand', async () => {
+  test('a frozen applier reverts nothing when it resumes with events in flight', async () => {
     const project = await migrate();
     const { node } = installation.cluster;
     const [frozen = ''] = await podsOf('applier');
@@ -116,7 +116,7 @@ describe('replay under faults', { timeout: 8 * MINUTES }, () => {
         const plans = await Promise.all(people.map((person) => planInEdge(project, person)));
         return plans.every((plan) => plan === 'second');
       };
-      // The events that the frozen one had in hand are delivered to the other after the ack deadline.
+      // The events that the frozen one had in flight are delivered to the other after the ack deadline.
       await waitFor(areThere, { for: 'the other applier to apply all', timeoutMs: MINUTES, intervalMs: 250 });
     } finally {
       node.signal(installation.namespace, frozen, 'applier', 'SIGCONT');
@@ -191,7 +191,7 @@ describe('replay under faults', { timeout: 8 * MINUTES }, () => {
   });
 });
 
-/** Of the first identities by identifier, which the copy has in hand, a third is deleted and a third recreated. */
+/** Of the first identities by identifier, which the copy has in flight, a third is deleted and a third recreated. */
 async function removeAndCreate(project: SeededProject): Promise<void> {
   const path = `environments/${keyOf(project)}/identities/`;
   const [base = ''] = await installation.coreApis();

@@ -85,7 +85,7 @@ test('nothing reaches Edge from two seconds after the EdgeMigration is deleted',
   }
 });
 
-test('an applier that is asked to stop returns its events in hand at once', { timeout: 300_000 }, async () => {
+test('an applier that is asked to stop returns its events in flight at once', { timeout: 300_000 }, async () => {
   const names = await fill(3, 1000);
   await on.migrate(3, SLOW);
   const stopFirst = on.start({ EDGE_MIGRATION_CONCURRENCY: '2', EDGE_MIGRATION_ACK_WAIT_SECONDS: '600' });

@@ -61,7 +61,7 @@ test("a project's few events do not wait behind another's many earlier ones", { 
   await on.drained(60_000);
 });
 
-test('a project with endless writes fills only its share of the events in hand; the rest is set aside and comes back', {
+test('a project with endless writes fills only its share of the events in flight; the rest is set aside and comes back', {
   timeout: 600_000,
 }, async () => {
   await fill(3, people(600));
@@ -99,7 +99,7 @@ test('a project with its own limit stays within it, and the others go on', { tim
   await on.drained(60_000);
 });
 
-test('only a window of a backlog is in hand, events of one identity are applied together, and none is left out', {
+test('only a window of a backlog is in flight, events of one identity are applied together, and none is left out', {
   timeout: 300_000,
 }, async () => {
   const names = people(50);
@@ -108,7 +108,7 @@ test('only a window of a backlog is in hand, events of one identity are applied 
   start({ EDGE_MIGRATION_INSTANCE: 'bounded', EDGE_MIGRATION_WINDOW: '100', EDGE_MIGRATION_CONCURRENCY: '4' });
   let most = 0;
   let aside = 0;
-  // Slows writes down until some were seen in hand: a fast machine would be done before the first check.
+  // Slows writes down until some were seen in flight: a fast machine would be done before the first check.
   proxy.inject(({ operation }) =>
     most === 0 && !/Get|Query|Describe/.test(operation) ? { kind: 'delay', delayMs: 500 } : undefined,
   );

@@ -98,7 +98,7 @@ test('the events of a frozen applier are handled by another, and its own late wr
       const report = (await on.reports()).find(({ instance }) => instance === 'frozen');
       return Date.parse(report?.time ?? '') > resumed + 1000 && report?.projects.every(({ inHand }) => inHand === 0);
     },
-    { for: 'the frozen applier to have nothing in hand', timeoutMs: 60_000 },
+    { for: 'the frozen applier to have nothing in flight', timeoutMs: 60_000 },
   );
   await on.drained();
   expect(await plans(1)).toEqual(expected);

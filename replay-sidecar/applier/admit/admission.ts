@@ -28,7 +28,7 @@ export interface AdmissionOptions {
   renew: Renew;
   /** Accepts events that are to be applied. */
   enqueue(work: Work): void;
-  /** Whether a project has as many events in hand as it may. */
+  /** Whether a project has as many events in flight as it may. */
   isFull(projectId: number): boolean;
   /** Seconds after which an event parked as `late` is handled again. */
   lateWriteSeconds: number;
@@ -41,7 +41,7 @@ export class Admission {
   private readonly options: AdmissionOptions;
   private readonly undecided = new Set<Work>();
   private readonly foreign: ForeignMessages;
-  /** Kept in hand until the writes sent for them must have arrived, with the time that wait began. */
+  /** Kept in flight until the writes sent for them must have arrived, with the time that wait began. */
   private readonly revisited = new Map<Work, Moment>();
 
   constructor(options: AdmissionOptions) {
@@ -115,7 +115,7 @@ export class Admission {
   }
 
   /**
-   * Has an event handled again once the writes sent for it must have arrived. Until then it is parked, or kept in hand
+   * Has an event handled again once the writes sent for it must have arrived. Until then it is parked, or kept in flight
    * if there is no room: redelivered, it would be in doubt again, and the stream would never get shorter.
    */
   revisit(work: Work): void {

@@ -55,7 +55,7 @@ test('an event that comes after a quiet minute does not make the applier unable 
   expect([migrations.isConfirmed(), migrations.isAble()]).toEqual([true, true]);
 });
 
-test('an applier with an event in hand is unable once the API server has not answered for ten seconds', async () => {
+test('an applier with an event in flight is unable once the API server has not answered for ten seconds', async () => {
   server.answers = false;
   const migrations = start();
   isNeeded = true;

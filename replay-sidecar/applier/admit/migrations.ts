@@ -34,7 +34,7 @@ export interface MigrationView {
   /** Whether the view may decide anything. */
   isConfirmed(): boolean;
   /**
-   * Whether events are judged as they come. While nothing is in hand the view is not kept confirmed, because each list
+   * Whether events are judged as they come. While nothing is in flight the view is not kept confirmed, because each list
    * covers all EdgeMigrations: then it is enough that the watch is alive and that the API server leaves no question
    * unanswered for longer than a view may be stale.
    */

@@ -17,7 +17,7 @@ interface Waiting {
   readonly indexes: ReadonlySet<number>;
 }
 
-/** Applies everything in hand for one document together. */
+/** Applies everything in flight for one document together. */
 export function createIdentityRunner(options: EventRunnerOptions, rechecks: Rechecks, endings: Endings) {
   const { admission: pipeline, counts, repeats, now } = options;
 

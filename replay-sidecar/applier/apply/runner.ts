@@ -36,7 +36,7 @@ export interface EventRunnerOptions extends RecheckOptions {
   signal: AbortSignal;
 }
 
-/** Applies admitted events: everything in hand for one document together, or one page of a fan-out. */
+/** Applies admitted events: everything in flight for one document together, or one page of a fan-out. */
 export function createRunner(options: EventRunnerOptions) {
   const rechecks = createRechecks(options);
   const endings = createEndings(options);

@@ -104,7 +104,7 @@ async function texts(): Promise<string[]> {
   return found;
 }
 
-describe('an event that was in hand when NATS lost the end of the stream', () => {
+describe('an event that was in flight when NATS lost the end of the stream', () => {
   // A delivery that comes only after NATS has waited in vain for an answer is too late for these tests.
   const LONG_ACK_WAIT = { ...APPLIER, ackWaitSeconds: 3600 };
 
@@ -170,7 +170,7 @@ test('an applier uses the consumer made by an earlier release for as long as its
   expect((await manager.consumers.list(STREAM).next()).map(({ name }) => name)).toEqual([EARLIER_CONSUMER]);
 });
 
-test('an applier has no more large events of a backlog in hand than there is room for', async () => {
+test('an applier has no more large events of a backlog in flight than there is room for', async () => {
   await ensureApplierStreams(manager, APPLIER);
   for (let index = 0; index < 40; index++) await publish(`${index} `.padEnd(60_000));
   await using applier = await startApplier();

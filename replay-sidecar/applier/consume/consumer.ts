@@ -47,7 +47,7 @@ export class Consumer {
     return this.inFlight.held;
   }
 
-  /** Takes messages until the signal aborts, then gives back what is in hand. Rejects with its reason. */
+  /** Takes messages until the signal aborts, then gives back what is in flight. Rejects with its reason. */
   async run(signal: AbortSignal, handle: Handle): Promise<void> {
     // It ends with the connection.
     void this.followConnection();
@@ -58,7 +58,7 @@ export class Consumer {
     }
   }
 
-  /** The stream is not the same any more: nothing in hand now is answered. */
+  /** The stream is not the same any more: nothing in flight now is answered. */
   drop(): void {
     this.inFlight.dropAll();
     // Anything it still delivers would be let go of, too.

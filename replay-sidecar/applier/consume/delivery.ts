@@ -136,7 +136,7 @@ function isOurs({ subject }: Pick<Carrier, 'subject'>): boolean {
   return parseDerivedSubject(subject) !== undefined || isParked(subject);
 }
 
-/** An event in hand. */
+/** An event in flight. */
 export interface Delivery {
   readonly held: InFlightMessage;
   readonly event: WriteEvent;

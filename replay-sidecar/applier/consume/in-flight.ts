@@ -52,7 +52,7 @@ export interface Link {
 export interface InFlightOptions {
   readonly connection: Pick<NatsConnection, 'info' | 'isClosed' | 'flush'>;
   readonly ackWaitMs: number;
-  /** Most events in hand. */
+  /** Most events in flight. */
   readonly window: number;
   /** Time within which a write that was sent may still arrive. */
   readonly lateWriteMs: number;
@@ -60,7 +60,7 @@ export interface InFlightOptions {
 }
 
 /**
- * Everything in hand.
+ * Everything in flight.
  *
  * NATS acknowledges by sequence alone. A server that was down may have lost the end of the stream, or come back with an
  * earlier copy of it, and have given the sequence to another event since. So messages from before a reconnect, or from
@@ -77,7 +77,7 @@ export class InFlight {
   private bytes = 0;
   private round = 0;
   private isConnected = true;
-  /** Everything in hand came by this link, as long as it is the present one. */
+  /** Everything in flight came by this link, as long as it is the present one. */
   private sweptFor: Link | undefined;
   private flushing: Promise<void> | undefined;
 
@@ -117,14 +117,14 @@ export class InFlight {
     return one;
   }
 
-  /** @returns false if it is no longer in hand */
+  /** @returns false if it is no longer in flight */
   letGo(one: HeldMessage): boolean {
     if (!this.held.delete(one)) return false;
     this.bytes -= one.data.length;
     return true;
   }
 
-  /** Leaves everything in hand now unanswered. */
+  /** Leaves everything in flight now unanswered. */
   dropAll(): void {
     this.round += 1;
     this.ownNaks.forget();
@@ -165,13 +165,13 @@ export class InFlight {
     return { server: server_id, client: client_id, round: this.round };
   }
 
-  /** Most bytes in hand while more is fetched. */
+  /** Most bytes in flight while more is fetched. */
   private mostBytes(): number {
     return FETCH_BELOW * this.window * BYTES_PER_EVENT;
   }
 }
 
-/** One message. Thousands are in hand at once, so they share their functions. */
+/** One message. Thousands are in flight at once, so they share their functions. */
 class HeldMessage implements InFlightMessage {
   readonly message: JsMsg;
   readonly data: Uint8Array;

@@ -32,7 +32,7 @@ test('a message with the same sequence in a stream that lost its end is another 
   expect(ownNaks.isNextDelivery(delivery(2, { timestampNanos: 8n }))).toBe(false);
 });
 
-test('no more naks are remembered than messages may be in hand', () => {
+test('no more naks are remembered than messages may be in flight', () => {
   const ownNaks = createOwnNaks(10);
   for (let seq = 1; seq <= 1000; seq++) ownNaks.remember(delivery(1, { seq }))();
   expect(ownNaks.size).toBe(10);

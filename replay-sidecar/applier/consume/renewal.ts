@@ -8,7 +8,7 @@ import type { Witness } from './witness.ts';
  * Publishes an event that was delivered before as a message of its own; once this resolves, the delivered one may be
  * acknowledged.
  *
- * NATS applies an answer to any delivery of the message that is in hand when it arrives. A late answer from the process
+ * NATS applies an answer to any delivery of the message that is in flight when it arrives. A late answer from the process
  * that had the event before would remove it while this one writes for it; if this one were killed then, no process
  * would handle the event again once that write has arrived.
  *

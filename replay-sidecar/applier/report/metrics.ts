@@ -11,7 +11,7 @@ export interface ApplierMetricSources {
   counts: Counts;
   parking: Pick<Parking, 'parked'>;
   backlog: Pick<Backlog, 'pending'>;
-  /** Events in hand. */
+  /** Events in flight. */
   inHand(): number;
   /** Those that wait or are being applied, by project. */
   waiting(): ReadonlyMap<number, InHand>;
@@ -116,7 +116,7 @@ function registerWaiting(
 ): void {
   new Gauge({
     name: `${PREFIX}waiting_events`,
-    help: 'Events in hand that wait or are being applied',
+    help: 'Events in flight that wait or are being applied',
     labelNames: ['project'],
     registers: [registry],
     collect() {
@@ -126,7 +126,7 @@ function registerWaiting(
   });
   new Gauge({
     name: `${PREFIX}oldest_waiting_event_age_seconds`,
-    help: 'Since the end of the API response, of the oldest event in hand that waits to be applied',
+    help: 'Since the end of the API response, of the oldest event in flight that waits to be applied',
     labelNames: ['project'],
     registers: [registry],
     collect() {

@@ -17,7 +17,7 @@ import manifest from '../../package.json' with { type: 'json' };
 import type { Backlog } from './backlog.ts';
 import type { Counts } from './counts.ts';
 
-/** What is in hand of one project. */
+/** What is in flight of one project. */
 export interface InHand {
   readonly events: number;
   /** The oldest that was not applied before, milliseconds since the epoch. */
@@ -28,7 +28,7 @@ export interface ReporterOptions {
   connection: NatsConnection;
   process: string;
   instance: string;
-  /** Forgets the counts of projects that have neither an EdgeMigration nor events in hand any more. */
+  /** Forgets the counts of projects that have neither an EdgeMigration nor events in flight any more. */
   forgetProjects(inHand: ReadonlyMap<number, InHand>): void;
   counts: Counts;
   /** Updated before each report. */

@@ -58,7 +58,7 @@ function createSlow(options: Partial<ApplyQueueOptions> = {}) {
   return { waiting, fill, running };
 }
 
-test('an event that is being applied is in hand until it is done, so that the lag shows what a store holds up', async () => {
+test('an event that is being applied is in flight until it is done, so that the lag shows what a store holds up', async () => {
   const { waiting, running } = createSlow();
   waiting.add(createWork(1));
   expect(running).toHaveLength(1);
@@ -76,7 +76,7 @@ function asLook({ held, ...rest }: Work): Work {
   return { held, ...rest };
 }
 
-test('a recheck of what was applied long ago is in hand, but does not count as lag', async () => {
+test('a recheck of what was applied long ago is in flight, but does not count as lag', async () => {
   const { waiting, running } = createSlow();
   waiting.add(asLook(createWork(1)));
   expect(waiting.inHand()).toEqual(new Map([[1, { events: 1, oldestObserved: undefined }]]));
@@ -95,7 +95,7 @@ test('the documents of an environment that wait to be listed in the home region 
   await waiting.stop();
 });
 
-describe('room in hand', () => {
+describe('room for events in flight', () => {
   test('is shared so that each of several busy projects gets half of what the others leave, with room for one more', () => {
     const { fill, waiting } = createSlow();
     const counts = [1, 2, 3, 4].map((projectId) => fill(projectId));

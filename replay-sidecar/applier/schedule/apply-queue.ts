@@ -10,12 +10,12 @@ import type { ProjectRateLimiter } from './project-rate-limiter.ts';
 export interface ApplyQueue extends Pick<FairQueue<Work>, 'stop'> {
   add(work: Work): void;
   /**
-   * Whether a project has as many events in hand as it may while others may need room, or while it may not spend what
+   * Whether a project has as many events in flight as it may while others may need room, or while it may not spend what
    * they cost: half of what the others leave. So however many projects are slow or flood the stream, there is room for
    * one more.
    */
   isFull(projectId: number): boolean;
-  /** How many more events of the project may be in hand, at least; below zero when it is full. */
+  /** How many more events of the project may be in flight, at least; below zero when it is full. */
   roomFor(projectId: number): number;
   /** What waits or is being applied, by project. */
   inHand(): Map<number, InHand>;
@@ -26,7 +26,7 @@ export interface ApplyQueue extends Pick<FairQueue<Work>, 'stop'> {
 export interface ApplyQueueOptions {
   readonly concurrency: number;
   readonly projectConcurrency: number;
-  /** Most events in hand. */
+  /** Most events in flight. */
   readonly window: number;
   readonly rateLimiter: Pick<ProjectRateLimiter, 'isOpen'>;
   /** Whether there are other projects at all. */
@@ -38,7 +38,7 @@ export interface ApplyQueueOptions {
 
 export function createApplyQueue(options: ApplyQueueOptions): ApplyQueue {
   const works = new Set<Work>();
-  /** Events in hand by project, including running ones; large ones count as several. */
+  /** Events in flight by project, including running ones; large ones count as several. */
   const loads = new Map<number, number>();
   let total = 0;
   const limits = {

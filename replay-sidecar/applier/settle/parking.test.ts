@@ -113,7 +113,7 @@ const parked = async () => {
   return state.subjects ?? {};
 };
 
-/** A message of the stream of events, as an applier has it in hand. */
+/** A message of the stream of events, as an applier has it in flight. */
 async function take(
   headerFields?: MsgHdrs,
   subject = EVENT_SUBJECT,

@@ -33,7 +33,7 @@ export interface ParkingOptions extends QuotaLimits {
   migrations: MigrationView;
   /** Undelivered messages in the stream of events, as far as known. */
   pending(): number;
-  /** How many more events of a project may be in hand. */
+  /** How many more events of a project may be in flight. */
   roomFor(projectId: number): number;
   /** Interval for retrying what Edge could not hold. */
   unstorableRetrySeconds: number;

@@ -30,7 +30,7 @@ export interface ReleaseOptions {
   migrations: MigrationView;
   /** Undelivered messages in the stream of events, as far as known. */
   pending(): number;
-  /** How many more events of a project may be in hand. */
+  /** How many more events of a project may be in flight. */
   roomFor(projectId: number): number;
   /** Of the parking stream's messages. */
   ages: Pick<Ages, 'lastOld'>;

@@ -24,7 +24,7 @@ export interface ChosenRequest extends CoreRequest {
 }
 
 export interface WriteCounts extends Record<WriteOutcome, number> {
-  /** Not sent, because every API had its clients' maximum of requests in hand. */
+  /** Not sent, because every API had its clients' maximum of requests in flight. */
   skipped: number;
   byRoute: Map<string, number>;
 }
