@@ -236,7 +236,7 @@ describe('a copy pod', () => {
       () => ({ EDGE_MIGRATION_IDENTITIES_TABLE: 'nowhere' }),
       'Table nowhere does not exist',
     ],
-    ['an index without a range', 64, () => ({ EDGE_MIGRATION_RANGE_INDEX: '5' }), 'Index 5 has no range'],
+    ['an index without a range', 64, () => ({ EDGE_MIGRATION_RANGE_INDEX: '5' }), 'index 5 has no range'],
     [
       'a range that cannot be read',
       65,
