@@ -165,7 +165,7 @@ function judge({ core, document, row, isUnwatched }: State, writes: string): str
   if (core !== null && document?.trait !== core.trait) return ['the trait differs'];
   const wanted = document?.override ?? 0;
   if (row === wanted || (core === null && isUnwatched)) return [];
-  // Nobody has asked for one that another tool has not written.
+  // A missing row is a fault only if one of these writes has asked for it.
   if (row === 0) return /[12ucd]/.test(writes) ? ['a row is missing'] : [];
   return [wanted === 0 ? 'a row is left' : 'a row differs'];
 }

@@ -61,7 +61,7 @@ test("a project's few events do not wait behind another's many earlier ones", { 
   await on.drained(60_000);
 });
 
-test('a project with endless writes fills only its share of the events in flight; the rest is set aside and comes back', {
+test('a project with endless writes fills only its share of the events in flight; the rest is parked and comes back', {
   timeout: 600_000,
 }, async () => {
   await fill(3, people(600));

@@ -16,7 +16,7 @@ import { checkAfter, type DocumentWrite, type WriteCheck } from './writes.ts';
  * done, after another was killed, sees in the document what is left to do. The document is read again after its rows:
  * if another writer has changed it meanwhile, both may have put the same rows, so the caller, who learns that it
  * changed, reconciles them, and rows without an override are removed at once. Its look may come right before the document
- * is deleted: so whoever deletes it looks for rows that were put since they were removed.
+ * is deleted: so the process that deletes it looks for rows that were put after it had removed them.
  */
 export function createSequence(
   connection: EdgeConnection,
