@@ -14,7 +14,7 @@ import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.t
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Failover } from './failover.ts';
 import { openOtherRegions } from './other-regions.ts';
-import { EdgeRefusedError, openEdge } from './table/table.ts';
+import { EdgeRefusedError, type EdgeSettings, inRegion, openEdge } from './table/table.ts';
 import { documentOf, key } from './testing/document.ts';
 import { isRefusal } from './written-elsewhere.ts';
 
@@ -106,7 +106,7 @@ describe('failover on a global table', () => {
       const touched = { traits: 'all', overrides: 'all' } as const;
       return regions.compare({ apiKey: 'key', identifier: 'ada' }, key('ada'), here, touched);
     };
-    return { edge, regions, failover, write, tryToWrite, goAway, compare };
+    return { edge, regions, failover, settings: all, write, tryToWrite, goAway, compare };
   }
 
   const isHome = (failover: { away(): unknown }) =>
@@ -131,6 +131,33 @@ describe('failover on a global table', () => {
     expect(await edge.region()).toBe(HOME);
     expect(await edge.identities.get(key('ada'))).toBeDefined();
   });
+
+  test('a document that Edge clients elsewhere change all the time does not hold up the return to the home region', async () => {
+    const { failover, settings, write, goAway } = await open(global, [NEXT]);
+    await goAway();
+    await write('ada');
+    // Longer than between two changes, so that the home region never has the latest.
+    global.setDelay({ minMs: 700, maxMs: 900 });
+    const stop = new AbortController();
+    const changing = changeAlways(settings, stop.signal);
+    perTest.unshift(async () => {
+      stop.abort();
+      await changing;
+    });
+    global.region(HOME).comeBack();
+    await isHome(failover);
+  });
+
+  /** As an Edge client of the other region does. */
+  async function changeAlways(settings: EdgeSettings, signal: AbortSignal): Promise<void> {
+    const client = openEdge(inRegion(settings, NEXT), { credentials: global.region(NEXT).credentials });
+    for (let change = 0; !signal.aborted; change++) {
+      const present = await client.identities.get(key('ada'));
+      await client.identities.putIfUnchanged(documentOf('ada', `plan ${change}`), present);
+      await systemClock.sleep(500, signal).catch(() => {});
+    }
+    client.close();
+  }
 
   test('the silence of the home region is measured from its last answer', async () => {
     const { failover, goAway } = await open(global, [NEXT], { failoverReturnSeconds: 60 });

@@ -1,19 +1,31 @@
+import { hash } from 'node:crypto';
+import { canonicalItem } from './canonical.ts';
 import type { Item } from './document/document.ts';
-import { sameValue } from './document/equality.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
 import { EdgeError, type EdgeStore } from './table/table.ts';
 
 /** Of the documents written elsewhere, this many are looked for in the home region: the newest. */
 const MOST_WRITTEN = 100;
+/** Versions of one document: the home region may lag behind by so many looks. */
+const MOST_VERSIONS = 60;
 
 /** An answer that stays the same until a person has changed something. */
 export const isRefusal = (error: unknown): boolean =>
   error instanceof EdgeError && error.disposition === 'misconfigured';
 
-/** Writes made in another region, which are looked for in the home region before that is written again. */
+/** A document as it was read, or its absence. */
+type Version = string;
+
+/**
+ * Writes made in another region, which are looked for in the home region before that is written again.
+ *
+ * Edge clients may change a document all the time, so that the home region never has its latest version. Each version
+ * that was read where it was written has our write, or comes after it; the home region needs to have any of them.
+ */
 export class WrittenElsewhere {
   private readonly keys = new Set<string>();
-  private awaited: Set<string> | undefined;
+  /** The versions that were read since our last write of each document. */
+  private awaited: Map<string, Set<Version>> | undefined;
   private blind = false;
 
   /** Nothing was written, so nothing shows whether replication works. */
@@ -36,25 +48,32 @@ export class WrittenElsewhere {
     this.keys.add(key);
     const [oldest] = this.keys;
     if (this.keys.size > MOST_WRITTEN) this.keys.delete(oldest!);
+    if (this.awaited?.has(key)) this.awaited.set(key, new Set());
   }
 
   /** Looks for everything written up to now from now on; if nothing was, for the next write. */
   beginAwaiting(): void {
-    if (!this.isEmpty) this.awaited = new Set(this.keys);
+    if (!this.isEmpty) this.awaited = new Map([...this.keys].map((key) => [key, new Set()]));
   }
 
   /** Looks for the awaited documents. */
   async find(home: EdgeStore, edge: EdgeStore, signal: AbortSignal): Promise<void> {
     const { awaited } = this;
     if (awaited === undefined) return;
-    const asked = [...awaited];
+    const before = new Map(awaited);
+    const asked = [...before.keys()];
     const there = await edge.identities.getMany(asked, { signal }).catch((error: unknown) => {
       if (isRefusal(error)) this.blind = true;
       if (this.blind) this.awaited = undefined;
       throw error;
     });
     const here = await home.identities.getMany(asked, { signal });
-    for (const key of asked) if (isSame(there.get(key), here.get(key))) awaited.delete(key);
+    for (const [key, versions] of before) {
+      // Written again meanwhile.
+      if (awaited.get(key) !== versions) continue;
+      remember(versions, versionOf(there.get(key)));
+      if (versions.has(versionOf(here.get(key)))) awaited.delete(key);
+    }
   }
 
   /** Starts a new search on request. */
@@ -70,7 +89,12 @@ export class WrittenElsewhere {
   }
 }
 
-function isSame(one: Item | undefined, other: Item | undefined): boolean {
-  if (one === undefined || other === undefined) return one === other;
-  return sameValue({ M: withoutReplicationAttributes(one) }, { M: withoutReplicationAttributes(other) });
+function versionOf(item: Item | undefined): Version {
+  return item === undefined ? '' : hash('sha256', canonicalItem(withoutReplicationAttributes(item)), 'base64');
+}
+
+function remember(versions: Set<Version>, version: Version): void {
+  versions.add(version);
+  const [oldest] = versions;
+  if (versions.size > MOST_VERSIONS) versions.delete(oldest!);
 }

@@ -85,7 +85,7 @@ export function storeOurs(state: State, region: Region, document: Document | nul
   const replicas = stored.replicas.map((replica) =>
     replica.to === 'home' ? { ...replica, isClients: false } : replica,
   );
-  return { ...stored, replicas, failover: { ...stored.failover, hasWritten: true } };
+  return { ...stored, replicas, failover: { ...stored.failover, hasWritten: true, looks: [] } };
 }
 
 /** As the region's latest write and the latest of all. */

@@ -109,6 +109,12 @@ describe('a process that fails over while the home region is dark, and returns',
     expect(exploreRegions({ ...FAILOVER, returnsWithProof: false }, ['e1']).violations).toEqual([`e1: ${LOST}`]);
   });
 
+  test('what was seen elsewhere before a write of ours does not show that the home region has that write', () => {
+    const explore = (rules: RegionRules) => exploreRegions(rules, ['1e2'], ['done']);
+    expect(explore({ ...FAILOVER, looksAnew: false }).violations).toEqual([`1e2: ${LOST}`]);
+    expect(explore(FAILOVER).violations).toEqual([]);
+  });
+
   test('a copy that also failed over would replace documents that Edge clients had created at home', () => {
     expect(exploreRegions({ ...FAILOVER, copyWaits: false }, ['h']).violations).toEqual([`h: ${LOST}`]);
   });

@@ -51,6 +51,7 @@ export const ALL_REGION_RULES: RegionRules = {
   rechecksEverywhere: false,
   writesIn: 'home',
   returnsWithProof: true,
+  looksAnew: true,
   copyWaits: true,
   listsAtHome: true,
   awaitsLate: true,
@@ -73,11 +74,17 @@ export interface RegionExploration {
   readonly violations: readonly string[];
 }
 
-/** Tries every order of steps in every scenario, from every beginning, with the copy still to come and complete. */
-export function exploreRegions(rules: RegionRules, scenarios: readonly string[] = SCENARIOS): RegionExploration {
+const COPY_BEFORE = ['read', 'done'] as const;
+
+/** Tries every order of steps in every scenario, from every beginning: by default with the copy to come, and complete. */
+export function exploreRegions(
+  rules: RegionRules,
+  scenarios: readonly string[] = SCENARIOS,
+  copies: readonly (typeof COPY_BEFORE)[number][] = COPY_BEFORE,
+): RegionExploration {
   let states = 0;
   const violations: string[] = [];
-  for (const start of beginnings(scenarios, rules)) {
+  for (const start of copies.flatMap((copy) => beginnings(scenarios, copy, rules))) {
     const seen = new Set<string>();
     const open = [start];
     const found = new Set<string>();
@@ -98,19 +105,17 @@ export function exploreRegions(rules: RegionRules, scenarios: readonly string[] 
   return { states, violations: [...new Set(violations)] };
 }
 
-function beginnings(scenarios: readonly string[], { writesIn }: RegionRules): State[] {
+function beginnings(scenarios: readonly string[], copy: 'read' | 'done', { writesIn }: RegionRules): State[] {
   const failover = writesIn === 'failover' ? READY_TO_FAIL_OVER : NO_FAILOVER;
   const nothing = { nextId: 2, replicas: [], events: [], rechecks: [], held: [], isExposed: false, failover };
   return CORE_BEFORE.flatMap((core) =>
-    (['read', 'done'] as const).flatMap((copy) =>
-      scenarios
-        .filter((writes) => isPossible(writes, core !== null))
-        .map((writes): State => {
-          const document = core === null || copy === 'read' ? null : wholeOf(core);
-          const version = { document, time: 0 };
-          return { ...nothing, core, copy, writes, home: version, away: version };
-        }),
-    ),
+    scenarios
+      .filter((writes) => isPossible(writes, core !== null))
+      .map((writes): State => {
+        const document = core === null || copy === 'read' ? null : wholeOf(core);
+        const version = { document, time: 0 };
+        return { ...nothing, core, copy, writes, home: version, away: version };
+      }),
   );
 }
 
