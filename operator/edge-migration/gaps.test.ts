@@ -1,4 +1,5 @@
 import type { GapStatus } from '@edge-migration/contract/edge-migration/api.ts';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CaptureFact, CoverageGapFact } from './facts.ts';
 import { collectGaps } from './gaps.ts';
@@ -61,4 +62,40 @@ test("the gap of a disabled capture begins earlier by as much as the operator's 
   const seen = facts({ now: NOON + MINUTE, migration: migration({ status }), capture });
   const [gap] = collectGaps(seen, iso(NOON - 60 * MINUTE), undefined);
   expect(gap).toMatchObject({ from: iso(NOON - 10 * MINUTE), reason: 'captureDisabled' });
+});
+
+test('gaps of several pods in the same second stay the same when they are reported again', () => {
+  const reported = ['api-2', 'api-1'].flatMap((podName, place) =>
+    [0, 2, 4, 6].map((minute) => {
+      const from = NOON + minute * MINUTE + 100 - 50 * place;
+      return { from, until: from + 9_000, reason: 'spoolFailing', podName };
+    }),
+  );
+  const first = track([], reported, []);
+  expect(track(first, reported, [])).toEqual(first);
+});
+
+/** Close together, so that they touch, and in few seconds, so that many begin in the same. */
+const reportedGaps = fc.array(
+  fc.record({
+    from: fc.integer({ min: NOON - 20_000, max: NOON + 20_000 }),
+    lasts: fc.option(fc.integer({ min: 0, max: 10_000 }), { nil: undefined }),
+    reason: fc.constantFrom('spoolFull', 'spoolFailing', 'sidecarVanished'),
+    podName: fc.constantFrom('api-1', 'api-2', 'api-3', undefined),
+  }),
+  { maxLength: 15 },
+);
+
+test('whatever is reported, the same reports change no status a second time', () => {
+  fc.assert(
+    fc.property(reportedGaps, (reported) => {
+      const gaps = reported.map(({ lasts, ...gap }) => ({
+        ...gap,
+        until: lasts === undefined ? undefined : gap.from + lasts,
+      }));
+      const first = track([], gaps, []);
+      expect(track(first, gaps, [])).toEqual(first);
+    }),
+    { numRuns: 2000 },
+  );
 });

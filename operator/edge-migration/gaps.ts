@@ -39,7 +39,7 @@ export function collectGaps(
   const own = findOwn(facts, deadline);
   const gaps = [...carryOver(kept, facts), ...observe(facts), ...own, ...others]
     .filter((gap) => gap.from < end && endOf(gap) > from)
-    .map((gap) => ({ ...gap, from: Math.max(gap.from, from) }))
+    .map((gap) => inSeconds({ ...gap, from: Math.max(gap.from, from) }))
     .toSorted(compare)
     .reduce(join, []);
   return limit(gaps).map(formatGap);
@@ -141,11 +141,20 @@ const parseGap = ({ from, until, reason, podName }: GapStatus): Gap => ({
   podName,
 });
 
-/** The end is rounded up: a gap never claims less. */
+/**
+ * As the status has it, and never less. Two gaps that begin in the same second are ordered and joined as before once
+ * one of them has been in the status; otherwise each reconcile would change it.
+ */
+function inSeconds({ from, until, reason, podName }: Gap): Gap {
+  return { from: floor(from), until: until === undefined ? undefined : floor(until + 999), reason, podName };
+}
+
+const floor = (time: number): number => Math.floor(time / 1000) * 1000;
+
 function formatGap({ from, until, reason, podName }: Gap): GapStatus {
   return {
     from: formatTime(from),
-    ...(until === undefined ? {} : { until: formatTime(until + 999) }),
+    ...(until === undefined ? {} : { until: formatTime(until) }),
     reason,
     ...(podName === undefined ? {} : { podName }),
   };
