@@ -179,6 +179,16 @@ describe('unknown numbers of requests are not reported as zero', () => {
   });
 });
 
+test('a changed deadline is in the message at once', async () => {
+  fleet.sidecar('api-1').serve('production', 'curl/8', 'write');
+  expect((await summarize())?.message).toContain('after 2026-11-29T12:00:00Z');
+  pass(1000);
+  const { migration: before } = facts;
+  const spec = { ...before.spec!, replay: { ...before.spec!.replay, windowSeconds: 3600 } };
+  facts = { ...facts, migration: { ...before, spec } };
+  expect((await summarize())?.message).toContain('after 2026-11-01T13:00:00Z');
+});
+
 test('a restarted operator that finds less in the stream does not call a project quiet that was written to today', async () => {
   const sidecar = fleet.sidecar('api-1');
   pass(3 * DAY_MS);

@@ -49,7 +49,9 @@ export function decideStillOnCore(facts: Facts, replay: ReplayStatus | undefined
   const age = before?.countedUntil === undefined ? Number.POSITIVE_INFINITY : now - Date.parse(before.countedUntil);
   const isNews = before?.state !== stillOnCore.state;
   const isSame = isDeepStrictEqual({ ...before, countedUntil: undefined }, { ...stillOnCore, countedUntil: undefined });
-  if (!isNews && age < (isSame ? SERIES_MS : STATUS_MS)) return { ...unchanged, nextTime };
+  // The message says until when writes are followed.
+  const isMoved = migration.status.replay?.deadline !== replay?.deadline;
+  if (!isNews && !isMoved && age < (isSame ? SERIES_MS : STATUS_MS)) return { ...unchanged, nextTime };
   const isDue = isNews || hourOf(now) !== hourOf(Date.parse(before?.countedUntil ?? ''));
   const days = describeDays(usage.days, { countedSince, now });
   const most = Math.ceil((migration.spec?.replay.windowSeconds ?? 0) / (DAY_MS / 1000)) + 31;
