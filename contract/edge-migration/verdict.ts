@@ -61,7 +61,7 @@ export function decideAdmission(migration: EdgeMigration | undefined, beganTime:
 export function chooseMigration(migrations: readonly EdgeMigration[]): EdgeMigration | undefined {
   const age = ({ creationTime, uid }: EdgeMigration) => `${creationTime} ${uid}`;
   let oldest = migrations[0];
-  for (const other of migrations) if (oldest !== undefined && age(other) < age(oldest)) oldest = other;
+  for (const other of migrations.slice(1)) if (oldest !== undefined && age(other) < age(oldest)) oldest = other;
   return oldest;
 }
 

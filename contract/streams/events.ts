@@ -23,6 +23,7 @@ export const EVENT_SUBJECT = `${SUBJECT}.event`;
 const DERIVED = `${SUBJECT}.derived.`;
 /** The name before release 0.2: events under it in the stream are still handled. */
 const FORMERLY_DERIVED = `${SUBJECT}.anew.`;
+const DERIVED_PREFIXES = [DERIVED, FORMERLY_DERIVED];
 export const DERIVED_SUBJECTS = `${DERIVED}>`;
 
 /**
@@ -38,7 +39,7 @@ export function derivedSubject(projectId: number): string {
 
 /** The project in such a subject; undefined in others. */
 export function parseDerivedSubject(subject: string): number | undefined {
-  const prefix = [DERIVED, FORMERLY_DERIVED].find((each) => subject.startsWith(each));
+  const prefix = DERIVED_PREFIXES.find((each) => subject.startsWith(each));
   return prefix === undefined ? undefined : Number(subject.slice(prefix.length));
 }
 

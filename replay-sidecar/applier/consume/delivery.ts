@@ -197,28 +197,29 @@ export function readDelivery(held: InFlightMessage): Delivery {
   const derived = isDerived(message);
   const claim = isOurs(message) ? unmarkedEvent : claimedEvent;
   const event = parse<WriteEvent>(derived ? writeEvent : claim, parseJson(decodeText(data)));
-  const times = timesOf(event, message);
+  const observed = Date.parse(event.observedTime);
+  const said = { began: event.beganTime === undefined ? observed : Date.parse(event.beganTime), observed };
+  const times = timesOf(said, message);
   const header = derived ? message.headers?.get(CURSOR_HEADER) : undefined;
   return {
     held,
-    event: moveTo(times, event),
+    event: moveTo(times, said, event),
     ...times,
     cursor: header ? parse(cursor, parseJson(header)) : undefined,
   };
 }
 
-function timesOf({ beganTime, observedTime }: WriteEvent, message: Carrier): EventTimes {
-  const observed = Date.parse(observedTime);
+/** @param said by the event itself */
+function timesOf({ began, observed }: EventTimes, message: Carrier): EventTimes {
   const stored = storedTime(message);
   if (observed > stored + AHEAD_MS) throw new UnreadableEventError('observedTime: more than a day ahead');
   const sent = isDerived(message) ? undefined : parseHeaderTime(message.headers?.get(SENT_HEADER));
-  return readTimes({ began: Math.min(Date.parse(beganTime ?? observedTime), observed), observed }, sent, stored);
+  return readTimes({ began: Math.min(began, observed), observed }, sent, stored);
 }
 
 /** A derived event has its times; those from a correct clock are left unchanged. */
-function moveTo({ began, observed }: EventTimes, event: WriteEvent): WriteEvent {
-  const isRight = Math.abs(observed - Date.parse(event.observedTime)) < RIGHT_MS;
-  if (isRight && Math.abs(began - Date.parse(event.beganTime ?? event.observedTime)) < RIGHT_MS) return event;
+function moveTo({ began, observed }: EventTimes, said: EventTimes, event: WriteEvent): WriteEvent {
+  if (Math.abs(observed - said.observed) < RIGHT_MS && Math.abs(began - said.began) < RIGHT_MS) return event;
   const iso = (time: number) => new Date(time).toISOString();
   return { ...event, beganTime: iso(began), observedTime: iso(observed) };
 }
