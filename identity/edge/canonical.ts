@@ -21,9 +21,14 @@ export function canonicalText(value: AttributeValue, name?: string): string {
   if (value.L !== undefined) return canonicalList(value.L, name);
   if (value.BOOL !== undefined) return value.BOOL ? 'true' : 'false';
   if (value.NULL !== undefined) return 'null';
-  // Binaries and sets: not written by us, and only ever compared with themselves.
-  return JSON.stringify(value);
+  // Not written by us. The members of a set have no order.
+  if (value.SS !== undefined) return JSON.stringify({ SS: value.SS.toSorted() });
+  if (value.NS !== undefined) return JSON.stringify({ NS: value.NS.map(canonicalNumber).toSorted() });
+  if (value.BS !== undefined) return JSON.stringify({ BS: value.BS.map(hex).toSorted() });
+  return JSON.stringify({ B: hex(value.B ?? new Uint8Array()) });
 }
+
+const hex = (binary: Uint8Array): string => Buffer.from(binary).toString('hex');
 
 function canonicalList(list: readonly AttributeValue[], name: string | undefined): string {
   const texts = list.map((element) => canonicalText(element));

@@ -131,6 +131,9 @@ const value: fc.Arbitrary<AttributeValue> = fc.letrec<{ value: AttributeValue }>
     number.map((n) => ({ N: String(n) })),
     fc.boolean().map((BOOL) => ({ BOOL })),
     fc.constant({ NULL: true as const }),
+    fc.uint8Array({ maxLength: 3 }).map((B) => ({ B })),
+    fc.uniqueArray(fc.string(), { minLength: 1, maxLength: 3 }).map((SS) => ({ SS })),
+    fc.uniqueArray(fc.integer({ max: 9 }), { minLength: 1, maxLength: 3 }).map((all) => ({ NS: all.map(String) })),
     fc.array(tie('value'), { maxLength: 4 }).map((L) => ({ L })),
     fc.dictionary(fc.string(), tie('value'), { maxKeys: 4 }).map((M) => ({ M })),
   ),
@@ -144,6 +147,14 @@ describe('the canonical text', () => {
         expect(canonicalText(one)).toBe(canonicalText(structuredClone(one)));
       }),
     );
+  });
+
+  test.each([
+    [{ SS: ['a', 'b'] }, { SS: ['b', 'a'] }],
+    [{ NS: ['1', '20'] }, { NS: ['2E1', '1.0'] }],
+    [{ BS: [Uint8Array.of(1), Uint8Array.of(2)] }, { BS: [Uint8Array.of(2), Uint8Array.of(1)] }],
+  ])('the canonical text of %j is that of %j', (one, other) => {
+    expect(canonicalText(one)).toBe(canonicalText(other));
   });
 });
 

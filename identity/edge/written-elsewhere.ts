@@ -19,12 +19,13 @@ type Version = string;
 /**
  * Writes made in another region, which are looked for in the home region before that is written again.
  *
- * Edge clients may change a document all the time, so that the home region never has its latest version. Each version
- * that was read where it was written has our write, or comes after it; the home region needs to have any of them.
+ * Edge clients, and we, may change a document all the time, so that the home region never has its latest version. Each
+ * version that was read where it was written since the wait began has our writes of before, or comes after them; the
+ * home region needs to have any of these. What is written during the wait is within the usual window (docs/limits.md).
  */
 export class WrittenElsewhere {
   private readonly keys = new Set<string>();
-  /** The versions that were read since our last write of each document. */
+  /** The versions of each document that were read elsewhere since then. */
   private awaited: Map<string, Set<Version>> | undefined;
   private blind = false;
 
@@ -48,7 +49,6 @@ export class WrittenElsewhere {
     this.keys.add(key);
     const [oldest] = this.keys;
     if (this.keys.size > MOST_WRITTEN) this.keys.delete(oldest!);
-    if (this.awaited?.has(key)) this.awaited.set(key, new Set());
   }
 
   /** Looks for everything written up to now from now on; if nothing was, for the next write. */
@@ -60,17 +60,14 @@ export class WrittenElsewhere {
   async find(home: EdgeStore, edge: EdgeStore, signal: AbortSignal): Promise<void> {
     const { awaited } = this;
     if (awaited === undefined) return;
-    const before = new Map(awaited);
-    const asked = [...before.keys()];
+    const asked = [...awaited.keys()];
     const there = await edge.identities.getMany(asked, { signal }).catch((error: unknown) => {
       if (isRefusal(error)) this.blind = true;
       if (this.blind) this.awaited = undefined;
       throw error;
     });
     const here = await home.identities.getMany(asked, { signal });
-    for (const [key, versions] of before) {
-      // Written again meanwhile.
-      if (awaited.get(key) !== versions) continue;
+    for (const [key, versions] of awaited) {
       remember(versions, versionOf(there.get(key)));
       if (versions.has(versionOf(here.get(key)))) awaited.delete(key);
     }
@@ -94,6 +91,7 @@ function versionOf(item: Item | undefined): Version {
 }
 
 function remember(versions: Set<Version>, version: Version): void {
+  versions.delete(version);
   versions.add(version);
   const [oldest] = versions;
   if (versions.size > MOST_VERSIONS) versions.delete(oldest!);

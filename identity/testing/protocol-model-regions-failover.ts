@@ -22,8 +22,8 @@ export interface Failover {
   readonly home: 'answers' | 'dark' | 'back';
   /** Something was written elsewhere that can be looked for in the home region. */
   readonly hasWritten: boolean;
-  /** Documents seen there since our last write, each of which has that write or comes after it. */
-  readonly looks: readonly (Document | null)[];
+  /** Documents seen there since it began to wait for the home region, each of which has its writes of before. */
+  readonly looks: readonly (Document | null)[] | null;
   /** Sent to the home region for an event, on the document that was read there, and not answered. */
   readonly late: { readonly event: Event; readonly read: Document | null; readonly wanted: Document | null } | null;
 }
@@ -32,8 +32,8 @@ export interface Failover {
 export interface FailoverRules {
   /** It returns once the home region has everything written elsewhere. */
   readonly returnsWithProof: boolean;
-  /** What was seen elsewhere before another write of ours proves nothing of that write. */
-  readonly looksAnew: boolean;
+  /** What was seen elsewhere before it wrote there proves nothing. */
+  readonly looksAfterWriting: boolean;
   /** The copy does not move elsewhere. */
   readonly copyWaits: boolean;
   /** Listings of an environment's documents wait for the home region. */
@@ -43,7 +43,7 @@ export interface FailoverRules {
 }
 
 /** The home region can always be reached. */
-export const NO_FAILOVER: Failover = { at: 'home', home: 'back', hasWritten: false, looks: [], late: null };
+export const NO_FAILOVER: Failover = { at: 'home', home: 'back', hasWritten: false, looks: null, late: null };
 /** It will be dark. */
 export const READY_TO_FAIL_OVER: Failover = { ...NO_FAILOVER, home: 'answers' };
 
@@ -57,8 +57,8 @@ export function failOver(state: State, rules: FailoverRules): State[] {
     ...(failover.home === 'answers' ? [undefined, ...state.events].map((event) => goDark(state, event)) : []),
     ...(isDark(state) ? [change({ home: 'back' })] : []),
     ...(isDark(state) && failover.at === 'home' ? [change({ at: 'away' })] : []),
-    ...look(state).map((document) => change({ looks: [...failover.looks, document].toSorted(byText) })),
-    ...(mayReturn(state, rules) ? [change({ at: 'home', hasWritten: false, looks: [] })] : []),
+    ...look(state, rules).map((looks) => change({ looks })),
+    ...(mayReturn(state, rules) ? [change({ at: 'home', hasWritten: false, looks: null })] : []),
     ...resolveLate(state, rules),
   ];
 }
@@ -72,23 +72,18 @@ function goDark(state: State, event: Event | undefined): State {
   return { ...state, failover: { ...failover, home: 'dark', late } };
 }
 
-/** The document elsewhere, if it has not been seen yet. Clients may change it all the time, so it is looked at repeatedly. */
-function look({ failover, away }: State): (Document | null)[] {
-  const isAwaiting = failover.at === 'away' && failover.home === 'back' && failover.hasWritten;
-  return isAwaiting && !failover.looks.some((seen) => same(seen, away.document)) ? [away.document] : [];
-}
-
-/** The state after a step that does not make us look anew, although it wrote. */
-export function keepLooks({ failover: { looks } }: State, after: State): State {
-  const { failover } = after;
-  const isForgotten = failover.at === 'away' && failover.looks.length < looks.length;
-  return isForgotten ? { ...after, failover: { ...failover, looks } } : after;
+/** Begins to wait, and adds the document elsewhere, which clients may change all the time. */
+function look({ failover, away }: State, { looksAfterWriting }: FailoverRules): NonNullable<Failover['looks']>[] {
+  const { at, home, hasWritten, looks } = failover;
+  if (at === 'home') return [];
+  if (looks === null) return (home === 'back' && hasWritten) || !looksAfterWriting ? [[]] : [];
+  return looks.some((seen) => same(seen, away.document)) ? [] : [[...looks, away.document].toSorted(byText)];
 }
 
 /** Where nothing was written elsewhere the product stays, or is restarted: there is nothing that could be lost. */
 function mayReturn({ failover, home }: State, { returnsWithProof }: FailoverRules): boolean {
   if (failover.at === 'home' || failover.home !== 'back') return false;
-  return !returnsWithProof || !failover.hasWritten || failover.looks.some((seen) => same(seen, home.document));
+  return !returnsWithProof || !failover.hasWritten || (failover.looks ?? []).some((seen) => same(seen, home.document));
 }
 
 /** It is carried out, or no longer can be. */

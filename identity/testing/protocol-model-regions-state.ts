@@ -81,11 +81,13 @@ export function storeOurs(state: State, region: Region, document: Document | nul
   const isExposed = state.isExposed || state.replicas.some(isOvertaken);
   const stored = store({ ...state, isExposed }, region, document, false);
   if (region === 'home' || state.failover.at === 'home') return stored;
-  // Writes elsewhere that we have built upon come home with ours.
+  const { hasWritten, looks } = stored.failover;
+  const isAwaited = !hasWritten || looks === null;
+  // Writes elsewhere that we have built upon come home with ours, if we wait for that: later ones are in the usual window.
   const replicas = stored.replicas.map((replica) =>
-    replica.to === 'home' ? { ...replica, isClients: false } : replica,
+    replica.to === 'home' && isAwaited ? { ...replica, isClients: false } : replica,
   );
-  return { ...stored, replicas, failover: { ...stored.failover, hasWritten: true, looks: [] } };
+  return { ...stored, replicas, failover: { ...stored.failover, hasWritten: true } };
 }
 
 /** As the region's latest write and the latest of all. */

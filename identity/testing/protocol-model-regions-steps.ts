@@ -1,5 +1,5 @@
 import type { RegionRules } from './protocol-model-regions.ts';
-import { failOver, isDark, keepLooks } from './protocol-model-regions-failover.ts';
+import { failOver, isDark } from './protocol-model-regions-failover.ts';
 import {
   byText,
   CLIENT,
@@ -19,7 +19,7 @@ import {
 
 /** The states after one more step by any participant. */
 export function successors(state: State, rules: RegionRules): State[] {
-  const after = [
+  return [
     ...write(state),
     ...handleEvents(state, rules),
     ...copy(state, rules),
@@ -27,7 +27,6 @@ export function successors(state: State, rules: RegionRules): State[] {
     ...recheck(state, rules),
     ...failOver(state, rules),
   ];
-  return rules.looksAnew ? after : after.map((next) => keepLooks(state, next));
 }
 
 function write(state: State): State[] {

@@ -51,7 +51,7 @@ export const ALL_REGION_RULES: RegionRules = {
   rechecksEverywhere: false,
   writesIn: 'home',
   returnsWithProof: true,
-  looksAnew: true,
+  looksAfterWriting: true,
   copyWaits: true,
   listsAtHome: true,
   awaitsLate: true,

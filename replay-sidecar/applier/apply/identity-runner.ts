@@ -21,6 +21,9 @@ interface Waiting {
 export function createIdentityRunner(options: EventRunnerOptions, rechecks: Rechecks, endings: Endings) {
   const { admission: pipeline, counts, repeats, now } = options;
 
+  const noteWrite = ({ environment, identifier }: Subject) =>
+    options.wrote(compositeKey(environment.apiKey, identifier));
+
   /** @returns the result and its region; undefined where another region became the written one meanwhile */
   async function applyHere(
     subject: Subject,
@@ -30,7 +33,7 @@ export function createIdentityRunner(options: EventRunnerOptions, rechecks: Rech
     wrote: () => void,
   ) {
     const region = await options.region();
-    const fence = { ...fenceOf(works), wrote };
+    const fence = fenceOf(works, wrote, () => noteWrite(subject));
     const applied = await applyEvents(options.stores, subject, works.map(touchedOf), copying, stop, fence);
     return { ...applied, region: (await options.region()) === region ? region : undefined };
   }
@@ -112,7 +115,7 @@ export function createIdentityRunner(options: EventRunnerOptions, rechecks: Rech
     let hasWritten = false;
     const wrote = () => {
       hasWritten = true;
-      options.wrote(compositeKey(subject.environment.apiKey, subject.identifier));
+      noteWrite(subject);
     };
     const { convergence, held, region } = await options.eventRetry.run(
       () => applyHere(subject, works, copying, stop, wrote).catch(endings.rethrow(projectId)),
@@ -138,12 +141,18 @@ interface Applied {
   readonly region: string | undefined;
 }
 
-/** One write serves all of them: while none of them may be another process's, and it puts each in doubt. */
-function fenceOf(works: readonly Work[]): Fence {
+/**
+ * One write serves all of them: while none of them may be another process's, and it puts each in doubt.
+ *
+ * @param wrote is told of a write that was answered, and `sent` of one that may be carried out all the same
+ */
+function fenceOf(works: readonly Work[], wrote: () => void, sent: () => void): Fence {
   return {
+    wrote,
     deadline: { left: () => works.reduce((least, { held }) => Math.min(least, held.left()), Number.POSITIVE_INFINITY) },
     lost() {
       for (const { held } of works) held.doubt();
+      sent();
     },
   };
 }
