@@ -79,6 +79,14 @@ describe('the Core API is covered', () => {
   });
 });
 
+it('says the same whichever of two sidecars with open gaps reported last', () => {
+  const open = { gaps: [gap({ until: null })] };
+  const one = { ...report('a', open), sequence: 1 };
+  const two = { ...report('b', open), sequence: 2 };
+  const messageOf = (reports: StoredReport[]) => decide({ pods: [pod('a'), pod('b')], reports }).message;
+  expect(messageOf([two, { ...one, sequence: 3 }])).toBe(messageOf([one, two]));
+});
+
 describe('the Core API is not covered', () => {
   const cases: Record<string, [Partial<CoverageFacts>, { reason: string; message: RegExp }]> = {
     'when no pod is found': [{ pods: [] }, { reason: 'NoCoreApi', message: /label selector/ }],

@@ -162,16 +162,20 @@ function findStatic({ reports, staticCount = 0, now, freshMs }: CoverageFacts): 
 
 /** Open gaps of present sidecars; the losses of others are in `gaps`. */
 function findOpenGaps({ reports, now, freshMs }: CoverageFacts, isConcerned: (gap: CoverageGap) => boolean): Finding[] {
-  return [...newestOfPods(reports).values()]
-    .filter((stored) => now - stored.storedTime <= freshMs && !stored.report.goodbye)
-    .flatMap(({ report }) =>
-      report.gaps
-        .filter((gap) => gap.until === null && isConcerned(gap))
-        .map(({ from, reason }) => ({
-          reason: 'GapOpen' as const,
-          message: `the sidecar of pod ${report.podName} misses writes since ${from} (${reason})`,
-        })),
-    );
+  return (
+    [...newestOfPods(reports).values()]
+      .filter((stored) => now - stored.storedTime <= freshMs && !stored.report.goodbye)
+      // Not by which of them reported last, or the message would change all the time.
+      .toSorted((one, other) => one.report.instance.localeCompare(other.report.instance))
+      .flatMap(({ report }) =>
+        report.gaps
+          .filter((gap) => gap.until === null && isConcerned(gap))
+          .map(({ from, reason }) => ({
+            reason: 'GapOpen' as const,
+            message: `the sidecar of pod ${report.podName} misses writes since ${from} (${reason})`,
+          })),
+      )
+  );
 }
 
 /** Milliseconds since the probe came back; Infinity if none ever did. */

@@ -51,6 +51,11 @@ describe('all sidecars have sent their events', () => {
     expect(sent).toMatchObject({ until: undefined, laggard: expect.stringContaining('pod a') });
   });
 
+  it('and names the same one of two that are equally far, whichever reported last', () => {
+    const [one, two] = ['a', 'b'].map((name) => report(name, { allSentUntil: null })) as [StoredReport, StoredReport];
+    expect(find([], [two, one]).laggard).toBe(find([], [one, two]).laggard);
+  });
+
   it('only until the start of a pod whose sidecar has never reported, and the message names the remedy', () => {
     const sent = find([running('a'), running('b')], [report('a')]);
     expect(sent.until).toBe(NOW - 600_000);

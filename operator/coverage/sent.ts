@@ -18,7 +18,9 @@ export interface Sent {
 export function findSent(facts: CoverageFacts): Sent {
   const each = [...sentByReporters(facts), ...sentByOthers(facts)];
   const start: Sent = { until: facts.now, laggard: undefined };
-  return each.reduce((last, sent) => (timeOf(sent) < timeOf(last) ? sent : last), start);
+  // Of several that are equally far, the same one each time.
+  const byName = each.toSorted((one, other) => (one.laggard ?? '').localeCompare(other.laggard ?? ''));
+  return byName.reduce((last, sent) => (timeOf(sent) < timeOf(last) ? sent : last), start);
 }
 
 const timeOf = ({ until = Number.NEGATIVE_INFINITY }: Sent): number => until;

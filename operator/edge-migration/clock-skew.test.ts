@@ -16,6 +16,15 @@ test('a clock that is more than five seconds wrong is named with the remedy', ()
   expect(describeSkew(clocks.slice(2))).toBeUndefined();
 });
 
+test('two clocks of one node are named in the same order, whichever report took a millisecond longer', () => {
+  const say = (one: number, two: number) =>
+    describeSkew([
+      { process: 'applier one', ahead: one },
+      { process: 'applier two', ahead: two },
+    ])?.message;
+  expect(say(8_000, 8_001)).toBe(say(8_001, 8_000));
+});
+
 test('a clock more than ten minutes wrong is reported with possible loss of writes', () => {
   expect(describeSkew([{ process: 'the operator', ahead: 601_000 }])?.message).toMatch(/may be lost/);
 });

@@ -57,7 +57,7 @@ const MOST_NAMES = 3;
 export function describeSkew(clocks: readonly ClockFact[]): DecidedCondition<'True'> | undefined {
   const wrong = clocks
     .filter(({ ahead }) => Math.abs(ahead) > SKEW_MS)
-    .toSorted((one, other) => Math.abs(other.ahead) - Math.abs(one.ahead) || one.process.localeCompare(other.process));
+    .toSorted((one, other) => toSeconds(other) - toSeconds(one) || one.process.localeCompare(other.process));
   const [worst] = wrong;
   if (worst === undefined) return undefined;
   const names = wrong.slice(0, MOST_NAMES).map(describe).join(', ');
@@ -66,7 +66,7 @@ export function describeSkew(clocks: readonly ClockFact[]): DecidedCondition<'Tr
   const isStore =
     wrong.length > 2 && wrong.length === clocks.length && wrong.every(({ ahead }) => ahead * worst.ahead > 0);
   const where = isStore ? 'the nodes of NATS, whose clock differs from all others' : 'their nodes';
-  const isTolerated = Math.abs(worst.ahead) <= TOLERATED_MS;
+  const isTolerated = wrong.every(({ ahead }) => Math.abs(ahead) <= TOLERATED_MS);
   const limit = isTolerated
     ? 'nothing is lost up to ten minutes'
     : 'beyond ten minutes writes near the deadline may be lost';
@@ -76,9 +76,14 @@ export function describeSkew(clocks: readonly ClockFact[]): DecidedCondition<'Tr
   );
 }
 
-/** Whole seconds, rounded coarsely when there are many, so that the status does not change all the time. */
-function describe({ process, ahead }: ClockFact): string {
+function describe(clock: ClockFact): string {
+  const seconds = toSeconds(clock);
+  const rounded = seconds < 60 ? `${seconds} s` : `${seconds / 60} min`;
+  return `${clock.process} is ${rounded} ${clock.ahead > 0 ? 'ahead' : 'behind'}`;
+}
+
+/** Rounded coarsely, the more so when there are many, so that the status does not change all the time. */
+function toSeconds({ ahead }: ClockFact): number {
   const seconds = 5 * Math.round(Math.abs(ahead) / 5000);
-  const rounded = seconds < 60 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
-  return `${process} is ${rounded} ${ahead > 0 ? 'ahead' : 'behind'}`;
+  return seconds < 60 ? seconds : 60 * Math.round(seconds / 60);
 }

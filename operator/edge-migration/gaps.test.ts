@@ -47,6 +47,12 @@ test('a gap reported by a sidecar stays after the sidecar has dropped it from it
   expect(track([open('spoolFull')], [], ['api-1'])).toEqual([ended(open('spoolFull'))]);
 });
 
+test('a gap that is no longer reported lasts until now, although an earlier one of the same pod ended right before it', () => {
+  const earlier = { from: NOON - 4000, until: NOON - 500, reason: 'spoolFull', podName: 'api-1' };
+  const [tracked] = track([open('spoolFull')], [earlier], []);
+  expect(tracked?.until).toBe(iso(NOON + 10 * MINUTE));
+});
+
 test('a gap that has ended is not withdrawn', () => {
   const before = ended(open('sidecarVanished'));
   expect(track([before], [], ['api-1'])).toEqual([before]);

@@ -71,7 +71,10 @@ function carryOver(kept: readonly Gap[], { capture, now }: Facts): Gap[] {
   if (capture.kind !== 'observed') return [...kept];
   return kept.flatMap((gap) => {
     if (gap.until !== undefined) return gap;
-    const reported = capture.gaps.filter((other) => isSame(gap, other)).map(endOf);
+    // One that touches it, but ended before it began, is an earlier one.
+    const reported = capture.gaps
+      .map((other) => (isSame(gap, other) ? endOf(other) : gap.from))
+      .filter((end) => end > gap.from);
     const end = Math.max(...reported);
     if (reported.length > 0) return { ...gap, until: end === Number.POSITIVE_INFINITY ? undefined : end };
     if (CONCLUDED.includes(gap.reason) && gap.podName !== undefined && capture.speaking.includes(gap.podName))

@@ -179,28 +179,66 @@ describe('unknown numbers of requests are not reported as zero', () => {
   });
 });
 
-test('a changed deadline is in the message at once', async () => {
-  fleet.sidecar('api-1').serve('production', 'curl/8', 'write');
-  expect((await summarize())?.message).toContain('after 2026-11-29T12:00:00Z');
-  pass(1000);
-  const { migration: before } = facts;
-  const spec = { ...before.spec!, replay: { ...before.spec!.replay, windowSeconds: 3600 } };
-  facts = { ...facts, migration: { ...before, spec } };
-  expect((await summarize())?.message).toContain('after 2026-11-01T13:00:00Z');
+describe('a changed deadline is in the message', () => {
+  const FIRST = '2026-11-29T12:00:00Z';
+  const CHANGED = '2026-11-05T12:30:00Z';
+  const changeWindow = () => {
+    const { migration: before } = facts;
+    const windowSeconds = (4 * DAY_MS + HOUR / 2) / 1000;
+    const spec = { ...before.spec!, replay: { ...before.spec!.replay, windowSeconds } };
+    facts = { ...facts, migration: { ...before, spec } };
+  };
+
+  test('at once, and once only', async () => {
+    fleet.sidecar('api-1').serve('production', 'curl/8', 'write');
+    expect((await summarize())?.message).toContain(FIRST);
+    pass(1000);
+    changeWindow();
+    const changed = await summarize();
+    expect(changed?.message).toContain(CHANGED);
+    pass(1000);
+    expect(await summarize()).toEqual(changed);
+  });
+
+  test('as soon as the reports can be read again', async () => {
+    fleet.sidecar('api-1').serve('production', 'curl/8', 'write');
+    await summarize();
+    changeWindow();
+    facts = next({ ...facts, capture: covered(), replay: following(), now: fleet.now, usage: undefined }, 0);
+    pass(1000);
+    expect((await summarize())?.message).toContain(CHANGED);
+  });
+
+  test('although a restarted operator finds less in the stream', async () => {
+    const sidecar = fleet.sidecar('api-1');
+    await busyHour(sidecar);
+    expect((await summarize())?.message).toContain(FIRST);
+    do sidecar.end();
+    while (JSON.stringify(fleet.reports()).includes('production'));
+    fleet.sidecar('api-2');
+    operator = fleet.operator();
+    changeWindow();
+    pass(HOUR);
+    expect(await summarize()).toMatchObject({ writesPerDay: 9, message: expect.stringContaining(CHANGED) });
+  });
 });
 
-test('a restarted operator that finds less in the stream does not call a project quiet that was written to today', async () => {
-  const sidecar = fleet.sidecar('api-1');
-  pass(3 * DAY_MS);
-  expect((await summarize())?.state).toBe('Quiet');
+/** Nine writes of the project, and so many of others that each report has room for some only. */
+async function busyHour(sidecar: TestSidecar): Promise<void> {
   sidecar.serve('production', 'flagsmith-js-sdk/9.3.1', 'write', 9);
-  // A report has room for some of them, and the next one has the others.
   for (let other = 0; other < 60; other += 1) sidecar.serve(`others-${other}`, 'curl/8', 'write');
   pass(HOUR);
   for (let report = 0; report < 6; report += 1) {
     pass(60_000);
     await summarize();
   }
+}
+
+test('a restarted operator that finds less in the stream does not call a project quiet that was written to today', async () => {
+  const sidecar = fleet.sidecar('api-1');
+  pass(3 * DAY_MS);
+  expect((await summarize())?.state).toBe('Quiet');
+  await busyHour(sidecar);
   const before = await summarize();
   expect(before).toMatchObject({ state: 'Writing', writesPerDay: 9 });
   do sidecar.end();

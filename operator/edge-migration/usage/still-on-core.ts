@@ -49,8 +49,9 @@ export function decideStillOnCore(facts: Facts, replay: ReplayStatus | undefined
   const age = before?.countedUntil === undefined ? Number.POSITIVE_INFINITY : now - Date.parse(before.countedUntil);
   const isNews = before?.state !== stillOnCore.state;
   const isSame = isDeepStrictEqual({ ...before, countedUntil: undefined }, { ...stillOnCore, countedUntil: undefined });
-  // The message says until when writes are followed.
-  const isMoved = migration.status.replay?.deadline !== replay?.deadline;
+  // The earlier message may be of another deadline, and may have been kept since that changed.
+  const says = (message?: string) => message?.includes(formatTime(deadline)) === true;
+  const isMoved = says(stillOnCore.message) && !says(before?.message);
   if (!isNews && !isMoved && age < (isSame ? SERIES_MS : STATUS_MS)) return { ...unchanged, nextTime };
   const isDue = isNews || hourOf(now) !== hourOf(Date.parse(before?.countedUntil ?? ''));
   const days = describeDays(usage.days, { countedSince, now });
@@ -69,6 +70,7 @@ function describe(
   before: StillOnCore | undefined,
   deadline: number,
 ): Counted {
+  const isOver = now > deadline;
   const countedSince = findCountedSince(usage, capture, before, now);
   const recent = usage.days.filter(({ date }) => date === dateOf(now) || date === dateOf(now - DAY_MS));
   const lastWrite = latest(now, before?.lastWrite, usage.days, ({ lastWrite }) => lastWrite);
@@ -77,9 +79,10 @@ function describe(
   const isSince = (time: number) => countedSince !== undefined && countedSince <= time;
   const state = chooseState(recent, {
     isCounted: isSince(now - DAY_MS),
-    isGone: now > deadline && isSince(now - QUIET_MS) && lastTime < now - QUIET_MS,
+    isGone: isOver && isSince(now - QUIET_MS) && lastTime < now - QUIET_MS,
   });
-  if (before !== undefined && knowsMore(before, state, now)) return { ...before, countedSince };
+  if (before !== undefined && knowsMore(before, state, now))
+    return { ...before, countedSince, message: retell(before, deadline, isOver) };
   const writesPerDay = most(recent, ({ writes }) => writes);
   const readsPerDay = most(recent, ({ reads }) => reads);
   const environments = sumBy(recent, ({ environment }) => environment).map(([id, counts]) => ({ id, ...counts }));
@@ -97,8 +100,16 @@ function describe(
     ...(environments.length === 0 ? {} : { environments: environments.slice(0, MOST_LISTED) }),
     ...(clients.length === 0 ? {} : { clients: clients.slice(0, MOST_LISTED) }),
   };
-  const said = { clients: clients.length, environments: environments.length, deadline, isOver: now > deadline };
+  const said = { clients: clients.length, environments: environments.length, deadline, isOver };
   return { ...counted, message: shorten(writeMessage(counted, said), MESSAGE_LENGTH) };
+}
+
+/** The earlier numbers with the present deadline. */
+function retell(before: StillOnCore, deadline: number, isOver: boolean): string {
+  const { message, clients = [], environments = [] } = before;
+  if (before.state !== 'Writing' || message.includes(formatTime(deadline))) return message;
+  const said = { clients: clients.length, environments: environments.length, deadline, isOver };
+  return shorten(writeMessage(before, said), MESSAGE_LENGTH);
 }
 
 /** Since when every request is counted. Earlier knowledge holds until something contradicts it. */
