@@ -169,6 +169,31 @@ test('appliers write to another region while the home region is dark, and nothin
   expect(await everywhere(3)).toEqual(REGIONS.map(() => ({ plan: 'silver' })));
 });
 
+test('a write in another region whose answer was lost is looked for in the home region, too, before that is written again', async () => {
+  const elsewhere = resources.use(await startDynamodbProxy(global.region(NEXT).endpoint));
+  let lost = 0;
+  const isWrite = ({ operation }: { operation: string }) => !/^(Describe|Get|BatchGet|Query|Scan)/.test(operation);
+  // The next attempt finds the document as it is to be, and writes nothing.
+  elsewhere.inject((call) => (isWrite(call) && lost++ === 0 ? { kind: 'loseAnswer' } : undefined));
+  const endpoints = [`${NEXT}=${elsewhere.endpoint}`, `us-west-2=${global.region('us-west-2').endpoint}`];
+  start({ EDGE_MIGRATION_DYNAMODB_REGION_ENDPOINTS: endpoints.join() });
+  await addAda(6, 'gold');
+  global.setDelay(HELD);
+  global.region(HOME).goDark();
+  await on.publish(written(6, 'ada'));
+  await waitForRegion(NEXT);
+  await waitFor(() => traitsIn(NEXT, 6), { for: 'ada to be where is written now', timeoutMs: 60_000 });
+  await waitForLooks(6);
+  expect(lost).toBeGreaterThan(0);
+  global.region(HOME).comeBack();
+  global.setDelay({ minMs: 0, maxMs: 0 });
+  await global.settle();
+  // Where nothing is known to have been written, nothing shows that the regions are together, and it would stay.
+  await waitForRegion(undefined);
+  await waitUntilDone(6);
+  expect(await everywhere(6)).toEqual(REGIONS.map(() => ({ plan: 'gold' })));
+});
+
 test('appliers that disagree about which region is reachable still agree with Core in the end', async () => {
   start();
   start({ EDGE_MIGRATION_INSTANCE: 'other', EDGE_MIGRATION_DYNAMODB_ENDPOINT: way.endpoint });
