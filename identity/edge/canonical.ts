@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { Item } from './document/document.ts';
+import { hex } from './document/equality.ts';
 import { canonicalNumber } from './document/number.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
 
@@ -27,8 +28,6 @@ export function canonicalText(value: AttributeValue, name?: string): string {
   if (value.BS !== undefined) return JSON.stringify({ BS: value.BS.map(hex).toSorted() });
   return JSON.stringify({ B: hex(value.B ?? new Uint8Array()) });
 }
-
-const hex = (binary: Uint8Array): string => Buffer.from(binary).toString('hex');
 
 function canonicalList(list: readonly AttributeValue[], name: string | undefined): string {
   const texts = list.map((element) => canonicalText(element));

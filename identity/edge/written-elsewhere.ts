@@ -45,10 +45,7 @@ export class WrittenElsewhere {
   }
 
   note(key: string): void {
-    this.keys.delete(key);
-    this.keys.add(key);
-    const [oldest] = this.keys;
-    if (this.keys.size > MOST_WRITTEN) this.keys.delete(oldest!);
+    remember(this.keys, key, MOST_WRITTEN);
   }
 
   /** Looks for everything written up to now from now on; if nothing was, for the next write. */
@@ -68,7 +65,7 @@ export class WrittenElsewhere {
     });
     const here = await home.identities.getMany(asked, { signal });
     for (const [key, versions] of awaited) {
-      remember(versions, versionOf(there.get(key)));
+      remember(versions, versionOf(there.get(key)), MOST_VERSIONS);
       if (versions.has(versionOf(here.get(key)))) awaited.delete(key);
     }
   }
@@ -90,9 +87,10 @@ function versionOf(item: Item | undefined): Version {
   return item === undefined ? '' : hash('sha256', canonicalItem(withoutReplicationAttributes(item)), 'base64');
 }
 
-function remember(versions: Set<Version>, version: Version): void {
-  versions.delete(version);
-  versions.add(version);
-  const [oldest] = versions;
-  if (versions.size > MOST_VERSIONS) versions.delete(oldest!);
+/** As the newest; the oldest goes when there are too many. */
+function remember(all: Set<string>, one: string, most: number): void {
+  all.delete(one);
+  all.add(one);
+  const [oldest] = all;
+  if (all.size > most) all.delete(oldest!);
 }

@@ -72,9 +72,7 @@ function carryOver(kept: readonly Gap[], { capture, now }: Facts): Gap[] {
   return kept.flatMap((gap) => {
     if (gap.until !== undefined) return gap;
     // One that touches it, but ended before it began, is an earlier one.
-    const reported = capture.gaps
-      .map((other) => (isSame(gap, other) ? endOf(other) : gap.from))
-      .filter((end) => end > gap.from);
+    const reported = capture.gaps.filter((other) => isSame(gap, other) && endOf(other) > gap.from).map(endOf);
     const end = Math.max(...reported);
     if (reported.length > 0) return { ...gap, until: end === Number.POSITIVE_INFINITY ? undefined : end };
     if (CONCLUDED.includes(gap.reason) && gap.podName !== undefined && capture.speaking.includes(gap.podName))

@@ -48,6 +48,7 @@ function numbers(texts: readonly string[]): string[] {
   return texts.map(canonicalNumber);
 }
 
-function hex(binary: Uint8Array): string {
+/** Its bytes as text. */
+export function hex(binary: Uint8Array): string {
   return Buffer.from(binary).toString('hex');
 }

@@ -50,8 +50,7 @@ export function decideStillOnCore(facts: Facts, replay: ReplayStatus | undefined
   const isNews = before?.state !== stillOnCore.state;
   const isSame = isDeepStrictEqual({ ...before, countedUntil: undefined }, { ...stillOnCore, countedUntil: undefined });
   // The earlier message may be of another deadline, and may have been kept since that changed.
-  const says = (message?: string) => message?.includes(formatTime(deadline)) === true;
-  const isMoved = says(stillOnCore.message) && !says(before?.message);
+  const isMoved = names(stillOnCore.message, deadline) && !names(before?.message, deadline);
   if (!isNews && !isMoved && age < (isSame ? SERIES_MS : STATUS_MS)) return { ...unchanged, nextTime };
   const isDue = isNews || hourOf(now) !== hourOf(Date.parse(before?.countedUntil ?? ''));
   const days = describeDays(usage.days, { countedSince, now });
@@ -104,10 +103,12 @@ function describe(
   return { ...counted, message: shorten(writeMessage(counted, said), MESSAGE_LENGTH) };
 }
 
+const names = (message: string | undefined, time: number) => message?.includes(formatTime(time)) === true;
+
 /** The earlier numbers with the present deadline. */
 function retell(before: StillOnCore, deadline: number, isOver: boolean): string {
   const { message, clients = [], environments = [] } = before;
-  if (before.state !== 'Writing' || message.includes(formatTime(deadline))) return message;
+  if (before.state !== 'Writing' || names(message, deadline)) return message;
   const said = { clients: clients.length, environments: environments.length, deadline, isOver };
   return shorten(writeMessage(before, said), MESSAGE_LENGTH);
 }
