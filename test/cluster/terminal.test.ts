@@ -13,7 +13,7 @@ describe.runIf(canOpenTerminal)('the test terminal', () => {
 
   test('accepts typed input while a program asks for it', async () => {
     await using terminal = await openTerminal({ PATH: '/usr/bin:/bin' });
-    await terminal.type('clear; printf "really? "; read answer; echo "said $answer"');
+    await terminal.type('clear; printf "%s? " really; read answer; echo "said $answer"');
     await terminal.sees(/really\?/);
     await terminal.type('yes');
     await terminal.sees(/^said yes$/m);

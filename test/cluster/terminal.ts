@@ -17,7 +17,7 @@ export interface TestTerminal extends AsyncDisposable {
   type(line: string): Promise<void>;
   /** The current screen, without empty lines at its end. */
   screen(): Promise<string>;
-  /** Waits until the screen shows it. @returns the screen */
+  /** Waits until the screen shows it, which a typed line must not do by itself. @returns the screen */
   sees(what: RegExp, timeoutMs?: number): Promise<string>;
   /** Types a command and waits for its end. @returns the screen, and the exit code */
   run(line: string, timeoutMs?: number): Promise<{ screen: string; code: number }>;

@@ -11,7 +11,7 @@ if (python === undefined) process.stdout.write('No Python 3 with venv and ensure
 // On CI a machine without it must not look as if everything was judged.
 const hasJudge = python !== undefined || process.env['CI'] !== undefined;
 
-/** About half a minute. */
+/** About half a minute; two minutes beside six busy processes. */
 const CASES = 4000;
 
 describe.runIf(hasJudge).each(JUDGES)('a write by Core, judged by %s', (name) => {
@@ -34,10 +34,10 @@ describe.runIf(hasJudge).each(JUDGES)('a write by Core, judged by %s', (name) =>
 });
 
 describe.runIf(hasJudge)('a write by Core', () => {
-  it('is in an event or a gap, whatever was sent', { timeout: 300_000 }, async () => {
+  it('is in an event or a gap, whatever was sent', { timeout: 900_000 }, async ({ signal }) => {
     const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 0x7fff0000));
     process.stdout.write(`Seed of the generated requests: ${seed}\n`);
-    const { verdicts, failures } = await run({ seed, cases: CASES });
+    const { verdicts, failures } = await run({ seed, cases: CASES, signal });
     expect(failures.map((failure) => describeFailure(failure, seed)).join('\n')).toBe('');
     // The run is only meaningful if Core wrote something.
     expect(verdicts.covered).toBeGreaterThan(CASES / 10);

@@ -45,6 +45,8 @@ export interface RunOptions {
   readonly judges?: readonly JudgeName[];
   /** Only this case of the one family and judge. */
   readonly path?: string;
+  /** No case is begun once it is aborted, and the run ends with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RunResult {
@@ -58,13 +60,24 @@ export interface RunResult {
 const MAX_FAILURES = 6;
 const SHRINK_MS = 15_000;
 
-/** Judges generated cases; the same seed gives the same cases. */
+/**
+ * Judges generated cases; the same seed gives the same cases.
+ *
+ * @throws the error of the judge that stopped, once all have stopped
+ */
 export async function run(options: RunOptions): Promise<RunResult> {
   const { judges = JUDGES } = options;
   const start = systemClock.monotonic();
   const verdicts = Object.fromEntries(VERDICTS.map((verdict) => [verdict, 0])) as Record<Verdict, number>;
-  const kinds = new Set<string>();
-  const failures = await Promise.all(judges.map((name) => runJudge(name, options, { verdicts, kinds })));
+  const failed = new AbortController();
+  const stopping = AbortSignal.any([failed.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+  const tally: Tally = { verdicts, kinds: new Set(), stopping };
+  const stop = (error: unknown): Failure[] => {
+    failed.abort(error);
+    return [];
+  };
+  const failures = await Promise.all(judges.map((name) => runJudge(name, options, tally).catch(stop)));
+  stopping.throwIfAborted();
   return { verdicts, failures: failures.flat(), seconds: (systemClock.monotonic() - start) / 1000 };
 }
 
@@ -73,6 +86,8 @@ interface Tally {
   readonly verdicts: Record<Verdict, number>;
   /** Kinds of failures seen so far. */
   readonly kinds: Set<string>;
+  /** Aborted with the first error. */
+  readonly stopping: AbortSignal;
 }
 
 async function runJudge(name: JudgeName, options: RunOptions, tally: Tally): Promise<Failure[]> {
@@ -80,14 +95,18 @@ async function runJudge(name: JudgeName, options: RunOptions, tally: Tally): Pro
   const total = families.reduce((sum, family) => sum + FAMILIES[family].weight, 0);
   // Each has its own cases.
   const seed = options.seed + JUDGES.indexOf(name);
-  await using stage = await createStage(settingsOf(name));
   const failures: Failure[] = [];
-  for (const family of families) {
-    const runs = Math.ceil((options.cases * FAMILIES[family].weight) / total / judges.length);
-    const found = await runFamily(stage, family, { ...options, seed }, runs, tally);
-    for (const path of found.slice(0, MAX_FAILURES)) {
-      failures.push({ ...(await shrink(stage, family, seed, path)), judge: name, family });
+  try {
+    await using stage = await createStage(settingsOf(name));
+    for (const family of families) {
+      const runs = Math.ceil((options.cases * FAMILIES[family].weight) / total / judges.length);
+      const found = await runFamily(stage, family, { ...options, seed }, runs, tally);
+      for (const path of found.slice(0, MAX_FAILURES)) {
+        failures.push({ ...(await shrink(stage, family, seed, path)), judge: name, family });
+      }
     }
+  } catch (cause) {
+    throw new Error(`${name}, seed ${options.seed}: ${(cause as Error).message}`, { cause });
   }
   return failures;
 }
@@ -98,12 +117,13 @@ async function runFamily(
   family: FamilyName,
   { seed, path }: RunOptions,
   runs: number,
-  { verdicts, kinds }: Tally,
+  { verdicts, kinds, stopping }: Tally,
 ): Promise<string[]> {
   const paths: string[] = [];
   let index = 0;
   const property = fc.asyncProperty(FAMILIES[family].cases, async (one) => {
-    const judged = await stage.judge(one);
+    if (stopping.aborted) return;
+    const judged = await judgeCase(stage, one, `case ${path ?? index} of ${family}`);
     verdicts[judged.verdict] += 1;
     const kind = `${family} ${kindOf(judged)}`;
     if (isBad(judged) && !kinds.has(kind)) {
@@ -112,13 +132,23 @@ async function runFamily(
     }
     index += 1;
   });
+  // Only a case that cannot be judged fails here, and that is no matter of its size.
   const details = await fc.check(property, {
     seed,
     numRuns: runs,
-    ...(path !== undefined && { path, endOnFailure: true }),
+    endOnFailure: true,
+    ...(path !== undefined && { path }),
   });
   if (details.failed) throw details.errorInstance ?? new Error(`The run of ${family} failed`);
   return paths;
+}
+
+async function judgeCase(stage: Stage, one: Case, name: string): Promise<Judged> {
+  try {
+    return await stage.judge(one);
+  } catch (cause) {
+    throw new Error(`${name} cannot be judged: ${(cause as Error).message}\n${show(one)}`, { cause });
+  }
 }
 
 function kindOf({ verdict, missing, observation }: Judged): string {

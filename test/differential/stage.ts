@@ -51,7 +51,7 @@ export async function createStage(settings: JudgeSettings): Promise<Stage> {
 
   async function send(bytes: Buffer, to: number, from: string): Promise<Reached> {
     const { status, late } = await exchange({ port: to, from, bytes });
-    if (late) throw new Error('A request was neither answered nor ended');
+    if (late) throw new Error(`${to === port ? 'The sidecar' : 'The API'} neither answered nor ended a request`);
     return { status, entries: await api.take(status === undefined) };
   }
 
