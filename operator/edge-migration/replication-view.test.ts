@@ -27,6 +27,21 @@ test('tables that differ are reported with the weaker consistency and the region
   });
 });
 
+test('the order in which DynamoDB lists replicas changes nothing', () => {
+  const ireland = { region: 'eu-west-1', status: 'CREATING' };
+  const ohio = { region: 'us-east-2', status: 'DELETING' };
+  const expected = {
+    consistency: 'Eventual',
+    regions: ['eu-west-2', 'eu-west-1', 'us-east-2'],
+    inactiveReplicas: ['eu-west-1 (CREATING)', 'us-east-2 (DELETING)'],
+  };
+  for (const replicas of [
+    [ireland, ohio],
+    [ohio, ireland],
+  ])
+    expect(summariseReplication([table(global({ replicas }))])).toEqual(expected);
+});
+
 test('the legacy version is reported, as is a missing right to read the version', () => {
   expect(summariseReplication([table(global({ version: '2017.11.29' }))])).toMatchObject({ legacyVersion: true });
   expect(summariseReplication([table({ ...SINGLE, isUnsure: true })])).toMatchObject({ consistency: 'Unknown' });

@@ -46,13 +46,15 @@ export function createReplicationView(
   };
 }
 
-/** Both tables combined: the weaker consistency, and the regions of either. */
+/** Both tables combined: the weaker consistency, and the regions of either, the home region first. */
 export function summariseReplication(tables: readonly Pick<TableFacts, 'replication' | 'region'>[]): EdgeStatus {
   const replications = tables.map(({ replication }) => replication);
   const consistency = replications.map(consistencyOf).toSorted(byWeakness)[0] ?? 'SingleRegion';
-  const others = replications.flatMap((one) => (one.kind === 'GlobalTable' ? one.replicas : []));
-  const regions = new Set([...tables.map(({ region }) => region), ...others.map(({ region }) => region)]);
-  const inactive = new Set(replications.flatMap(findInactiveReplicas).map(nameReplica));
+  const replicas = replications.flatMap((one) => (one.kind === 'GlobalTable' ? one.replicas : []));
+  // DynamoDB lists them in any order.
+  const others = replicas.map(({ region }) => region).toSorted();
+  const regions = new Set([...tables.map(({ region }) => region), ...others]);
+  const inactive = new Set(replications.flatMap(findInactiveReplicas).map(nameReplica).toSorted());
   const legacy = replications.some((one) => one.kind === 'GlobalTable' && one.version === '2017.11.29');
   return {
     consistency,
