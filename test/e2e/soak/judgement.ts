@@ -3,7 +3,6 @@ import { canonicalText } from '../../core/canonical.ts';
 import { expectedDocuments } from '../../core/expectation.ts';
 import type { TestTables } from '../../edge/tables.ts';
 import type { Document, EdgeWrites } from './edge-clients.ts';
-import type { Population } from './population.ts';
 
 /** A state on Edge that is wrong. */
 export interface Violation {
@@ -33,8 +32,15 @@ export interface Judgement {
 
 export interface Evidence {
   readonly databaseUrl: string;
-  readonly tables: TestTables;
-  readonly population: Population;
+  readonly tables: Pick<TestTables, 'scan' | 'settings'>;
+  readonly population: {
+    readonly project: {
+      readonly projectId: number;
+      readonly neighbour: { readonly environments: readonly { readonly apiKey: string }[] };
+    };
+    /** Only Edge clients override it. */
+    readonly edgeFeature: number;
+  };
   /** Writes of each region's Edge clients. */
   readonly edgeWrites: readonly ReadonlyMap<string, EdgeWrites>[];
   readonly sharedWrites: ReadonlyMap<string, number>;
@@ -50,10 +56,13 @@ export async function judge(evidence: Evidence): Promise<Judgement> {
   const seen = new Set<string>();
   const edgeOverride = String(population.edgeFeature);
   let edgeBorn = 0;
-  for await (const { key, storable, document } of expectedDocuments(databaseUrl, population.project.projectId)) {
-    if (!storable) continue;
-    seen.add(key);
+  for await (const expected of expectedDocuments(databaseUrl, population.project.projectId)) {
+    const { key, identityId, storable, document } = expected;
     const actual = documents.get(key);
+    // Its document remains as it was when Edge could still hold it.
+    if (!storable && actual?.['django_id']?.N !== String(identityId)) continue;
+    seen.add(key);
+    if (!storable) continue;
     if (actual === undefined) violations.push({ kind: 'missing', key, detail: 'Core has it, Edge has not' });
     else {
       if (actual['django_id']?.N === undefined) edgeBorn += 1;
@@ -138,7 +147,7 @@ function findUnexpected(
 function judgeEdgeWrites(
   documents: ReadonlyMap<string, Document>,
   edgeWrites: ReadonlyMap<string, EdgeWrites>,
-  population: Population,
+  population: Evidence['population'],
 ): { lost: Violation[]; present: number } {
   const lost: Violation[] = [];
   let present = 0;
