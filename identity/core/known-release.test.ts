@@ -43,9 +43,9 @@ const UPGRADED = '{"cohort": true}';
  * Reads over both connections. The first read finds out that the server has no TLS: two reads that find out at different
  * times may share one connection.
  */
-async function readWithBoth() {
+async function readWithBoth(): Promise<void> {
   await readSystemTraits();
-  return Promise.all([readSystemTraits(), readSystemTraits()]);
+  await Promise.all([readSystemTraits(), readSystemTraits()]);
 }
 
 const OURS = `FROM pg_stat_activity WHERE application_name = '${USER}'`;

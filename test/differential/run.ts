@@ -63,7 +63,7 @@ const SHRINK_MS = 15_000;
 /**
  * Judges generated cases; the same seed gives the same cases.
  *
- * @throws the error of the judge that stopped, once all have stopped
+ * @throws the error of the first judge that fails, or the signal's reason, once all have stopped
  */
 export async function run(options: RunOptions): Promise<RunResult> {
   const { judges = JUDGES } = options;
@@ -86,7 +86,7 @@ interface Tally {
   readonly verdicts: Record<Verdict, number>;
   /** Kinds of failures seen so far. */
   readonly kinds: Set<string>;
-  /** Aborted with the first error. */
+  /** Aborted with the first judge's error, or by the caller. */
   readonly stopping: AbortSignal;
 }
 
@@ -122,7 +122,7 @@ async function runFamily(
   const paths: string[] = [];
   let index = 0;
   const property = fc.asyncProperty(FAMILIES[family].cases, async (one) => {
-    if (stopping.aborted) return;
+    stopping.throwIfAborted();
     const judged = await judgeCase(stage, one, `case ${path ?? index} of ${family}`);
     verdicts[judged.verdict] += 1;
     const kind = `${family} ${kindOf(judged)}`;
@@ -132,7 +132,7 @@ async function runFamily(
     }
     index += 1;
   });
-  // Only a case that cannot be judged fails here, and that is no matter of its size.
+  // What fails here is the end of the run, or a case that cannot be judged: neither is a matter of its size.
   const details = await fc.check(property, {
     seed,
     numRuns: runs,

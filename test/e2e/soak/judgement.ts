@@ -32,7 +32,7 @@ export interface Judgement {
 
 export interface Evidence {
   readonly databaseUrl: string;
-  readonly tables: Pick<TestTables, 'scan' | 'settings'>;
+  readonly tables: TestTables;
   readonly population: {
     readonly project: {
       readonly projectId: number;
@@ -59,10 +59,12 @@ export async function judge(evidence: Evidence): Promise<Judgement> {
   for await (const expected of expectedDocuments(databaseUrl, population.project.projectId)) {
     const { key, identityId, storable, document } = expected;
     const actual = documents.get(key);
-    // Its document remains as it was when Edge could still hold it.
-    if (!storable && actual?.['django_id']?.N !== String(identityId)) continue;
+    if (!storable) {
+      // Its document remains as it was when Edge could still hold it.
+      if (actual?.['django_id']?.N === String(identityId)) seen.add(key);
+      continue;
+    }
     seen.add(key);
-    if (!storable) continue;
     if (actual === undefined) violations.push({ kind: 'missing', key, detail: 'Core has it, Edge has not' });
     else {
       if (actual['django_id']?.N === undefined) edgeBorn += 1;
