@@ -22,6 +22,12 @@ const MAX_WORKERS = Math.max(
   Math.min(8, Math.ceil(1.5 * availableParallelism()), Math.floor(memory / MEMORY_OF_WORKER)),
 );
 
+/**
+ * Only against hanging, and longer than what a test waits for by itself (test/cluster/wait.ts), whose message says what
+ * did not happen: on a busy machine each process may stand still for many seconds, several times in a test.
+ */
+const LIMIT_MS = 300_000;
+
 const ON_STRONG_TABLES = [
   'identity/converge.test.ts',
   'identity/converge-{conflict,contention,keys,unstorable}.test.ts',
@@ -53,7 +59,7 @@ export default defineConfig({
           maxWorkers: availableParallelism(),
           sequence: { groupOrder: 0 },
           setupFiles,
-          testTimeout: 60_000,
+          testTimeout: LIMIT_MS,
         },
       })),
       {
@@ -66,8 +72,7 @@ export default defineConfig({
           // One broker per run starts the shared services (Postgres, NATS, DynamoDB Local, Kubernetes) when a file first asks.
           globalSetup: ['test/cluster/shared-setup.ts'],
           setupFiles,
-          // Longer than what a test waits for by itself (test/cluster/wait.ts), whose message says what did not happen.
-          testTimeout: 120_000,
+          testTimeout: LIMIT_MS,
           hookTimeout: 600_000,
         },
       },
@@ -84,7 +89,7 @@ export default defineConfig({
           env: { TEST_VARIANT: 'strong-consistency' },
           globalSetup: ['test/cluster/shared-setup-strong.ts'],
           setupFiles,
-          testTimeout: 120_000,
+          testTimeout: LIMIT_MS,
           hookTimeout: 600_000,
         },
       },

@@ -19,7 +19,7 @@ test('a stream and a consumer of earlier builds are taken over with their conten
   const retention = RetentionPolicy.Workqueue;
   await on.manager.streams.add({ name: STREAM, subjects: ['identity.writes.>'], retention, ...rollUps });
   await on.manager.consumers.add(STREAM, formerConsumer);
-  await jetstream(on.connection).publish(EVENT_SUBJECT, '{}');
+  await jetstream(on.connection, { timeout: 60_000 }).publish(EVENT_SUBJECT, '{}');
   await ensureStreams(on.manager, settings);
   await ensureApplierStreams(on.manager, settings);
   expect(await consumers()).toEqual(['edge-applier']);
@@ -32,7 +32,7 @@ test('the way back works as docs/upgrade.md says: NATS refuses roll-ups on the s
   await on.manager.streams.delete(STREAM);
   await ensureStreams(on.manager, settings);
   await ensureApplierStreams(on.manager, settings);
-  await jetstream(on.connection).publish(EVENT_SUBJECT, '{}');
+  await jetstream(on.connection, { timeout: 60_000 }).publish(EVENT_SUBJECT, '{}');
   expect(await refusal(on.manager.consumers.add(STREAM, formerConsumer))).toMatch(/multiple non-filtered consumers/);
   const [name = ''] = await consumers();
   await on.manager.consumers.delete(STREAM, name);

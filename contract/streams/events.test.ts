@@ -18,13 +18,13 @@ afterAll(async () => {
   await nats?.stop();
 });
 afterEach(async () => {
-  const manager = await jetstreamManager(connection);
+  const manager = await jetstreamManager(connection, { timeout: 60_000 });
   for await (const name of manager.streams.names()) await manager.streams.delete(name);
 });
 
 describe('the streams', () => {
   it('the streams are created as the design says', async () => {
-    const manager = await jetstreamManager(connection);
+    const manager = await jetstreamManager(connection, { timeout: 60_000 });
     await ensureStreams(manager, SETTINGS);
     expect((await manager.streams.info(STREAM)).config).toMatchObject({
       subjects: ['identity.writes.>'],
@@ -41,9 +41,9 @@ describe('the streams', () => {
   });
 
   it.each(['all', 'sub'])('the streams let no publisher remove their content by Nats-Rollup: %s', async (rollup) => {
-    const manager = await jetstreamManager(connection);
+    const manager = await jetstreamManager(connection, { timeout: 60_000 });
     await ensureStreams(manager, SETTINGS);
-    const client = jetstream(connection);
+    const client = jetstream(connection, { timeout: 60_000 });
     await client.publish('identity.writes.event', 'one');
     const fields = headers();
     fields.set('Nats-Rollup', rollup);
@@ -52,7 +52,7 @@ describe('the streams', () => {
   });
 
   it('the streams bound bytes, messages per subject and message size, and reject publishes when full', async () => {
-    const manager = await jetstreamManager(connection);
+    const manager = await jetstreamManager(connection, { timeout: 60_000 });
     await ensureStreams(manager, SETTINGS);
     for (const name of [STREAM, COVERAGE_STREAM]) {
       const { config } = await manager.streams.info(name);
@@ -64,7 +64,7 @@ describe('the streams', () => {
   });
 
   it('the streams are created once and follow the settings without losing their content', async () => {
-    const manager = await jetstreamManager(connection);
+    const manager = await jetstreamManager(connection, { timeout: 60_000 });
     await ensureStreams(manager, SETTINGS);
     const { created } = await manager.streams.info(STREAM);
     connection.publish('identity.writes.event', 'one');
@@ -74,7 +74,7 @@ describe('the streams', () => {
   });
 
   it('streams of earlier releases, which every publisher could empty, are closed', async () => {
-    const manager = await jetstreamManager(connection);
+    const manager = await jetstreamManager(connection, { timeout: 60_000 });
     await manager.streams.add({
       name: STREAM,
       subjects: ['identity.writes.>'],
@@ -92,7 +92,7 @@ describe('the streams', () => {
   });
 
   it('streams of another kind under the same names are refused, not replaced', async () => {
-    const manager = await jetstreamManager(connection);
+    const manager = await jetstreamManager(connection, { timeout: 60_000 });
     await manager.streams.add({
       name: STREAM,
       subjects: ['identity.writes.>'],

@@ -287,7 +287,7 @@ test('identities at places of several environments are returned in the order of 
 });
 
 test("a page is read by index alone without statistics and with right ones, without other environments' rows", {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async () => {
   await execute(
     database.url,

@@ -31,7 +31,7 @@ async function check() {
 
 test('the check of NATS names missing streams and their creators, and reports the absence of appliers', async () => {
   expect((await check()).warnings).toContain(`the operator has not made stream ${STREAM} yet`);
-  const manager = await jetstreamManager(connection);
+  const manager = await jetstreamManager(connection, { timeout: 60_000 });
   await ensureStreams(manager, STREAMS);
   const { warnings } = await check();
   expect(warnings).toContain(`an applier has not made stream ${PARKING_STREAM} yet`);
@@ -39,13 +39,13 @@ test('the check of NATS names missing streams and their creators, and reports th
 });
 
 test('the check of NATS passes when everything exists, and warns of a stream that is nearly full', async () => {
-  const manager = await jetstreamManager(connection);
+  const manager = await jetstreamManager(connection, { timeout: 60_000 });
   await ensureStreams(manager, STREAMS);
   const settings = { streamReplicas: 1, parkedMaxBytes: 1_000_000, ackWaitSeconds: 30 };
   await ensureApplierStreams(manager, settings);
   const { created } = await manager.streams.info(STREAM);
   expect((await manager.consumers.info(STREAM, consumerName(created))).name).toBe(consumerName(created));
   expect((await check()).warnings).toEqual([]);
-  await jetstream(connection).publish('identity.writes.event', new Uint8Array(85_000));
+  await jetstream(connection, { timeout: 60_000 }).publish('identity.writes.event', new Uint8Array(85_000));
   expect((await check()).warnings).toEqual([`stream ${STREAM} is 85% full`]);
 });

@@ -24,7 +24,7 @@ import { decideCoverage } from './decide.ts';
 import { readReports } from './read.ts';
 
 // Servers are killed and restarted, which takes a while on a busy machine.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 let nats: Nats;
 let folder: Folder;

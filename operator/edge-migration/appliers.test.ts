@@ -43,7 +43,7 @@ function report(process: string, applied: Record<number, number>, changes: Parti
 async function publish(...reports: ApplierReport[]): Promise<void> {
   for (const each of reports) {
     const { payload, headers } = encodeReport(each);
-    await jetstream(on.connection).publish(reportSubject(each.process), payload, { headers });
+    await jetstream(on.connection, { timeout: 60_000 }).publish(reportSubject(each.process), payload, { headers });
   }
 }
 
@@ -134,7 +134,7 @@ test('a recreated or restored stream of reports is read from its beginning', asy
 
 test('messages that are no reports are ignored', async () => {
   const appliers = createAppliers();
-  await jetstream(on.connection).publish(reportSubject('odd'), 'no report');
+  await jetstream(on.connection, { timeout: 60_000 }).publish(reportSubject('odd'), 'no report');
   await publish(report('one', { 1: 5 }));
   await appliers.refresh(on.manager);
   expect(appliers.countApplying(NOW - 1000)).toBe(1);

@@ -14,8 +14,8 @@ let manager: JetStreamManager;
 beforeAll(async () => {
   nats = await startNats();
   connection = await connect({ servers: nats.url });
-  client = jetstream(connection);
-  manager = await jetstreamManager(connection);
+  client = jetstream(connection, { timeout: 60_000 });
+  manager = await jetstreamManager(connection, { timeout: 60_000 });
   await ensureStreams(manager, {
     streamReplicas: 1,
     streamMaxBytes: 64 * 1024 ** 2,

@@ -13,7 +13,7 @@ beforeAll(() =>
 );
 
 const publish = async (...subjects: string[]) => {
-  for (const subject of subjects) await jetstream(on.connection).publish(subject, '{}');
+  for (const subject of subjects) await jetstream(on.connection, { timeout: 60_000 }).publish(subject, '{}');
 };
 const park = (projectId: number, reason: 'overflow' | 'suspended') =>
   publish(placeSubject({ projectId, reason, retry: '-' }));

@@ -23,7 +23,7 @@ import { createRecordStore, RECORD_NAME } from './stream-record.ts';
 import { createNamespace } from './testing/namespace.ts';
 
 // Servers are killed and restarted; a busy machine takes its time for that.
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
 const APPLIER = { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 };
 const settings = z.object({ ...natsSettings, ...streamSettings });
@@ -45,7 +45,7 @@ beforeEach(async () => {
   folder = createFolder('losses');
   nats = await startNats({ config: `jetstream { store_dir: ${JSON.stringify(data())} }` });
   connection = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
-  manager = await jetstreamManager(connection);
+  manager = await jetstreamManager(connection, { timeout: 60_000 });
   await ensureStreams(manager, operatorSettings());
   await ensureApplierStreams(manager, APPLIER);
 });
@@ -94,7 +94,7 @@ async function restoreData(): Promise<void> {
 }
 
 async function publish(subject: string, count: number): Promise<void> {
-  const client = jetstream(connection);
+  const client = jetstream(connection, { timeout: 60_000 });
   for (let sent = 0; sent < count; sent++)
     await waitFor(() => client.publish(subject, `event ${sent}`).catch(() => undefined), { for: 'the stream' });
 }
@@ -107,7 +107,7 @@ const gapsOf = (view: StreamView): CoverageGapFact[] => {
 const lost = [{ reason: 'streamLost', podName: undefined, until: expect.any(Number) }];
 
 async function expectLoss(view: StreamView): Promise<void> {
-  await waitFor(() => gapsOf(view).length > 0, { for: 'the loss to be found', timeoutMs: 60_000 });
+  await waitFor(() => gapsOf(view).length > 0, { for: 'the loss to be found', timeoutMs: 120_000 });
   expect(gapsOf(view)).toMatchObject(lost);
 }
 
@@ -118,7 +118,7 @@ async function untilObserved(view: StreamView, stream: string, sequence: number)
     const { record } = await store.read(AbortSignal.timeout(5000));
     return (record?.streams[stream]?.places.at(-1)?.sequence ?? 0) >= sequence;
   };
-  await waitFor(isSeen, { for: `the operator to write down ${stream}`, timeoutMs: 60_000 });
+  await waitFor(isSeen, { for: `the operator to write down ${stream}`, timeoutMs: 120_000 });
   expect(gapsOf(view)).toEqual([]);
 }
 

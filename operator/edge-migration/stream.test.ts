@@ -120,7 +120,7 @@ async function report(
     usage,
   };
   const connection = await connect({ servers: nats.url });
-  await jetstream(connection).publish(coverageSubject(text.podUid), JSON.stringify(text));
+  await jetstream(connection, { timeout: 60_000 }).publish(coverageSubject(text.podUid), JSON.stringify(text));
   await connection.close();
 }
 
@@ -144,7 +144,7 @@ test('the gap of a sidecar that left with its pod ends once, for all operators a
         const [gap] = observed(view)?.gaps ?? [];
         return gap?.until !== undefined && observed(view)?.speaking.length === 0 && gap;
       },
-      { for: 'the gap to end', timeoutMs: 60_000 },
+      { for: 'the gap to end', timeoutMs: 120_000 },
     );
   await using first = openView(() => []);
   await waitFor(() => observed(first), { for: 'the streams' });
@@ -156,7 +156,7 @@ test('the gap of a sidecar that left with its pod ends once, for all operators a
       const three = await ended(later);
       return one.until === two.until && two.until === three.until && three;
     },
-    { for: 'two operators to see the same end', timeoutMs: 60_000, intervalMs: 2_500 },
+    { for: 'two operators to see the same end', timeoutMs: 120_000, intervalMs: 2_500 },
   );
   expect(closed).toMatchObject({ podName: 'gone', reason: 'sidecarVanished', from: Date.parse(from) });
   expect(observed(first)?.gaps).toHaveLength(1);
@@ -181,7 +181,7 @@ test("the counts of sidecars are assigned to the environment's project, by its c
     of({ clientKey: 'invented' }, 'browser'),
   ];
   await report('counting', now, [], Date.now(), { since: now, complete: true, days: [{ date, environments }] });
-  const usage = await waitFor(() => view.usage(42)?.days[0], { for: 'the counts', timeoutMs: 60_000 });
+  const usage = await waitFor(() => view.usage(42)?.days[0], { for: 'the counts', timeoutMs: 120_000 });
   expect(usage).toEqual({
     date,
     writes: 6,
@@ -210,7 +210,7 @@ test('a silent sidecar of a present pod holds back what counts as sent: it may s
         capture
       );
     },
-    { for: 'its silence to be noticed', timeoutMs: 60_000 },
+    { for: 'its silence to be noticed', timeoutMs: 120_000 },
   );
   expect(seen).toMatchObject({ covered: false, speaking: [], allSentUntil: Date.parse(until) });
 });
@@ -230,7 +230,7 @@ test('a pod that came and went without a sidecar between two reads is a gap for 
   departures.notice({ type: 'deleted', key: 'flagsmith/brief', previous });
   const find = (view: StreamView) => observed(view)?.gaps.find(({ podName }) => podName === 'brief');
   const seen = async (view: StreamView) =>
-    waitFor(() => find(view), { for: 'the gap of the pod that has gone', timeoutMs: 30_000 });
+    waitFor(() => find(view), { for: 'the gap of the pod that has gone', timeoutMs: 120_000 });
   await using view = openView(() => [], undefined, departures);
   const gap = await seen(view);
   expect(gap).toMatchObject({ reason: 'noSidecar', from: Date.parse(runningTime) });
@@ -301,5 +301,5 @@ test.for<[number, number]>([
     clearInterval(keep);
   }
   // From now on it is silent, which is noticed as soon as with equal clocks.
-  await waitFor(() => observed(view)?.speaking.length === 0, { for: 'its silence', timeoutMs: 15_000 });
+  await waitFor(() => observed(view)?.speaking.length === 0, { for: 'its silence', timeoutMs: 120_000 });
 });

@@ -40,7 +40,7 @@ async function promtool(args: readonly string[]): Promise<string> {
   return stdout + stderr;
 }
 
-describe('the alert rules', { timeout: 120_000 }, () => {
+describe('the alert rules', { timeout: 600_000 }, () => {
   it('are a valid rules file', async () => {
     await expect(promtool(['check', 'rules', path(RULES)])).resolves.toContain(`${rules.length} rules found`);
   });
@@ -107,7 +107,7 @@ describe('metric coverage', () => {
   });
 });
 
-describe('the dashboard', { timeout: 120_000 }, () => {
+describe('the dashboard', { timeout: 600_000 }, () => {
   it('has queries that Prometheus can parse', async () => {
     for (const { targets = [] } of panels) {
       for (const { expr } of targets) {

@@ -22,7 +22,7 @@ async function temporaryFolder() {
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
 }
 
-describe('the chart with helm', { timeout: 120_000 }, () => {
+describe('the chart with helm', { timeout: 600_000 }, () => {
   it.each(VARIANTS)('lints with values for %s', async (_, file) => {
     await expect(helm(['lint', CHART, '--strict', '--values', file])).resolves.toContain('0 chart(s) failed');
   });

@@ -110,7 +110,7 @@ function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][
   ];
 }
 
-describe.each(VARIANTS)('the API server, given the chart with values for %s,', { timeout: 120_000 }, (name, file) => {
+describe.each(VARIANTS)('the API server, given the chart with values for %s,', { timeout: 600_000 }, (name, file) => {
   let objects: Manifest[];
   beforeAll(async () => {
     objects = await render(NAMESPACE, ['--values', file]);
@@ -153,7 +153,7 @@ describe.each(VARIANTS)('the API server, given the chart with values for %s,', {
 });
 
 it("gets passwords for the bundled NATS's users that are generated once and kept on upgrade", {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async () => {
   const settings = ['nats.bundled.enabled=true', 'crds.install=false', 'rbac.create=false', 'operator.replicas=1'];
   const deploy = (level: string) =>

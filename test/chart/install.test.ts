@@ -118,7 +118,7 @@ async function untilEdge(identifier: string, plan: string): Promise<void> {
   const isThere = async () => JSON.stringify(await tables.get(key)).includes(plan);
   await waitFor(async () => (await tables.get(key)) !== undefined && (await isThere()), {
     for: `${identifier} in Edge`,
-    timeoutMs: 2 * MINUTES,
+    timeoutMs: 4 * MINUTES,
     intervalMs: 200,
   });
 }
@@ -134,7 +134,7 @@ async function scrape(namespace: string, selector: string, port: number): Promis
   return texts.flatMap((text) => text.match(/(?<=^# TYPE )\S+/gm) ?? []);
 }
 
-describe('the installed release', { timeout: 6 * MINUTES }, () => {
+describe('the installed release', { timeout: 18 * MINUTES }, () => {
   it('waits for a missing Secret, which its Helm test names', async () => {
     await install();
     const failed = await run(['test', RELEASE, '--namespace', NAMESPACE, '--logs']).catch(String);
@@ -176,7 +176,7 @@ describe('the installed release', { timeout: 6 * MINUTES }, () => {
         // Other pods still starting are reported, too.
         return found.includes('PodNotStarting') && found;
       },
-      { for: 'the pods that cannot start to be told', timeoutMs: 2 * MINUTES, intervalMs: 200 },
+      { for: 'the pods that cannot start to be told', timeoutMs: 4 * MINUTES, intervalMs: 200 },
     );
     expect(JSON.parse(degraded)).toMatchObject({ message: expect.stringMatching(/CreateContainerConfigError.*note/) });
     await createSecret('note', { text: 'here' });

@@ -30,11 +30,11 @@ beforeAll(async () => {
   nats = started.use(await startNatsWithAccounts({ accounts: data['nats-accounts.conf'] ?? '', strict: false }));
   administrator = await connect({ servers: nats.url });
   started.defer(() => administrator.close());
-  manager = await jetstreamManager(administrator);
+  manager = await jetstreamManager(administrator, { timeout: 60_000 });
   await ensureStreams(manager, { streamReplicas: 1, streamMaxBytes: 64 * MIB, streamDuplicateWindowSeconds: 120 });
   await ensureApplierStreams(manager, { streamReplicas: 1, parkedMaxBytes: 64 * MIB, ackWaitSeconds: 30 });
   for (const role of ROLES) {
-    const options = { name: 'test', role, clock: systemClock, signal: AbortSignal.timeout(30_000), onFailure() {} };
+    const options = { name: 'test', role, clock: systemClock, signal: AbortSignal.timeout(120_000), onFailure() {} };
     const settings = { natsServers: natsSettings.natsServers.parse(nats.urlOf(role)), natsTlsFirst: false };
     const connection = await connectNats(settings, options);
     started.defer(() => connection.close());

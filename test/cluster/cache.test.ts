@@ -33,7 +33,7 @@ function startProvider(): Promise<string> {
       async build(to) {
         appendFileSync(folder + '/builds', process.pid + '\\n');
         const isMissedByBoth = () => readFileSync(folder + '/missed', 'utf8').length === 2;
-        await waitFor(isMissedByBoth, { for: 'the other process', timeoutMs: 30_000, intervalMs: 10 });
+        await waitFor(isMissedByBoth, { for: 'the other process', timeoutMs: 120_000, intervalMs: 10 });
         writeFileSync(to, 'made');
       },
     }]);

@@ -11,7 +11,7 @@ export function useJetStream() {
     const nats = resources.use(await startNats());
     on.connection = await connect({ servers: nats.url });
     resources.defer(() => on.connection.close());
-    on.manager = await jetstreamManager(on.connection);
+    on.manager = await jetstreamManager(on.connection, { timeout: 60_000 });
   });
   afterAll(() => resources.disposeAsync());
   return on;

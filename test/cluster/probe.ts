@@ -2,7 +2,8 @@ import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { connect } from 'node:net';
 
-const TIMEOUT_MS = 5000;
+/** Only against a server that never answers: a busy one may stand still for many seconds. */
+const TIMEOUT_MS = 60_000;
 
 export interface Answer {
   status: number;

@@ -134,7 +134,7 @@ export async function waitUntilReady(
   ready: () => Promise<boolean> | boolean,
   options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
-  const { timeoutMs = 60_000, signal } = options;
+  const { timeoutMs = 180_000, signal } = options;
   try {
     await waitFor(() => managed.exit !== undefined || ready(), {
       for: `${managed.name} to be ready`,

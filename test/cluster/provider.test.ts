@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { expect, test, vi } from 'vitest';
 import { createFolder, removeFolder } from './reaper.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 const SCRIPT = "import { chooseProvider } from './provider.ts'; console.log(await chooseProvider());";
 

@@ -7,7 +7,7 @@ import { probeHttp, probeTcp } from './probe.ts';
 import { createDatabase, dynamodb, kubernetes, nats } from './shared.ts';
 
 // A busy machine needs more time.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 test('Postgres keeps its data across a SIGKILL and a restart, and rejects a wrong password', async () => {
   await using postgres = await startPostgres();

@@ -45,7 +45,7 @@ export async function openTerminal(environment: Readonly<Record<string, string>>
     await tmux('send-keys', '-t', 'main', 'Enter');
   }
 
-  async function sees(what: RegExp, timeoutMs = 30_000): Promise<string> {
+  async function sees(what: RegExp, timeoutMs = 120_000): Promise<string> {
     let last = '';
     const isThere = async () => {
       last = await screen();

@@ -18,13 +18,13 @@ export interface WaitOptions {
  * Polls until `condition` returns something other than `false`, `null` or `undefined`, and returns it.
  * A condition that throws counts as not yet true.
  *
- * @throws WaitTimeoutError after `timeoutMs` (30 s by default); the signal's reason when it is aborted
+ * @throws WaitTimeoutError after `timeoutMs` (two minutes by default); the signal's reason when it is aborted
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitOptions,
 ): Promise<Exclude<T, false | null | undefined>> {
-  const { timeoutMs = 30_000, signal } = options;
+  const { timeoutMs = 120_000, signal } = options;
   const begun = systemClock.monotonic();
   const deadline = begun + timeoutMs;
   let lastError: unknown;

@@ -39,7 +39,7 @@ export async function startBrowser(): Promise<TestBrowser> {
   return {
     async open(options = {}) {
       const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'Europe/London', ...options });
-      context.setDefaultTimeout(30_000);
+      context.setDefaultTimeout(120_000);
       const page = await context.newPage();
       watch(page);
       return Object.assign(page, { [Symbol.asyncDispose]: () => context.close() });

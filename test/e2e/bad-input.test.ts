@@ -31,7 +31,7 @@ async function reason(projectId: number, type: string, expected: string) {
     const condition = status?.conditions?.find((each) => each.type === type);
     return condition?.reason === expected && status;
   };
-  return waitFor(check, { for: `${type} with reason ${expected}`, timeoutMs: 2 * MINUTES });
+  return waitFor(check, { for: `${type} with reason ${expected}`, timeoutMs: 4 * MINUTES });
 }
 
 describe('the migration of a refused project resumes once the cause is corrected', {
@@ -96,7 +96,7 @@ describe('the migration of a refused project resumes once the cause is corrected
       const found = await installation.migration(projectId, 'customers');
       return found?.status.conditions?.find(({ type }) => type === 'Accepted')?.reason === 'Duplicate' && found;
     };
-    const { status } = await waitFor(duplicate, { for: 'the younger one to be refused', timeoutMs: 2 * MINUTES });
+    const { status } = await waitFor(duplicate, { for: 'the younger one to be refused', timeoutMs: 4 * MINUTES });
     expect(status.message).toContain(`edge-migration/project-${projectId}`);
     await installation.delete(projectId);
     const taken = async () => (await installation.migration(projectId, 'customers'))?.status.phase === 'Succeeded';

@@ -99,20 +99,20 @@ describe('an applied EdgeMigration', { timeout: 10 * MINUTES }, () => {
           'name',
         ])
       ).trim();
-    await expect.poll(() => names('secrets'), { timeout: 30_000 }).toBe('');
-    await installation.condition(seeded.projectId, 'Verified', 'True', { timeoutMs: 2 * MINUTES });
+    await expect.poll(() => names('secrets'), { timeout: 120_000 }).toBe('');
+    await installation.condition(seeded.projectId, 'Verified', 'True', { timeoutMs: 4 * MINUTES });
     const kept =
       /^configmap\/\S+-audit\nconfigmap\/\S+-record\nconfigmap\/\S+-skipped\nconfigmap\/\S+-verify-1-report$/;
-    await expect.poll(() => names('configmaps'), { timeout: 30_000 }).toMatch(kept);
+    await expect.poll(() => names('configmaps'), { timeout: 120_000 }).toMatch(kept);
     expect(await names('jobs')).toMatch(/-copy-1\n\S+-verify-1-1$/);
   });
 
   test('whose status is removed reports the same again without copying again', async () => {
-    const { status } = await installation.condition(seeded.projectId, 'Verified', 'True', { timeoutMs: 2 * MINUTES });
+    const { status } = await installation.condition(seeded.projectId, 'Verified', 'True', { timeoutMs: 4 * MINUTES });
     const reference = [`project-${seeded.projectId}`, '-n', installation.namespace];
     const empty = ['--type=json', '-p', '[{"op":"remove","path":"/status"}]'];
     await installation.kubectl(['patch', 'em', ...reference, '--subresource=status', ...empty]);
-    const again = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: MINUTES });
+    const again = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 3 * MINUTES });
     expect(again.status.copy).toEqual(status.copy);
     expect(again.status.skipped).toEqual(status.skipped);
     expect(again.status.verification?.last).toEqual(status.verification?.last);

@@ -49,7 +49,7 @@ async function handOver(projectId: number) {
   await serving.putDocument({ id: projectId, apiKey: `key-${projectId}`, projectId });
 }
 
-test('a plan reports what Edge lacks before anything is copied', { timeout: 3 * MINUTE }, async () => {
+test('a plan reports what Edge lacks before anything is copied', { timeout: 9 * MINUTE }, async () => {
   const [projectId = 0] = await setup.world.addProjects(1);
   await setup.world.create(projectId, { mode: 'Plan' });
   await setup.world.condition([projectId], 'EdgeReady', 'False');
@@ -81,7 +81,7 @@ test('the dashboard learns of a copy only once Edge can answer, and its trigger 
   });
 });
 
-test('a project that was handed over before is marked once it is copied', { timeout: 4 * MINUTE }, async () => {
+test('a project that was handed over before is marked once it is copied', { timeout: 12 * MINUTE }, async () => {
   const [projectId = 0] = await setup.world.addProjects(1);
   await handOver(projectId);
   await setup.world.create(projectId);

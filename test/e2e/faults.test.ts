@@ -139,9 +139,9 @@ describe('a running copy', { timeout: 12 * MINUTES }, () => {
   test('stops when the EdgeMigration is suspended, and goes on when it is resumed', async () => {
     const seeded = await startSlowCopy();
     await installation.apply(seeded.projectId, { suspend: true, ...SLOW });
-    await installation.condition(seeded.projectId, 'Suspended', 'True', { timeoutMs: 2 * MINUTES });
+    await installation.condition(seeded.projectId, 'Suspended', 'True', { timeoutMs: 4 * MINUTES });
     const isStopped = async () => (await findCopyPods(seeded)).length === 0;
-    await waitFor(isStopped, { for: 'the pods to stop', timeoutMs: 2 * MINUTES });
+    await waitFor(isStopped, { for: 'the pods to stop', timeoutMs: 4 * MINUTES });
     await expectComplete(seeded);
   });
 
@@ -162,7 +162,7 @@ describe('a running copy', { timeout: 12 * MINUTES }, () => {
       ]);
     await waitFor(async () => (await left()).trim() === '', {
       for: 'everything of it to be gone',
-      timeoutMs: 2 * MINUTES,
+      timeoutMs: 4 * MINUTES,
     });
     const { missing, equal } = await compareStores(installation.databaseUrl, seeded.projectId, installation.tables);
     expect(equal).toBeGreaterThan(READ_BEFORE);

@@ -13,7 +13,7 @@ const MINUTE = 60_000;
 let installation: HandoverTarget;
 let steps: ReturnType<typeof createHandoverSteps>;
 
-describe.skipIf(!hasStandIn())('a hand-over with the image of the Core API', { timeout: 6 * MINUTE }, () => {
+describe.skipIf(!hasStandIn())('a hand-over with the image of the Core API', { timeout: 18 * MINUTE }, () => {
   beforeAll(async () => {
     installation = await installWithStandIn('Run');
     steps = createHandoverSteps(installation);
@@ -25,23 +25,23 @@ describe.skipIf(!hasStandIn())('a hand-over with the image of the Core API', { t
   test('lets Flagsmith write before the copy begins, counts the overrides after it, and marks the project last', async () => {
     const projectId = await steps.addProject(1001);
     await installation.apply(projectId);
-    await waitFor(isSwitched, { for: 'the switch', timeoutMs: MINUTE });
+    await waitFor(isSwitched, { for: 'the switch', timeoutMs: 3 * MINUTE });
     const { reason } = await steps.edgeReady(
       projectId,
       /1 server keys were written, and edge_v2_migration_status, enable_dynamo_db set/,
     );
     expect(reason).toBe('DynamoDBNotEnabled');
-    await installation.condition(projectId, 'Copied', 'True', { timeoutMs: 2 * MINUTE });
+    await installation.condition(projectId, 'Copied', 'True', { timeoutMs: 4 * MINUTE });
     const [handedOver, copied] = await Promise.all([
       steps.findJob(projectId, 'before'),
       steps.findJob(projectId, 'copy-1'),
     ]);
     expect(copied.metadata.creationTimestamp! >= handedOver.status.completionTime).toBe(true);
     const isCounted = async () => (await installation.readState()).project.edge_v2_migration_status === 'COMPLETE';
-    await waitFor(isCounted, { for: 'the second hand-over', timeoutMs: MINUTE });
+    await waitFor(isCounted, { for: 'the second hand-over', timeoutMs: 3 * MINUTE });
     expect(await steps.findMark(projectId)).toBeUndefined();
     await steps.mirror(projectId);
-    await installation.condition(projectId, 'EdgeReady', 'True', { timeoutMs: MINUTE });
+    await installation.condition(projectId, 'EdgeReady', 'True', { timeoutMs: 3 * MINUTE });
     const { calls = [] } = await installation.readState();
     expect(calls.filter((call) => call.startsWith('update'))).toEqual([
       'update edge_v2_migration_status,enable_dynamo_db',
@@ -53,14 +53,14 @@ describe.skipIf(!hasStandIn())('a hand-over with the image of the Core API', { t
   test('that fails sets EdgeReady=False with the last words of its pod, and the copy is made all the same', async () => {
     const projectId = await steps.addProject(1002, { mood: 'fail' });
     await installation.apply(projectId);
-    await installation.condition(projectId, 'Copied', 'True', { timeoutMs: 2 * MINUTE });
+    await installation.condition(projectId, 'Copied', 'True', { timeoutMs: 4 * MINUTE });
     const { reason, message } = await steps.edgeReady(projectId, /AccessDenied/);
     expect(reason).toBe('HandoverFailed');
     expect(message).toContain('the hand-over failed: RuntimeError: AccessDeniedException');
     expect(await isSwitched()).toBe(false);
     await steps.setState({ mood: undefined });
     await installation.apply(projectId, { retry: 'again' });
-    await waitFor(isSwitched, { for: 'the next try', timeoutMs: MINUTE });
+    await waitFor(isSwitched, { for: 'the next try', timeoutMs: 3 * MINUTE });
   });
 
   test('that does not end in time is stopped', async () => {

@@ -108,7 +108,7 @@ async function expectAccessible(page: Page): Promise<void> {
   expect(await findOverflow(page)).toBe(0);
 }
 
-describe.runIf(hasChromium)('a newcomer on the web page', { timeout: 5 * MINUTE }, () => {
+describe.runIf(hasChromium)('a newcomer on the web page', { timeout: 15 * MINUTE }, () => {
   beforeAll(async () => {
     const opening = startBrowser();
     started.defer(async () => (await opening)[Symbol.asyncDispose]());
@@ -121,7 +121,7 @@ describe.runIf(hasChromium)('a newcomer on the web page', { timeout: 5 * MINUTE 
     token = await createUser(client, namespace, 'newcomer', EDIT);
     browser = await opening;
     const areReady = async () => (await installation.coreApis()).length === 2;
-    await waitFor(areReady, { for: 'the Core API', timeoutMs: 2 * MINUTE });
+    await waitFor(areReady, { for: 'the Core API', timeoutMs: 4 * MINUTE });
   }, 10 * MINUTE);
   afterAll(() => started.disposeAsync());
 
@@ -188,7 +188,7 @@ async function start(page: Page, { press, write }: Hands, { projectId }: SeededP
     shares.add(share);
     return share === 100;
   };
-  await waitFor(isCopied, { for: 'a bar that is full', timeoutMs: MINUTE, intervalMs: 100 });
+  await waitFor(isCopied, { for: 'a bar that is full', timeoutMs: 3 * MINUTE, intervalMs: 100 });
   expect([...shares].filter((share) => share > 0 && share < 100)).not.toEqual([]);
   await page.getByText('Following Core').first().waitFor();
   const { spec, status } = (await installation.migration(projectId))!;
@@ -200,7 +200,7 @@ async function start(page: Page, { press, write }: Hands, { projectId }: SeededP
 async function writeAndSee(page: Page, project: SeededProject): Promise<void> {
   await writeToCore(project, 'gold');
   const isInEdge = async () => (await readPlan(project)) === 'gold';
-  await waitFor(isInEdge, { for: 'the write in Edge', timeoutMs: MINUTE });
+  await waitFor(isInEdge, { for: 'the write in Edge', timeoutMs: 3 * MINUTE });
   await fact(page, 'Last write applied').waitFor();
   expect(Number(await fact(page, 'Writes applied').textContent())).toBeGreaterThan(0);
 }

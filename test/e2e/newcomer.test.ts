@@ -54,7 +54,7 @@ describe.runIf(canOpenTerminal)('a newcomer with the CLI', { timeout: 10 * MINUT
     seeded = await seedProject(installation.databaseUrl, { identities: IDENTITIES, unmigratable: 0.002 });
     await waitFor(async () => (await installation.coreApis()).length === 2, {
       for: 'the Core API',
-      timeoutMs: 2 * MINUTE,
+      timeoutMs: 4 * MINUTE,
     });
     const path = [folder, dirname(await binary('kubectl')), dirname(process.execPath), process.env['PATH']];
     terminal = started.use(
@@ -101,7 +101,7 @@ describe.runIf(canOpenTerminal)('a newcomer with the CLI', { timeout: 10 * MINUT
     expect(code).toBe(0);
     const jobs = async () =>
       (await installation.kubectl(['get', 'jobs', '-n', installation.namespace, '-o', 'name'])).trim();
-    await waitFor(async () => (await jobs()) === '', { for: 'no Job to be left', timeoutMs: MINUTE });
+    await waitFor(async () => (await jobs()) === '', { for: 'no Job to be left', timeoutMs: 3 * MINUTE });
   });
 
   test('makes a plan, and sees what would be done without anything being written', async () => {
@@ -126,9 +126,9 @@ describe.runIf(canOpenTerminal)('a newcomer with the CLI', { timeout: 10 * MINUT
 
   test('writes to Core as an app does, and sees the write in Edge', async () => {
     await writeToCore('gold');
-    await waitFor(async () => (await readPlan()) === 'gold', { for: 'the write in Edge', timeoutMs: MINUTE });
+    await waitFor(async () => (await readPlan()) === 'gold', { for: 'the write in Edge', timeoutMs: 3 * MINUTE });
     const isReplaying = async () => /project-\d+ +\d+ +Replaying/.test((await edgeMigration('list')).screen);
-    await waitFor(isReplaying, { for: 'Replaying', timeoutMs: MINUTE, intervalMs: 1_000 });
+    await waitFor(isReplaying, { for: 'Replaying', timeoutMs: 3 * MINUTE, intervalMs: 1_000 });
   });
 
   test('extends the window without a confirmation, since nothing is lost by it', async () => {

@@ -126,7 +126,7 @@ describe('an operator under faults', { timeout: 15 * MINUTE }, () => {
     await world.controlPlane.kubectl(['create', ...reference]);
     pods.hold(false);
     const refused = proxy.calls.length;
-    await waitFor(() => proxy.calls.length > refused + 10, { for: 'calls with the old token', timeoutMs: MINUTE });
+    await waitFor(() => proxy.calls.length > refused + 10, { for: 'calls with the old token', timeoutMs: 3 * MINUTE });
     expect(await isRetired(world, copying)).toBe(false);
     await rotate();
     await expectEnd(world, [copying], end);
@@ -142,9 +142,9 @@ describe('an operator under faults', { timeout: 15 * MINUTE }, () => {
     await world.client.delete(customResourceDefinitions, { name: metadata.name });
     const isGone = async () =>
       (await world.client.get(customResourceDefinitions, { name: metadata.name })) === undefined;
-    await waitFor(isGone, { for: 'the definition to be gone', timeoutMs: MINUTE });
+    await waitFor(isGone, { for: 'the definition to be gone', timeoutMs: 3 * MINUTE });
     const isSwept = async () => (await world.jobs(copying)).length === 0;
-    await waitFor(isSwept, { for: 'what it left to be removed', timeoutMs: MINUTE, intervalMs: 200 });
+    await waitFor(isSwept, { for: 'what it left to be removed', timeoutMs: 3 * MINUTE, intervalMs: 200 });
     await installCrd(world.client);
     pods.hold(false);
     await world.create(copying);

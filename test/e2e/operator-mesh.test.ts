@@ -17,7 +17,7 @@ const SETTINGS = {
 const setup = useWorld();
 afterEach(() => setup.pods.inject(undefined));
 
-describe('a mesh that injects a proxy into the workers’ pods', { timeout: 5 * MINUTE }, () => {
+describe('a mesh that injects a proxy into the workers’ pods', { timeout: 15 * MINUTE }, () => {
   test('does not keep a copy from completing: the checkpoints count, and Job and pods are removed', async () => {
     const { world, pods, kubeconfig } = setup;
     await using _operator = runOperatorHere(world, { kubeconfig, clock: createFastClock(FACTOR), settings: SETTINGS });
@@ -26,7 +26,7 @@ describe('a mesh that injects a proxy into the workers’ pods', { timeout: 5 * 
     await world.create(projectId);
     await world.condition([projectId], 'Copied', 'True');
     await world.condition([projectId], 'Degraded', 'False');
-    await waitFor(() => isRetired(world, projectId), { for: 'what is no longer needed to go', timeoutMs: MINUTE });
+    await waitFor(() => isRetired(world, projectId), { for: 'what is no longer needed to go', timeoutMs: 3 * MINUTE });
     const events = await world.client.list(EVENTS, { namespace: NAMESPACE, fieldSelector: 'reason=PodsNotEnding' });
     expect(events.items.map((event) => event['message'])).toEqual([
       expect.stringMatching(/^the workers of Job \S+ have ended, .* istio-proxy of pod \S+ keeps running/),

@@ -47,7 +47,7 @@ async function degraded(projectId: number, reason: string): Promise<string> {
       if (found?.reason !== reason) throw new Error(`it is ${found?.status}/${found?.reason}: ${found?.message}`);
       return found;
     },
-    { for: `Degraded=True/${reason}`, timeoutMs: 2 * MINUTE, intervalMs: 200 },
+    { for: `Degraded=True/${reason}`, timeoutMs: 4 * MINUTE, intervalMs: 200 },
   );
   return message;
 }
@@ -83,7 +83,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
 };
 
-describe('pods that are not created', { timeout: 5 * MINUTE }, () => {
+describe('pods that are not created', { timeout: 15 * MINUTE }, () => {
   async function refusedBy(words: RegExp, lift: () => Promise<unknown>) {
     const { world } = setup;
     await using _operator = startOperator();
@@ -144,5 +144,5 @@ async function waitForPolicy() {
       () => false,
       (error: Error) => /no pods on Sundays/.test(error.message),
     );
-  await waitFor(isDenied, { for: 'the policy to be in force', timeoutMs: MINUTE });
+  await waitFor(isDenied, { for: 'the policy to be in force', timeoutMs: 3 * MINUTE });
 }

@@ -31,7 +31,7 @@ async function startReplicas() {
 
 async function waitForDoing(proxy: KubernetesProxy, projectId: number): Promise<void> {
   const isDoing = () => doingsOf(proxy).some((call) => projectOf(call) === projectId);
-  await waitFor(isDoing, { for: `writes for project ${projectId}`, timeoutMs: 2 * MINUTE });
+  await waitFor(isDoing, { for: `writes for project ${projectId}`, timeoutMs: 4 * MINUTE });
 }
 
 async function create(): Promise<number> {
@@ -56,7 +56,7 @@ describe('two operator replicas', { timeout: 10 * MINUTE }, () => {
     await waitForDoing(first, projectId);
     const follower = await world.startOperator(kubeconfigs[1] ?? '', LEASE);
     const isFollowing = () => second.calls.some((call) => isLease(call) && call.verb === 'get');
-    await waitFor(isFollowing, { for: 'the other to stand for election', timeoutMs: MINUTE });
+    await waitFor(isFollowing, { for: 'the other to stand for election', timeoutMs: 3 * MINUTE });
 
     leader.signal('SIGSTOP');
     // It gets no answers either: everything it sees when it wakes is old.
@@ -140,7 +140,7 @@ describe('an operator upgrade', { timeout: 10 * MINUTE }, () => {
     const old = await world.startOperator(kubeconfigs[0] ?? '', LEASE);
     const projectId = await create();
     const hasJob = async () => (await world.jobs(projectId)).length === 1;
-    await waitFor(hasJob, { for: 'the Job', timeoutMs: MINUTE });
+    await waitFor(hasJob, { for: 'the Job', timeoutMs: 3 * MINUTE });
     await world.condition([projectId], 'Accepted', 'True');
     await old.stop();
 
@@ -191,9 +191,9 @@ describe('settled migrations', { timeout: 10 * MINUTE }, () => {
     };
     // Recent changes may still cause writes.
     const isSettled = () => areListed(2, proxy.calls.findLastIndex(isDoing) + 1);
-    await waitFor(isSettled, { for: 'the last writes', timeoutMs: 2 * MINUTE });
+    await waitFor(isSettled, { for: 'the last writes', timeoutMs: 4 * MINUTE });
     const from = proxy.calls.length;
-    await waitFor(() => areListed(10, from), { for: 'ten lists', timeoutMs: 2 * MINUTE });
+    await waitFor(() => areListed(10, from), { for: 'ten lists', timeoutMs: 4 * MINUTE });
     expect(proxy.calls.slice(from).filter(isDoing)).toEqual([]);
   });
 });

@@ -36,7 +36,7 @@ async function addProject(): Promise<number> {
 
 async function waitUntilGone(projectId: number): Promise<void> {
   const isGone = async () => (await setup.world.describe(projectId)).objects.length === 0;
-  await waitFor(isGone, { for: 'everything of it to be gone', timeoutMs: MINUTE, intervalMs: 100 });
+  await waitFor(isGone, { for: 'everything of it to be gone', timeoutMs: 3 * MINUTE, intervalMs: 100 });
 }
 
 interface CountingJob extends KubernetesObject {
@@ -65,7 +65,7 @@ async function waitForLists(count: number): Promise<void> {
   const lists = () => proxy.calls.filter(({ verb, resource }) => verb === 'list' && resource === 'edgemigrations');
   const before = lists().length;
   const isEnough = () => lists().length >= before + count;
-  await waitFor(isEnough, { for: 'the past to be listed', timeoutMs: 2 * MINUTE, intervalMs: 100 });
+  await waitFor(isEnough, { for: 'the past to be listed', timeoutMs: 4 * MINUTE, intervalMs: 100 });
 }
 
 /** An operator that sees the past changes nothing of a project, and completes it once it sees the present. */
@@ -75,7 +75,7 @@ async function expectLeftAlone(
   end: Description,
 ): Promise<void> {
   const { world, proxy, pods } = setup;
-  await waitFor(() => areCounted(projectId), { for: 'the pods to be counted in their Job', timeoutMs: MINUTE });
+  await waitFor(() => areCounted(projectId), { for: 'the pods to be counted in their Job', timeoutMs: 3 * MINUTE });
   const jobs = await identify(projectId);
   const description = await world.describe(projectId);
   proxy.serveThePast(isPast);
@@ -224,7 +224,7 @@ describe('an operator whose watches lose events', { timeout: 15 * MINUTE }, () =
     });
     await using _operator = startOperator();
     await world.create(projectId);
-    await waitFor(() => isRetired(world, projectId), { for: 'its end', timeoutMs: 2 * MINUTE, intervalMs: 200 });
+    await waitFor(() => isRetired(world, projectId), { for: 'its end', timeoutMs: 4 * MINUTE, intervalMs: 200 });
     const { status } = await world.describe(projectId);
     const { attempt, ...copy } = (status as Status).copy ?? {};
     const { attempt: _, ...expected } = (end.status as Status).copy ?? {};
@@ -269,7 +269,7 @@ describe('an operator whose watches lose events', { timeout: 15 * MINUTE }, () =
     // The old one's objects are gone, so its name is reconciled; they must not be recreated.
     const isAsked = () =>
       proxy.calls.some((call) => isMigrations(call) && call.verb === 'get' && projectOf(call) === projectId);
-    await waitFor(isAsked, { for: 'the API server to be asked', timeoutMs: MINUTE, intervalMs: 100 });
+    await waitFor(isAsked, { for: 'the API server to be asked', timeoutMs: 3 * MINUTE, intervalMs: 100 });
     const old = before?.uid.slice(0, 8) ?? '';
     expect((await world.jobs(projectId)).filter((name) => name.includes(old))).toEqual([]);
     release(true);

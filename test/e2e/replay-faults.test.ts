@@ -69,7 +69,7 @@ async function quiet(): Promise<void> {
 async function nextReports(): Promise<void> {
   const asked = systemClock.now();
   const areNewer = async () => (await readOldestReport(installation.cluster.nats)) > asked;
-  await waitFor(areNewer, { for: 'newer reports of the sidecars', timeoutMs: MINUTES, intervalMs: 250 });
+  await waitFor(areNewer, { for: 'newer reports of the sidecars', timeoutMs: 3 * MINUTES, intervalMs: 250 });
 }
 
 const seed = () => seedProject(installation.databaseUrl, { identities: 200, neighbours: 20 });
@@ -100,7 +100,7 @@ async function expectAgreement(project: SeededProject): Promise<void> {
   expect({ missing, different, leftOver }).toEqual({ missing: [], different: [], leftOver: [] });
 }
 
-describe('replay under faults', { timeout: 8 * MINUTES }, () => {
+describe('replay under faults', { timeout: 24 * MINUTES }, () => {
   test('a frozen applier reverts nothing when it resumes with events in flight', async () => {
     const project = await migrate();
     const { node } = installation.cluster;
@@ -117,7 +117,7 @@ describe('replay under faults', { timeout: 8 * MINUTES }, () => {
         return plans.every((plan) => plan === 'second');
       };
       // The events that the frozen one had in flight are delivered to the other after the ack deadline.
-      await waitFor(areThere, { for: 'the other applier to apply all', timeoutMs: MINUTES, intervalMs: 250 });
+      await waitFor(areThere, { for: 'the other applier to apply all', timeoutMs: 3 * MINUTES, intervalMs: 250 });
     } finally {
       node.signal(installation.namespace, frozen, 'applier', 'SIGCONT');
     }
@@ -131,7 +131,7 @@ describe('replay under faults', { timeout: 8 * MINUTES }, () => {
     await installation.apply(project.projectId, { copy: { ...pace, maxWriteUnitsPerSecond: 600 } });
     const isCopying = async () =>
       ((await installation.migration(project.projectId))?.status.copy?.identitiesRead ?? 0) > 0;
-    await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 2 * MINUTES, intervalMs: 50 });
+    await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 4 * MINUTES, intervalMs: 50 });
     const { node } = installation.cluster;
     const [pod = ''] = await podsOf('copy');
     node.signal(installation.namespace, pod, 'worker', 'SIGSTOP');
@@ -173,9 +173,9 @@ describe('replay under faults', { timeout: 8 * MINUTES }, () => {
     await Promise.all([suspended, finished, deleted].map(migrate));
     const untouched = suspended.neighbour;
     await installation.apply(suspended.projectId, { suspend: true });
-    await installation.condition(suspended.projectId, 'Suspended', 'True', { timeoutMs: MINUTES });
+    await installation.condition(suspended.projectId, 'Suspended', 'True', { timeoutMs: 3 * MINUTES });
     await installation.apply(finished.projectId, { replay: { windowSeconds: 1 } });
-    await installation.condition(finished.projectId, 'Succeeded', 'True', { timeoutMs: 2 * MINUTES });
+    await installation.condition(finished.projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
     await installation.delete(deleted.projectId);
     const all = [suspended, finished, deleted, untouched];
     for (const project of all) await identify(project, 'latecomer', 'gold');
@@ -184,7 +184,7 @@ describe('replay under faults', { timeout: 8 * MINUTES }, () => {
     expect(await documents()).toEqual([undefined, undefined, undefined, undefined]);
     await installation.apply(suspended.projectId, { suspend: false });
     const isThere = async () => (await planInEdge(suspended, 'latecomer')) === 'gold';
-    await waitFor(isThere, { for: 'the suspended one to be followed', timeoutMs: MINUTES, intervalMs: 250 });
+    await waitFor(isThere, { for: 'the suspended one to be followed', timeoutMs: 3 * MINUTES, intervalMs: 250 });
     await quiet();
     expect(await documents()).toEqual(['gold', undefined, undefined, undefined]);
     await expectAgreement(suspended);

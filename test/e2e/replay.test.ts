@@ -27,7 +27,7 @@ afterAll(() => installation?.stop());
 async function send(method: string, path: string, body?: object, admin = false): Promise<Response> {
   const apis = await waitFor(async () => (await installation.coreApis()).slice(0, 2), {
     for: 'the Core API',
-    timeoutMs: 2 * MINUTES,
+    timeoutMs: 4 * MINUTES,
   });
   const base = apis[next++ % apis.length] ?? '';
   const headers: Record<string, string> = {
@@ -50,7 +50,7 @@ const identify = async (identifier: string, traits: Record<string, unknown>) => 
 
 /** Like clients that repeat an unanswered write. */
 const identifyInTheEnd = (identifier: string, traits: Record<string, unknown>) =>
-  waitFor(() => identify(identifier, traits).then(() => true), { for: 'an answer', timeoutMs: 2 * MINUTES });
+  waitFor(() => identify(identifier, traits).then(() => true), { for: 'an answer', timeoutMs: 4 * MINUTES });
 
 async function traitsInEdge(identifier: string): Promise<Traits | undefined> {
   const document = await installation.tables.get(`${key}_${identifier}`);
@@ -58,7 +58,7 @@ async function traitsInEdge(identifier: string): Promise<Traits | undefined> {
 }
 
 const untilEdge = (identifier: string, isRight: (traits: Traits | undefined) => boolean, what: string) =>
-  waitFor(async () => isRight(await traitsInEdge(identifier)), { for: what, timeoutMs: 2 * MINUTES, intervalMs: 200 });
+  waitFor(async () => isRight(await traitsInEdge(identifier)), { for: what, timeoutMs: 4 * MINUTES, intervalMs: 200 });
 
 describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
   test('does not replay writes of a project without an EdgeMigration', async () => {
@@ -100,7 +100,7 @@ describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
         const { stillOnCore } = (await installation.condition(seeded.projectId, 'Copied', 'True')).status.replay ?? {};
         return stillOnCore?.state === 'Writing' && stillOnCore;
       },
-      { for: 'the clients', timeoutMs: 2 * MINUTES, intervalMs: 1_000 },
+      { for: 'the clients', timeoutMs: 4 * MINUTES, intervalMs: 1_000 },
     );
     expect(said.clients?.map(({ name }) => name)).toEqual([SDK]);
     expect(said.environments?.map(({ id }) => id)).toEqual([environment]);
@@ -137,7 +137,7 @@ describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
         // Kubernetes restarts the container; until then the API behind it is unreachable.
         await waitFor(async () => (await installation.coreApis()).length === 2, {
           for: 'the sidecar to be back',
-          timeoutMs: 2 * MINUTES,
+          timeoutMs: 4 * MINUTES,
         });
       }
     }

@@ -37,7 +37,7 @@ export function readGaps(nats: Nats): Promise<CoverageGap[]> {
 async function ask<T>(nats: Nats, question: (manager: JetStreamManager) => Promise<T>): Promise<T> {
   const connection = await connect({ servers: nats.url });
   try {
-    return await question(await jetstreamManager(connection));
+    return await question(await jetstreamManager(connection, { timeout: 60_000 }));
   } finally {
     await connection.close();
   }

@@ -62,7 +62,7 @@ describe.runIf(canRunBoto3)("Flagsmith's button", () => {
     const objects = parseAllDocuments(await readFile(MANIFEST, 'utf8')).map((document) => document.toJS() as object);
     const list = { apiVersion: 'v1', kind: 'List', items: [secret, ...objects] };
     await installation.kubectl(['apply', '--server-side', '-f', '-'], { input: JSON.stringify(list) });
-    url = await waitFor(findTrigger, { for: 'the trigger to be ready', timeoutMs: 2 * MINUTES, intervalMs: 200 });
+    url = await waitFor(findTrigger, { for: 'the trigger to be ready', timeoutMs: 4 * MINUTES, intervalMs: 200 });
   });
 
   afterAll(() => installation?.stop());

@@ -94,6 +94,6 @@ describe('the comparison of a migration', { timeout: 10 * MINUTES }, () => {
         ...['get', 'jobs,configmaps,secrets', '-n', installation.namespace, '-o', 'name'],
         ...['-l', `edge.flagsmith.com/project-id=${seeded.projectId}`],
       ]);
-    await expect.poll(async () => (await left()).trim(), { timeout: 2 * MINUTES }).toBe('');
+    await expect.poll(async () => (await left()).trim(), { timeout: 6 * MINUTES }).toBe('');
   });
 });

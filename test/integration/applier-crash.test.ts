@@ -13,8 +13,8 @@ afterAll(async () => {
   await on[Symbol.asyncDispose]();
 });
 
-/** Slow enough for events in the middle of the work even on a busy machine: about 100 documents a second. */
-const SLOW = { replay: { maxWriteUnitsPerSecond: 300 } };
+/** So slow that the work cannot end before the test raises the rate: about ten documents a second. */
+const SLOW = { replay: { maxWriteUnitsPerSecond: 30 } };
 
 const countOf = (id: number) => on.tables.count(`key-${id}`);
 
@@ -31,7 +31,7 @@ async function fill(id: number, people: number): Promise<string[]> {
   return names;
 }
 
-test('appliers killed in the middle of their work lose nothing', { timeout: 300_000 }, async () => {
+test('appliers killed in the middle of their work lose nothing', { timeout: 600_000 }, async () => {
   const names = await fill(1, 1500);
   await on.migrate(1, SLOW);
   const settings = { EDGE_MIGRATION_ACK_WAIT_SECONDS: '3', EDGE_MIGRATION_CONCURRENCY: '4' };
@@ -46,7 +46,7 @@ test('appliers killed in the middle of their work lose nothing', { timeout: 300_
   await on.publish(...names.map((name) => written(1, name)));
   for (const victim of [first, second]) {
     const before = await countOf(1);
-    await waitFor(async () => (await countOf(1)) > before + 50, {
+    await waitFor(async () => (await countOf(1)) > before + 20, {
       for: 'some to be in Edge',
       timeoutMs: 150_000,
     });
@@ -60,13 +60,16 @@ test('appliers killed in the middle of their work lose nothing', { timeout: 300_
     for: 'all',
     timeoutMs: 150_000,
   });
-  await on.drained(60_000);
+  await on.drained();
 });
 
-test('nothing reaches Edge from two seconds after the EdgeMigration is deleted', { timeout: 300_000 }, async () => {
+test('nothing reaches Edge once an applier knows that the EdgeMigration is deleted, except for what is under way', {
+  timeout: 600_000,
+}, async () => {
   const names = await fill(2, 3000);
   await on.migrate(2, SLOW);
-  const stop = on.start({ EDGE_MIGRATION_CONCURRENCY: '2' });
+  const CONCURRENCY = 2;
+  const stop = on.start({ EDGE_MIGRATION_CONCURRENCY: String(CONCURRENCY) });
   try {
     await on.publish(...names.map((name) => written(2, name)));
     await waitFor(async () => (await countOf(2)) > 20, {
@@ -74,18 +77,19 @@ test('nothing reaches Edge from two seconds after the EdgeMigration is deleted',
       timeoutMs: 150_000,
     });
     await on.endMigration(2);
-    const ended = performance.now();
-    await waitFor(() => performance.now() - ended > 2000, { for: 'two seconds' });
+    const isKnown = async () =>
+      (await on.reports()).some(({ instance, foreign }) => instance === 'applier' && foreign > 0);
+    await waitFor(isKnown, { for: 'its events to be dropped' });
     const count = await countOf(2);
     expect(count).toBeLessThan(names.length);
-    await on.drained(60_000);
-    expect(await countOf(2)).toBe(count);
+    await on.drained();
+    expect((await countOf(2)) - count).toBeLessThanOrEqual(CONCURRENCY);
   } finally {
     await stop();
   }
 });
 
-test('an applier that is asked to stop returns its events in flight at once', { timeout: 300_000 }, async () => {
+test('an applier that is asked to stop returns its events in flight at once', { timeout: 600_000 }, async () => {
   const names = await fill(3, 1000);
   await on.migrate(3, SLOW);
   const stopFirst = on.start({ EDGE_MIGRATION_CONCURRENCY: '2', EDGE_MIGRATION_ACK_WAIT_SECONDS: '600' });

@@ -98,13 +98,13 @@ async function waitForLooks(id: number): Promise<void> {
   const due = () => on.parked().then((all) => Object.keys(all).find((name) => name.includes(`.${id}.repeat.`)));
   const first = await waitFor(due, { for: `an event of project ${id} to wait for a recheck` });
   const isAnother = async () => ![undefined, first].includes(await due());
-  await waitFor(isAnother, { for: `project ${id} to be rechecked`, timeoutMs: 60_000 });
+  await waitFor(isAnother, { for: `project ${id} to be rechecked`, timeoutMs: 120_000 });
 }
 
 const waitUntilDone = (id: number) =>
   waitFor(async () => !(await waits(id)) && (await on.depth()) === 0 && !(await waits(id)), {
     for: `no event of project ${id} to be under way`,
-    timeoutMs: 60_000,
+    timeoutMs: 120_000,
   });
 
 const aways = async () => (await on.reports()).filter(({ goodbye }) => !goodbye).map(({ away }) => away?.region);
@@ -112,7 +112,7 @@ const aways = async () => (await on.reports()).filter(({ goodbye }) => !goodbye)
 const waitForRegion = (region: string | undefined) =>
   waitFor(async () => (await aways()).every((one) => one === region), {
     for: `${region ?? HOME} to be written`,
-    timeoutMs: 60_000,
+    timeoutMs: 120_000,
   });
 
 test('an event is not done in a region cut off for longer than the lag until that region has it', async () => {
@@ -143,7 +143,7 @@ test('appliers write to another region while the home region is dark, and nothin
   await deleteAda(2);
   await on.publish(written(2, 'ada'), written(3, 'ada'));
   await waitForRegion(NEXT);
-  await waitFor(() => traitsIn(NEXT, 3), { for: 'ada to be where is written now', timeoutMs: 60_000 });
+  await waitFor(() => traitsIn(NEXT, 3), { for: 'ada to be where is written now', timeoutMs: 120_000 });
   const report = (await on.reports()).find(({ away }) => away !== undefined);
   expect(report?.away).toMatchObject({ region: NEXT, home: HOME, reason: expect.stringContaining(HOME) });
   expect(report?.edgeUnreachableSince).toBeUndefined();
@@ -155,7 +155,7 @@ test('appliers write to another region while the home region is dark, and nothin
   await on.publish(written(3, 'ada'));
   await waitFor(async () => (await traitsIn(NEXT, 3))?.['plan'] === 'silver', {
     for: 'it to be applied',
-    timeoutMs: 60_000,
+    timeoutMs: 120_000,
   });
   expect(await aways()).toEqual([NEXT]);
   expect(await waits(2)).toBe(true);
@@ -182,7 +182,7 @@ test('a write in another region whose answer was lost is looked for in the home 
   global.region(HOME).goDark();
   await on.publish(written(6, 'ada'));
   await waitForRegion(NEXT);
-  await waitFor(() => traitsIn(NEXT, 6), { for: 'ada to be where is written now', timeoutMs: 60_000 });
+  await waitFor(() => traitsIn(NEXT, 6), { for: 'ada to be where is written now', timeoutMs: 120_000 });
   await waitForLooks(6);
   expect(lost).toBeGreaterThan(0);
   global.region(HOME).comeBack();
@@ -208,10 +208,14 @@ test('appliers that disagree about which region is reachable still agree with Co
     await on.publish(written(4, 'ada'));
     return (await aways()).includes(NEXT);
   };
-  await waitFor(change, { for: 'one of them to go on elsewhere', timeoutMs: 60_000 });
+  await waitFor(change, { for: 'one of them to go on elsewhere', timeoutMs: 120_000 });
   for (let more = 0; more < 20; more++) await change();
   way.inject(undefined);
-  await waitFor(async () => (await change()) === false, { for: 'it to come back', timeoutMs: 60_000, intervalMs: 200 });
+  await waitFor(async () => (await change()) === false, {
+    for: 'it to come back',
+    timeoutMs: 120_000,
+    intervalMs: 200,
+  });
   await waitUntilDone(4);
   global.setDelay({ minMs: 0, maxMs: 0 });
   await global.settle();

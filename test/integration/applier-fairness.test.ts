@@ -46,9 +46,9 @@ const reaches = (id: number, count: number) =>
     timeoutMs: 240_000,
   });
 
-test("a project's few events do not wait behind another's many earlier ones", { timeout: 300_000 }, async () => {
-  // About 100 documents a second, so that there is time for a check.
-  await fill(1, people(500), { replay: { maxWriteUnitsPerSecond: 300 } });
+test("a project's few events do not wait behind another's many earlier ones", { timeout: 600_000 }, async () => {
+  // About three documents a second, so that there is time for a check.
+  await fill(1, people(500), { replay: { maxWriteUnitsPerSecond: 10 } });
   await fill(2, people(20));
   // Before the applier runs, so that the whole flood is ahead in the stream.
   await on.publish(...people(500).map((name) => written(1, name)));
@@ -58,7 +58,7 @@ test("a project's few events do not wait behind another's many earlier ones", { 
   expect(await countOf(1)).toBeLessThan(400);
   await on.migrate(1);
   await reaches(1, 500);
-  await on.drained(60_000);
+  await on.drained();
 });
 
 test('a project with endless writes fills only its share of the events in flight; the rest is parked and comes back', {
@@ -79,11 +79,11 @@ test('a project with endless writes fills only its share of the events in flight
   expect((await on.parked())['identity.parked.3.overflow']).toBeGreaterThan(300);
   proxy.inject(undefined);
   await reaches(3, 600);
-  await on.drained(90_000);
+  await on.drained();
   expect(await on.parked()).toEqual({});
 });
 
-test('a project with its own limit stays within it, and the others go on', { timeout: 300_000 }, async () => {
+test('a project with its own limit stays within it, and the others go on', { timeout: 600_000 }, async () => {
   // Each document costs three units, so all of them would take three minutes.
   await fill(5, people(600), { replay: { maxWriteUnitsPerSecond: 10 } });
   await fill(6, people(100));
@@ -91,16 +91,15 @@ test('a project with its own limit stays within it, and the others go on', { tim
   await on.publish(...people(600).map((name) => written(5, name)));
   await on.publish(...people(100).map((name) => written(6, name)));
   await reaches(6, 100);
-  const limited = await countOf(5);
-  expect(limited).toBeGreaterThan(0);
+  const limited = await waitFor(() => countOf(5).then((count) => count > 0 && count), { for: 'some of project 5' });
   expect(limited).toBeLessThan(500);
   await on.migrate(5, { replay: { maxWriteUnitsPerSecond: 400_000 } });
   await reaches(5, 600);
-  await on.drained(60_000);
+  await on.drained();
 });
 
 test('only a window of a backlog is in flight, events of one identity are applied together, and none is left out', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   const names = people(50);
   await fill(8, names);
@@ -127,7 +126,7 @@ test('only a window of a backlog is in flight, events of one identity are applie
     },
     { for: 'all to be applied', timeoutMs: 120_000 },
   );
-  await on.drained(60_000);
+  await on.drained();
   expect(most).toBeGreaterThan(0);
   expect(most).toBeLessThanOrEqual(100);
   // Events without room are set aside, and come back when there is room: they must not be set aside repeatedly.
@@ -137,7 +136,7 @@ test('only a window of a backlog is in flight, events of one identity are applie
 });
 
 test('a former key of an environment is looked up once, however many events still use it', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   const names = people(200);
   await fill(9, names);
@@ -159,14 +158,14 @@ test('a former key of an environment is looked up once, however many events stil
     return undefined;
   });
   start({ EDGE_MIGRATION_INSTANCE: 'late' });
-  await on.drained(120_000);
+  await on.drained();
   expect(lists).toBeLessThan(20);
   expect(await on.tables.query('former-9')).toEqual([]);
   expect(await on.parked()).toEqual({});
 });
 
 test('an applier that is asked to stop exits within two seconds even if a store does not answer', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   await fill(7, people(300));
   const stop = start({ EDGE_MIGRATION_ACK_WAIT_SECONDS: '600' });
@@ -184,5 +183,5 @@ test('an applier that is asked to stop exits within two seconds even if a store 
   start({});
   // Returned to the stream, not left to time out.
   await reaches(7, 300);
-  await on.drained(60_000);
+  await on.drained();
 });

@@ -35,7 +35,7 @@ test('an event that a dead process may have applied is handled again in memory, 
       const depth = await on.depth();
       return parked > 5 && depth > 5 && parked + depth === WAITING && depth;
     },
-    { for: 'no more room aside', timeoutMs: 60_000 },
+    { for: 'no more room aside', timeoutMs: 120_000 },
   );
 
   await on.rows({ environments_identity: [{ id: 1, identifier: 'ada', environment_id: 1 }] });
@@ -44,8 +44,8 @@ test('an event that a dead process may have applied is handled again in memory, 
   await on.publishRaw(derivedSubject(1), JSON.stringify(written(1, 'ada')), doubted);
   await waitFor(async () => (await on.document('key-1', 'ada')) !== undefined, {
     for: 'the document',
-    timeoutMs: 60_000,
+    timeoutMs: 120_000,
   });
-  await waitFor(async () => (await on.depth()) === left, { for: 'the event to leave the stream', timeoutMs: 60_000 });
+  await waitFor(async () => (await on.depth()) === left, { for: 'the event to leave the stream', timeoutMs: 120_000 });
   expect(Object.keys(await on.parked()).filter((subject) => subject.includes('late'))).toEqual([]);
 });

@@ -15,13 +15,13 @@ afterAll(async () => {
 });
 
 test('two idle appliers constantly report that they may apply, and so does one that gets a single event', {
-  timeout: 180_000,
+  timeout: 600_000,
 }, async () => {
   await on.project(1);
   await on.migrate(1);
   const stops = ['one', 'two'].map((name) => on.start({ EDGE_MIGRATION_INSTANCE: name }));
   try {
-    await waitFor(async () => (await on.reports()).length === 2, { for: 'both to report', timeoutMs: 60_000 });
+    await waitFor(async () => (await on.reports()).length === 2, { for: 'both to report', timeoutMs: 120_000 });
     const unable = new Set<string>();
     let isPublished = false;
     const isOld = async () => {
@@ -42,16 +42,16 @@ test('two idle appliers constantly report that they may apply, and so does one t
   }
 });
 
-test('an applier recreates the stream of its reports when it is deleted', { timeout: 120_000 }, async () => {
+test('an applier recreates the stream of its reports when it is deleted', { timeout: 600_000 }, async () => {
   const stop = on.start({ EDGE_MIGRATION_INSTANCE: 'three' });
   try {
     const reports = async () => {
       const all = await on.reports().catch(() => []);
       return all.some(({ instance }) => instance === 'three');
     };
-    await waitFor(reports, { for: 'the first report', timeoutMs: 60_000 });
+    await waitFor(reports, { for: 'the first report', timeoutMs: 120_000 });
     await on.manager.streams.delete(REPORT_STREAM);
-    await waitFor(reports, { for: 'a report in the new stream', timeoutMs: 60_000 });
+    await waitFor(reports, { for: 'a report in the new stream', timeoutMs: 120_000 });
   } finally {
     await stop();
   }

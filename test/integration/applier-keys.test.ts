@@ -24,7 +24,7 @@ const keysOf = async (id: number) =>
     .filter((key) => key === `key-${id}` || key.startsWith(`key-${id}-`));
 
 const eventually = (what: string, condition: () => Promise<boolean>) =>
-  waitFor(condition, { for: what, timeoutMs: 100_000 });
+  waitFor(condition, { for: what, timeoutMs: 120_000 });
 
 async function fill(id: number, count: number): Promise<void> {
   const identities = people(count).map((identifier, index) => ({
@@ -48,7 +48,7 @@ async function rename(id: number, from: string, to: string): Promise<void> {
   await on.publish(event({ clientKey: from }, {}), event({ environmentId: id }, { moved: true }));
 }
 
-test('two renames within seconds leave every document only under the last key', { timeout: 180_000 }, async () => {
+test('two renames within seconds leave every document only under the last key', { timeout: 600_000 }, async () => {
   await on.project(1);
   await fill(1, 300);
   await on.migrate(1);
@@ -61,13 +61,13 @@ test('two renames within seconds leave every document only under the last key', 
     const keys = await keysOf(1);
     return keys.length === 300 && keys.every((key) => key === 'key-1-c');
   });
-  await on.drained(60_000);
+  await on.drained();
   expect(new Set(await keysOf(1))).toEqual(new Set(['key-1-c']));
   expect(await on.parked()).toEqual({});
 });
 
 test('documents that the copy wrote under a former key are removed when the copy is complete', {
-  timeout: 180_000,
+  timeout: 600_000,
 }, async () => {
   await on.project(2);
   await fill(2, 50);
@@ -87,7 +87,7 @@ test('documents that the copy wrote under a former key are removed when the copy
 });
 
 test('a write by a former key that is unknown to the applier and has nothing on Edge reaches its document', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async () => {
   await on.project(3);
   await on.core("UPDATE environments_environment SET api_key = 'key-3-b' WHERE id = 3");
@@ -98,7 +98,7 @@ test('a write by a former key that is unknown to the applier and has nothing on 
 });
 
 test('a write by a key whose owner cannot be determined is kept, not acknowledged', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async () => {
   await on.project(4);
   // Older than the history that Core keeps.
@@ -117,7 +117,7 @@ test('a write by a key whose owner cannot be determined is kept, not acknowledge
 });
 
 test('a former key that another environment has taken over is that one’s, and its documents are left alone', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async () => {
   await on.project(5);
   await on.migrate(5);
@@ -145,7 +145,7 @@ test('a former key that another environment has taken over is that one’s, and 
 });
 
 test("a key that moved between migrating projects within seconds leads to the new project's identities at once", {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async () => {
   await on.project(6);
   await on.rows({

@@ -8,7 +8,7 @@ import { waitFor } from '../cluster/wait.ts';
 import { type DynamodbProxy, type Fault, startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
 import { createHarness, type Harness, written } from './applier/harness.ts';
 
-vi.setConfig({ testTimeout: 240_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 let on: Harness;
 
@@ -42,11 +42,11 @@ async function deleteAda(id: number): Promise<void> {
 const find = (id: number) => on.document(`key-${id}`, 'ada');
 const isThere = (id: number) => waitFor(async () => (await find(id)) !== undefined, { for: 'ada to be in Edge' });
 const isGone = (id: number) =>
-  waitFor(async () => (await find(id)) === undefined, { for: 'ada to be gone from Edge', timeoutMs: 30_000 });
+  waitFor(async () => (await find(id)) === undefined, { for: 'ada to be gone from Edge', timeoutMs: 120_000 });
 const waitsAside = (id: number) =>
   waitFor(async () => ((await on.parked())[`identity.parked.${id}.late`] ?? 0) > 0, {
     for: 'an event to wait for late writes',
-    timeoutMs: 60_000,
+    timeoutMs: 120_000,
   });
 
 /** Delays the first call of this kind until the test releases it. */
@@ -66,7 +66,7 @@ function holdFirst(proxy: DynamodbProxy, operation: RegExp) {
 /** An applier whose acknowledgements the test sends at any time. */
 async function connectAsBefore() {
   const connection = await connect({ servers: on.nats.url });
-  const { consumers } = jetstream(connection);
+  const { consumers } = jetstream(connection, { timeout: 60_000 });
   return {
     async take() {
       const consumer = await consumers.get(STREAM, (await on.consumer())?.name);
@@ -163,7 +163,7 @@ test('an applier that was frozen past the ack deadline of its events writes noth
     async () => (await on.reports()).some(({ instance, time }) => instance === 'frozen' && time > resumed),
     {
       for: 'the one that stood still to go on',
-      timeoutMs: 30_000,
+      timeoutMs: 120_000,
     },
   );
   expect(proxy.writes()).toBe(0);

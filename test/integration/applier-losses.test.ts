@@ -45,7 +45,7 @@ async function loseEnd(change: () => Promise<void>): Promise<void> {
   await cp(earlier, data, { recursive: true });
   await on.nats.restart();
   const isBack = async () => (await on.manager.streams.info(STREAM).catch(() => undefined)) !== undefined;
-  await waitFor(isBack, { for: 'the stream to be back', timeoutMs: 60_000 });
+  await waitFor(isBack, { for: 'the stream to be back', timeoutMs: 120_000 });
 }
 
 /** Reports of all applier processes about the stream, including those of earlier tests. */
@@ -56,14 +56,14 @@ const lastSequence = async () => (await on.manager.streams.info(STREAM)).state.l
 /** Waits until the applier has handled everything up to it, and has made a report since. */
 async function handledUpTo(sequence: number): Promise<void> {
   const isHandled = async () => ((await on.consumer())?.ack_floor.stream_seq ?? 0) >= sequence;
-  await waitFor(isHandled, { for: 'the applier to have handled all', timeoutMs: 60_000 });
+  await waitFor(isHandled, { for: 'the applier to have handled all', timeoutMs: 120_000 });
   const handled = Date.now();
   const isReported = async () => (await on.reports()).some(({ time }) => Date.parse(time) > handled);
-  await waitFor(isReported, { for: 'a report since', timeoutMs: 60_000 });
+  await waitFor(isReported, { for: 'a report since', timeoutMs: 120_000 });
 }
 
 test('an applier reports that NATS lost events although others have taken their sequences and are handled', {
-  timeout: 240_000,
+  timeout: 600_000,
 }, async () => {
   onTestFinished(on.start());
   await publish('kept', 8);
@@ -74,18 +74,18 @@ test('an applier reports that NATS lost events although others have taken their 
     await handledUpTo(await lastSequence());
   });
   await publish('new', 60);
-  await on.drained(120_000);
+  await on.drained();
   const losses = await waitFor(
     async () => {
       const found = (await streamReports()).flatMap(({ losses }) => losses);
       return found.length > 0 && found;
     },
-    { for: 'the loss to be reported', timeoutMs: 60_000 },
+    { for: 'the loss to be reported', timeoutMs: 120_000 },
   );
   expect(losses).toHaveLength(1);
 });
 
-test('an applier that started later reports evidence of the loss to the operator', { timeout: 240_000 }, async () => {
+test('an applier that started later reports evidence of the loss to the operator', { timeout: 600_000 }, async () => {
   await publish('kept', 8);
   const readState = async () => {
     const asked = momentOf(systemClock);
@@ -98,13 +98,13 @@ test('an applier that started later reports evidence of the loss to the operator
   });
   await publish('new', 60);
   onTestFinished(on.start());
-  await on.drained(120_000);
+  await on.drained();
   const proof = await waitFor(
     async () =>
       (await streamReports())
         .flatMap(({ places }) => places)
         .find(({ sequence, time }) => isRetaken(known, { sequence, time: Date.parse(time) })),
-    { for: 'the proof to be reported', timeoutMs: 60_000 },
+    { for: 'the proof to be reported', timeoutMs: 120_000 },
   );
   expect(proof.sequence).toBeLessThanOrEqual(known.places.at(-1)!.sequence);
 });

@@ -63,7 +63,7 @@ describe('an applier with two regions', () => {
   const waitUntilDone = (id: number) =>
     waitFor(async () => !(await hasRecheck(id)) && (await on.depth()) === 0 && !(await hasRecheck(id)), {
       for: 'no event to be under way',
-      timeoutMs: 60_000,
+      timeoutMs: 120_000,
     });
 
   test('writes a trait again that a later write of the other region reverted, and keeps what was set there', async () => {

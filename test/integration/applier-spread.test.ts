@@ -68,7 +68,7 @@ async function overrides(key: string, identifier: string): Promise<string> {
 const waitForOverride = (key: string, identifier: string, text: string) =>
   waitFor(async () => (await overrides(key, identifier)).includes(text), {
     for: `${identifier}'s override to have ${text}`,
-    timeoutMs: 30_000,
+    timeoutMs: 120_000,
   });
 
 test('a feature event reaches identities in other projects that have an override of the feature', async () => {
@@ -158,7 +158,7 @@ test("a deleted project's documents are removed, and those of other projects sta
       await on.publish(about({ kind: 'deletedProjects' }));
       return false;
     },
-    { for: 'the documents to go', timeoutMs: 60_000, intervalMs: 3000 },
+    { for: 'the documents to go', timeoutMs: 120_000, intervalMs: 3000 },
   );
   expect(await on.document('key-1', 'ada')).toBeDefined();
 });

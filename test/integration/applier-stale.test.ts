@@ -46,12 +46,12 @@ async function putInCore(id: number, identifier: string) {
 const hasArrived = (id: number, identifier: string) =>
   waitFor(async () => (await on.traits(`key-${id}`, identifier))?.['plan'] === 'gold', {
     for: `${identifier} to be in Edge`,
-    timeoutMs: 90_000,
+    timeoutMs: 120_000,
   });
 
 const report = async () => (await on.reports()).find(({ goodbye }) => !goodbye);
 
-describe('an applier behind an API server that lags', { timeout: 180_000 }, () => {
+describe('an applier behind an API server that lags', { timeout: 600_000 }, () => {
   test('drops no event on a view older than the event, because the EdgeMigration may be newer', async () => {
     await on.project(60);
     await on.migrate(60);
@@ -84,13 +84,13 @@ describe('an applier behind an API server that lags', { timeout: 180_000 }, () =
         await on.publish(written(62, 'before'));
         return (await report())?.confirmed === false;
       },
-      { for: 'the view to be doubted', timeoutMs: 90_000, intervalMs: 1_000 },
+      { for: 'the view to be doubted', timeoutMs: 120_000, intervalMs: 1_000 },
     );
     await on.core(`UPDATE environments_trait SET string_value = 'bronze' WHERE identity_id = 62`);
     await on.publish(written(62, 'before'));
     const { time } = (await report())!;
     const twoReportsLater = async () => Date.parse((await report())?.time ?? '') > Date.parse(time) + 4_000;
-    await waitFor(twoReportsLater, { for: 'two more reports', timeoutMs: 60_000 });
+    await waitFor(twoReportsLater, { for: 'two more reports', timeoutMs: 120_000 });
     expect((await on.traits('key-62', 'before'))?.['plan']).not.toBe('bronze');
     expect(await on.depth()).toBeGreaterThan(0);
 

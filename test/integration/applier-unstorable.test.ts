@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 const eventually = (what: string, condition: () => Promise<boolean>) =>
-  waitFor(condition, { for: what, timeoutMs: 60_000 });
+  waitFor(condition, { for: what, timeoutMs: 120_000 });
 /** Does not include the sizes of the events. */
 const listed = async (projectId: number) => {
   const subjects = Object.keys(await on.parked()).map((subject) => subject.replace(/\.\d+$/, ''));

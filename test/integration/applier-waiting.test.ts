@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 
 const eventually = (what: string, condition: () => Promise<boolean>) =>
-  waitFor(condition, { for: what, timeoutMs: 60_000 });
+  waitFor(condition, { for: what, timeoutMs: 120_000 });
 /** A write by a server key that Core does not know. */
 const unknown = (letter: string) =>
   written(1, 'ada', {
@@ -67,7 +67,9 @@ test('a parked event is dropped when that is requested and the status has a gap 
   await eventually('nothing to wait', async () => (await on.poison(0)).length === 0);
 });
 
-test('parked events without room are dropped, and one mark a minute replaces them', { timeout: 90_000 }, async () => {
+test('parked events without room are dropped, and one mark a minute replaces them', { timeout: 600_000 }, async () => {
+  const minuteOf = () => Math.floor(Date.now() / 60_000);
+  const from = minuteOf();
   await on.migrate(1, { retry: 'another' });
   // Events stored during a check may count twice until the next one, and leave room for fewer: so more are sent.
   await eventually('as many to wait as have room', async () => {
@@ -80,7 +82,7 @@ test('parked events without room are dropped, and one mark a minute replaces the
   expect((await on.poison(0)).length * 1024).toBe(QUOTA_BYTES);
   const marks = await parkedAs('excess');
   expect(marks.length).toBeGreaterThanOrEqual(1);
-  expect(marks.length).toBeLessThanOrEqual(2);
+  expect(marks.length).toBeLessThanOrEqual(minuteOf() - from + 1);
   for (const mark of marks) expect((await on.parked())[mark]).toBe(1);
 });
 

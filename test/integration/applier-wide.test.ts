@@ -69,7 +69,7 @@ const traitsOf = (item: Awaited<ReturnType<typeof documents>>[number]) =>
   (item['identity_traits']?.L ?? []).map(({ M }) => M?.['trait_key']?.S);
 
 test('a trait that was deleted for a whole environment is removed from every document, and no other trait is', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   await prepare(1);
   await on.core(`DELETE FROM environments_trait WHERE trait_key = 'plan'`);
@@ -85,7 +85,7 @@ test('a trait that was deleted for a whole environment is removed from every doc
 });
 
 test('the documents of an environment move when its key changes', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   await prepare(2);
   // Core has nothing left of these that would identify the old key's project.
@@ -114,12 +114,12 @@ test('the documents of an environment move when its key changes', {
       await on.publish(wide({ kind: 'environment', environment: { clientKey: 'key-2' } }));
       return false;
     },
-    { for: 'the old ones to go', timeoutMs: 60_000, intervalMs: 5000 },
+    { for: 'the old ones to go', timeoutMs: 120_000, intervalMs: 5000 },
   );
   expect(await on.parked()).toEqual({});
 });
 
-test('the documents of a deleted environment are removed', { timeout: 300_000 }, async () => {
+test('the documents of a deleted environment are removed', { timeout: 600_000 }, async () => {
   await prepare(3);
   await on.rows({
     features_feature: [{ id: 3, project_id: 3, name: 'banner', type: 'STANDARD' }],
@@ -238,7 +238,7 @@ test('an event that has waited for a background task is handled once more, and i
   const event = wide({ kind: 'environment', environment: { clientKey: 'key-17' } });
   const before = await on.parked();
   await on.publishRaw('identity.parked.17.repeat.1', JSON.stringify({ ...event, outcome: 'background', observedTime }));
-  await waitFor(async () => (await countOf(17)) === 0, { for: 'the document to go', timeoutMs: 30_000 });
+  await waitFor(async () => (await countOf(17)) === 0, { for: 'the document to go', timeoutMs: 120_000 });
   await on.drained();
   expect(await on.parked()).toEqual(before);
 });

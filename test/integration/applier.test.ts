@@ -29,7 +29,7 @@ async function putInCore(id: number, identityId: number, identifier: string, pla
 }
 
 const eventually = (what: string, condition: () => Promise<boolean>) =>
-  waitFor(condition, { for: what, timeoutMs: 90_000 });
+  waitFor(condition, { for: what, timeoutMs: 120_000 });
 const planIs = (id: number, identifier: string, plan: string | undefined) =>
   eventually(
     `plan ${plan} of ${identifier}`,
@@ -207,7 +207,7 @@ describe('an applier, when the EdgeMigration is not active', () => {
   });
 
   test('keeps events of a suspended project, and all reach Edge when it is resumed', {
-    timeout: 300_000,
+    timeout: 600_000,
   }, async () => {
     await on.project(37);
     await on.migrate(37, { suspend: true });

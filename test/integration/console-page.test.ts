@@ -36,7 +36,7 @@ interface StoredSpec {
   readonly replay: { readonly windowSeconds: number };
 }
 const specOf = async (projectId: number) => (await stage.migration(projectId))?.['spec'] as StoredSpec | undefined;
-const until = (text: string, check: () => Promise<boolean>) => waitFor(check, { for: text, timeoutMs: 30_000 });
+const until = (text: string, check: () => Promise<boolean>) => waitFor(check, { for: text, timeoutMs: 120_000 });
 
 interface Appearance {
   readonly width?: number;

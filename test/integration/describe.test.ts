@@ -33,7 +33,7 @@ test('kubectl describe tells the history of a migration, and kubectl get its cur
 
   pods.hold(true);
   await world.create(projectId, { verify: { afterCopy: 'Never', atDeadline: 'Never' } });
-  await waitFor(isJob, { for: 'the Job', timeoutMs: 2 * MINUTE });
+  await waitFor(isJob, { for: 'the Job', timeoutMs: 4 * MINUTE });
   await waitFor(async () => (await world.migration(projectId))?.status.progress !== undefined, { for: 'progress' });
   const table = await kubectl(['get', 'em', '-n', NAMESPACE]);
   await breakPod(projectId);
@@ -44,11 +44,11 @@ test('kubectl describe tells the history of a migration, and kubectl get its cur
   await set({ suspend: false, retry: 'image-is-there' });
   await world.condition([projectId], 'Suspended', 'False');
   pods.hold(false);
-  await waitFor(() => isRetired(world, projectId), { for: 'its end', timeoutMs: 2 * MINUTE });
+  await waitFor(() => isRetired(world, projectId), { for: 'its end', timeoutMs: 4 * MINUTE });
   const describe = () => kubectl(['describe', 'em', name, '-n', NAMESPACE]);
   await waitFor(async () => /Normal +CaptureDisabled/.test(await describe()), {
     for: 'the last event',
-    timeoutMs: MINUTE,
+    timeoutMs: 3 * MINUTE,
   });
   const described = await describe();
 

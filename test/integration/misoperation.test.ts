@@ -33,7 +33,7 @@ const read = async (projectId: number) => (await setup.world.migration(projectId
 async function startMigration(spec: Fields = {}): Promise<number> {
   const [projectId = 0] = await setup.world.addProjects(1);
   await setup.world.create(projectId, { ...UNVERIFIED, ...spec });
-  await waitFor(async () => (await findJob(projectId)) !== undefined, { for: 'the Job', timeoutMs: 2 * MINUTE });
+  await waitFor(async () => (await findJob(projectId)) !== undefined, { for: 'the Job', timeoutMs: 4 * MINUTE });
   return projectId;
 }
 
@@ -169,9 +169,9 @@ describe('an allowed change of the spec in a migration takes effect, can be reve
     const projectId = projects.get(name) ?? 0;
     const shows = (expected: unknown) => async () => (await effect(projectId)) === expected;
     await edit(projectId, set);
-    await waitFor(shows(value), { for: `${name} to have its effect`, timeoutMs: MINUTE });
+    await waitFor(shows(value), { for: `${name} to have its effect`, timeoutMs: 3 * MINUTE });
     await edit(projectId, back);
-    if (before !== undefined) await waitFor(shows(before), { for: 'the default again', timeoutMs: MINUTE });
+    if (before !== undefined) await waitFor(shows(before), { for: 'the default again', timeoutMs: 3 * MINUTE });
   });
 
   test('all of these migrations complete once their pods do', async () => {
@@ -184,7 +184,7 @@ describe('an allowed change of the spec in a migration takes effect, can be reve
   });
 });
 
-describe('a forbidden change is rejected with the broken rule, and has no effect', { timeout: 4 * MINUTE }, () => {
+describe('a forbidden change is rejected with the broken rule, and has no effect', { timeout: 12 * MINUTE }, () => {
   let projectId: number;
   let before: unknown;
 
@@ -249,7 +249,7 @@ describe('a forbidden change is rejected with the broken rule, and has no effect
   });
 });
 
-describe('the operator reports what only Core can know', { timeout: 4 * MINUTE }, () => {
+describe('the operator reports what only Core can know', { timeout: 12 * MINUTE }, () => {
   test('a project that does not exist leaves nothing once its EdgeMigration is deleted', async () => {
     const nobody = 1_999_999_999;
     await setup.world.create(nobody, UNVERIFIED);
@@ -265,7 +265,7 @@ describe('the operator reports what only Core can know', { timeout: 4 * MINUTE }
     expect(await setup.world.jobs(projectId)).toEqual([expect.stringMatching(/-plan-1$/)]);
     await edit(projectId, { mode: 'Migrate' });
     const isCopying = async () => (await setup.world.jobs(projectId)).join().match(/^\S+-copy-1$/) !== null;
-    await waitFor(isCopying, { for: 'the copy alone', timeoutMs: MINUTE });
+    await waitFor(isCopying, { for: 'the copy alone', timeoutMs: 3 * MINUTE });
     setup.pods.hold(false);
     await setup.world.condition([projectId], 'Copied', 'True');
   });

@@ -111,7 +111,7 @@ const missing =
   python.error === undefined ? undefined : `NOT checked against Flagsmith's schema: ${python.error.message}`;
 if (missing !== undefined) process.stderr.write(`${missing}\n`);
 
-describe.skipIf(missing !== undefined)("Flagsmith's published schema of Edge's documents", { timeout: 300_000 }, () => {
+describe.skipIf(missing !== undefined)("Flagsmith's published schema of Edge's documents", { timeout: 600_000 }, () => {
   beforeAll(() => provide([environment]));
 
   test('accepts every document and override row of 20,000 ordinary identities', async () => {

@@ -185,7 +185,7 @@ describe('what a service account may write, by name', () => {
     await kubectl(['apply', '--server-side', '-n', NAMESPACE, '-f', '-'], stores);
     const isDenied = async () =>
       (await write('worker', 'apply', 'a ConfigMap that configures the product')) !== 'allowed';
-    await waitFor(isDenied, { for: 'the policy to be in force', timeoutMs: MINUTE });
+    await waitFor(isDenied, { for: 'the policy to be in force', timeoutMs: 3 * MINUTE });
   });
 
   const MIGRATIONS_ALONE = /write the objects of migrations alone/;
@@ -224,7 +224,7 @@ describe('the rights of people, by Kubernetes’ own roles', () => {
     await applyAll(bindings);
     const isAggregated = async () =>
       (await mayDo('a-view', 'get', MIGRATIONS, TENANT)) && mayDo('a-edit', 'create', MIGRATIONS, TENANT);
-    await waitFor(isAggregated, { for: 'the roles to be aggregated', timeoutMs: MINUTE });
+    await waitFor(isAggregated, { for: 'the roles to be aggregated', timeoutMs: 3 * MINUTE });
   });
 
   test.each<[string, string, string, string, boolean]>([
@@ -242,7 +242,7 @@ describe('the rights of people, by Kubernetes’ own roles', () => {
   });
 });
 
-describe('a migration with only the operator’s rights', { timeout: 5 * MINUTE }, () => {
+describe('a migration with only the operator’s rights', { timeout: 15 * MINUTE }, () => {
   function setSuspend(projectId: number, suspend: boolean) {
     const patch = JSON.stringify({ spec: { suspend } });
     return kubectl(['patch', 'em', `project-${projectId}`, '-n', NAMESPACE, '--type=merge', '-p', patch]);
@@ -260,23 +260,23 @@ describe('a migration with only the operator’s rights', { timeout: 5 * MINUTE 
     await world.create(tenants, UNVERIFIED, TENANT);
     await world.condition([own], 'Accepted', 'True');
     const isCopying = async () => (await world.jobs(own)).length === 1;
-    await waitFor(isCopying, { for: 'the Job', timeoutMs: 2 * MINUTE });
+    await waitFor(isCopying, { for: 'the Job', timeoutMs: 4 * MINUTE });
     // The quota rejects its pods, so the operator looks up the reason.
     const hasAsked = async () => proxy.calls.some(({ verb, resource }) => verb === 'list' && resource === 'events');
-    await waitFor(hasAsked, { for: 'a read of the events of the Job', timeoutMs: MINUTE });
+    await waitFor(hasAsked, { for: 'a read of the events of the Job', timeoutMs: 3 * MINUTE });
     await liftQuota();
     await setSuspend(own, true);
     await world.condition([own], 'Suspended', 'True');
     await setSuspend(own, false);
     setup.pods.hold(false);
-    await waitFor(isOver(own, NAMESPACE), { for: 'the own one', timeoutMs: 2 * MINUTE });
-    await waitFor(isOver(tenants, TENANT), { for: 'the tenant’s', timeoutMs: 2 * MINUTE });
+    await waitFor(isOver(own, NAMESPACE), { for: 'the own one', timeoutMs: 4 * MINUTE });
+    await waitFor(isOver(tenants, TENANT), { for: 'the tenant’s', timeoutMs: 4 * MINUTE });
     const left = (await world.describe(tenants, TENANT)).objects.length;
     expect(left).toBeGreaterThan(0);
     await world.delete(tenants, TENANT);
     // Owner references do not cross namespaces: the operator cleans up.
     const isGone = async () => (await world.describe(tenants, TENANT)).objects.length === 0;
-    await waitFor(isGone, { for: 'everything of it to be gone', timeoutMs: 2 * MINUTE });
+    await waitFor(isGone, { for: 'everything of it to be gone', timeoutMs: 4 * MINUTE });
     const messages = await kubectl(['get', 'em', '-A', '-o', 'jsonpath={.items[*].status.conditions[*].reason}']);
     expect(messages).not.toContain('Forbidden');
     expect(unused(await readManifests('operator/deploy/rbac.yaml'), proxy.calls)).toEqual(UNUSED_HERE);
@@ -294,8 +294,8 @@ describe('a migration with only the operator’s rights', { timeout: 5 * MINUTE 
     await world.create(other);
     const settings = { EDGE_MIGRATION_WATCH_NAMESPACES: `${TENANT}, customers` };
     await using _operator = runOperatorHere(world, { kubeconfig, settings });
-    await waitFor(isOver(first, TENANT), { for: 'that of one namespace', timeoutMs: 2 * MINUTE });
-    await waitFor(isOver(second, 'customers'), { for: 'that of the other', timeoutMs: 2 * MINUTE });
+    await waitFor(isOver(first, TENANT), { for: 'that of one namespace', timeoutMs: 4 * MINUTE });
+    await waitFor(isOver(second, 'customers'), { for: 'that of the other', timeoutMs: 4 * MINUTE });
     expect((await world.migration(other))?.status).toEqual({});
     expect(await mayDo(account('operator'), 'list', MIGRATIONS, NAMESPACE)).toBe(false);
   });

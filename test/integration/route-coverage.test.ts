@@ -40,7 +40,7 @@ const anyRequest = fc.oneof(...sdkRequests, ...adminRequests);
 const settings = fc.option(fc.constantFrom(...SETTINGS), { freq: 14, nil: undefined });
 
 describe('every change of Core', () => {
-  it('is in an event, for any request and any outcome', { timeout: 300_000 }, async () => {
+  it('is in an event, for any request and any outcome', { timeout: 600_000 }, async () => {
     const seen = new Set<string>();
     await fc.assert(
       fc.asyncProperty(anyRequest, settings, async (makeRequest, setting) => {
@@ -62,7 +62,7 @@ describe('every change of Core', () => {
     expect(stage.spool.gaps.list().filter(({ reason }) => reason === 'captureFailed')).toEqual([]);
   });
 
-  it('is in an event that is handled again later when a background task makes it', { timeout: 60_000 }, async () => {
+  it('is in an event that is handled again later when a background task makes it', { timeout: 600_000 }, async () => {
     const headers = { authorization: 'Token admin-token' };
     const [environment] = (
       await stage.client.query(
@@ -104,7 +104,7 @@ describe('every change of Core', () => {
     expect(events.filter(({ outcome }) => outcome !== 'background')).toEqual([]);
   });
 
-  it('is in an event that is handled after it when the client disconnected earlier', { timeout: 60_000 }, async () => {
+  it('is in an event that is handled after it when the client disconnected earlier', { timeout: 600_000 }, async () => {
     const LOCK = 4711;
     const [environment] = (await stage.rows()).environments;
     await stage.client.query('SELECT pg_advisory_lock($1)', [LOCK]);

@@ -16,7 +16,7 @@ import { createHangingDisk, type HangingDisk, hasCompiler } from './sidecar/hang
 import { lastReport, type SidecarProcess, startSidecar } from './sidecar/process.ts';
 import { createTraffic } from './sidecar/traffic.ts';
 
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 /** A request waits a quarter of a second for its intent; a busy machine takes longer. */
 const PROMPT_MS = 3000;

@@ -9,7 +9,7 @@ import { residentMegabytes } from '../bench/usage.ts';
 import { type Nats, startNats } from '../cluster/nats.ts';
 import { waitFor } from '../cluster/wait.ts';
 
-vi.setConfig({ testTimeout: 180_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 let nats: Nats;
 let api: Target;
@@ -76,7 +76,7 @@ describe.skipIf(process.platform !== 'linux')("the sidecar's memory (read from /
     await sidecar.drained();
     const settled = await waitFor(async () => (await resident()) < 130 && (await resident()), {
       for: 'the memory of the burst to be given back',
-      timeoutMs: 60_000,
+      timeoutMs: 120_000,
       intervalMs: 500,
     });
     expect(settled).toBeLessThan(130);

@@ -23,7 +23,7 @@ import { lastReport, type SidecarProcess, startSidecar } from './sidecar/process
 import { createTraffic, type Traffic, type Write } from './sidecar/traffic.ts';
 
 // Servers start, are killed and restart: no test depends on a fixed time, but a busy machine is slow.
-vi.setConfig({ testTimeout: 240_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 let core: Fixture;
 let nats: Nats;
@@ -269,7 +269,7 @@ describe('the sidecar causes no API error and loses no write', () => {
     await traffic.burst('after', 50);
     await waitFor(async () => (await unaccounted(traffic.writes, [])).length === 0, {
       for: 'all writes to be in the new stream',
-      timeoutMs: 60_000,
+      timeoutMs: 120_000,
     });
     expect(traffic.writes.filter(({ status }) => status !== 200)).toEqual([]);
     expect(avoidable(await reportedGaps())).toEqual([]);

@@ -135,7 +135,7 @@ describe.each(TRIED)('where identifiers are compared by %s', (_, collation) => {
     await publishTwice(events);
     await waitFor(async () => (await applier.tail()).includes('row-level security'), {
       for: 'the applier to say that it cannot see all rows',
-      timeoutMs: MINUTES,
+      timeoutMs: 3 * MINUTES,
     });
     expect((await scan()).length).toBe(before.length);
     await on.core(`ALTER ROLE ${role} BYPASSRLS`);

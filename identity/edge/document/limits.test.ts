@@ -176,7 +176,7 @@ describe('documents', () => {
     { minLength: 50, maxLength: 200 },
   );
 
-  test("document sizes match DynamoDB's to the byte for any content", { timeout: 120_000 }, async () => {
+  test("document sizes match DynamoDB's to the byte for any content", { timeout: 600_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(nested, async (L) => {
         const item = { ...withTrait({ L }), padding: { S: '' } };

@@ -50,7 +50,7 @@ async function store(documents: readonly EncodedDocument[]): Promise<Map<string 
 }
 
 test('any rows become a document that reads like them, or are skipped for a reason', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   let stored = 0;
   let skipped = 0;

@@ -9,7 +9,7 @@ import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts
 import { verify } from './testing/verification.ts';
 import type { VerifyOptions } from './verify-range.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 /** Longer than any other wait of a comparison. */
 const LATE_MS = 1_500;

@@ -191,7 +191,7 @@ async function play(scheduler: Scheduler, writes: string, { isTwice, isShared }:
 }
 
 test('in any order of steps Edge ends up as Core says, and what Edge clients wrote stays', {
-  timeout: 240_000,
+  timeout: 600_000,
 }, async () => {
   const befores = ['', 'core', 'core trait', 'edge', 'edge core', 'edge core trait'] as const;
   const cases = befores.flatMap((before) =>

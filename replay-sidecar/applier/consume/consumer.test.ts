@@ -14,7 +14,7 @@ import { Consumer } from './consumer.ts';
 import type { InFlightMessage } from './in-flight.ts';
 
 // Servers are killed and restarted, which takes a while on a busy machine.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 const APPLIER = { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30, lateWriteSeconds: 65 };
 const STREAMS = { streamReplicas: 1, streamMaxBytes: 1e8, streamDuplicateWindowSeconds: 120 };
@@ -28,7 +28,7 @@ beforeEach(async () => {
   folder = createFolder('inbox');
   nats = await startNats({ config: `jetstream { store_dir: ${JSON.stringify(join(folder, 'jetstream'))} }` });
   connections = [];
-  manager = await jetstreamManager(await open());
+  manager = await jetstreamManager(await open(), { timeout: 60_000 });
   await ensureStreams(manager, STREAMS);
 });
 
@@ -79,7 +79,7 @@ async function startApplier(settings = APPLIER): Promise<Applier> {
 
 /** At once: a connection opened earlier may still have to reconnect. */
 const publish = async (text: string) => {
-  const client = jetstream(await open());
+  const client = jetstream(await open(), { timeout: 60_000 });
   await waitFor(() => client.publish(EVENT_SUBJECT, text).catch(() => undefined), { for: 'the stream to take it' });
 };
 
@@ -95,7 +95,7 @@ async function restoreData(): Promise<void> {
 async function texts(): Promise<string[]> {
   // On its own connection: a request on one that has not noticed the restart yet gets no answer.
   const connection = await open();
-  const { streams } = await jetstreamManager(connection);
+  const { streams } = await jetstreamManager(connection, { timeout: 60_000 });
   const { state } = await streams.info(STREAM);
   const found: string[] = [];
   for (let seq = state.first_seq; seq <= state.last_seq; seq++)

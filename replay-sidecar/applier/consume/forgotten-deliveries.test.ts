@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createForgottenDeliveries } from './forgotten-deliveries.ts';
 
 // The server restarts.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 let nats: Nats;
 let connection: NatsConnection;
@@ -29,7 +29,7 @@ afterEach(async () => {
 
 async function open(): Promise<void> {
   connection = await connect({ servers: nats.url });
-  manager = await jetstreamManager(connection);
+  manager = await jetstreamManager(connection, { timeout: 60_000 });
 }
 
 async function restart(): Promise<void> {
@@ -39,10 +39,12 @@ async function restart(): Promise<void> {
   await open();
 }
 
-const publish = () => jetstream(connection).publish(EVENT_SUBJECT, 'event');
+const publish = () => jetstream(connection, { timeout: 60_000 }).publish(EVENT_SUBJECT, 'event');
 
 async function take(): Promise<void> {
-  const message = await (await jetstream(connection).consumers.get(STREAM, consumer)).next({ expires: 10_000 });
+  const message = await (await jetstream(connection, { timeout: 60_000 }).consumers.get(STREAM, consumer)).next({
+    expires: 10_000,
+  });
   await message?.ackAck();
 }
 

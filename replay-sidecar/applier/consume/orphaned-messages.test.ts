@@ -28,7 +28,7 @@ let manager: JetStreamManager;
 beforeAll(async () => {
   nats = await startNats();
   connection = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 });
-  manager = await jetstreamManager(connection);
+  manager = await jetstreamManager(connection, { timeout: 60_000 });
   await ensureStreams(manager, { streamReplicas: 1, streamMaxBytes: 1e8, streamDuplicateWindowSeconds: 120 });
   await ensureApplierStreams(manager, { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 });
 });
@@ -43,7 +43,7 @@ afterAll(async () => {
 async function take(count: number, isDone: (text: string) => boolean = () => true): Promise<string[]> {
   const { created } = await manager.streams.info(STREAM);
   const { name } = (await findConsumer(manager, created))!;
-  const consumer = await jetstream(connection).consumers.get(STREAM, name);
+  const consumer = await jetstream(connection, { timeout: 60_000 }).consumers.get(STREAM, name);
   const texts: string[] = [];
   for await (const message of await consumer.fetch({ max_messages: count, expires: 5000 })) {
     texts.push(message.string());
@@ -86,8 +86,8 @@ async function lookOnce(): Promise<void> {
 
 const depth = async () => (await manager.streams.info(STREAM)).state.messages;
 
-test('events that NATS has kept but takes for acknowledged are brought back, once', { timeout: 60_000 }, async () => {
-  const client = jetstream(connection);
+test('events that NATS has kept but takes for acknowledged are brought back, once', { timeout: 600_000 }, async () => {
+  const client = jetstream(connection, { timeout: 60_000 });
   const subjects = { one: EVENT_SUBJECT, two: derivedSubject(5), probe: probeSubject('uid') };
   for (const text of ['one', 'two', 'probe', 'held', 'new'] as const)
     await client.publish({ held: EVENT_SUBJECT, new: EVENT_SUBJECT, ...subjects }[text], text, { msgID: text });
@@ -103,7 +103,7 @@ test('events that NATS has kept but takes for acknowledged are brought back, onc
   const logger = createLogger('test', 'fatal');
   const running = [1, 2].map(() => createOrphanedMessages({ connection, clock: systemClock, logger }).run(stop.signal));
   const areMoved = async () => (await manager.streams.info(STREAM)).state.first_seq === 4;
-  await waitFor(areMoved, { for: 'the strays to be brought back', timeoutMs: 30_000 });
+  await waitFor(areMoved, { for: 'the strays to be brought back', timeoutMs: 120_000 });
   stop.abort(new Error('the test is over'));
   await Promise.allSettled(running);
   // The project of the first one was never looked up; a probe is no longer of use.

@@ -118,9 +118,13 @@ async function take(
   headerFields?: MsgHdrs,
   subject = EVENT_SUBJECT,
 ): Promise<Pick<InFlightMessage, 'message' | 'isDoubtful'>> {
-  await jetstream(on.connection).publish(subject, '{}', headerFields === undefined ? {} : { headers: headerFields });
+  await jetstream(on.connection, { timeout: 60_000 }).publish(
+    subject,
+    '{}',
+    headerFields === undefined ? {} : { headers: headerFields },
+  );
   const [info] = await on.manager.consumers.list(STREAM).next();
-  const consumer = jetstream(on.connection).consumers.getConsumerFromInfo(info!);
+  const consumer = jetstream(on.connection, { timeout: 60_000 }).consumers.getConsumerFromInfo(info!);
   const message = await consumer.next();
   if (message === null) throw new Error('No event came');
   await message.ackAck();
@@ -137,7 +141,7 @@ test('every removal from the parking stream is reported', async () => {
   const view = createView();
   view.set(undefined);
   for (const event of ['one', 'two', 'three'])
-    await jetstream(on.connection).publish('identity.parked.7.overflow', event);
+    await jetstream(on.connection, { timeout: 60_000 }).publish('identity.parked.7.overflow', event);
   await using applier = start(view);
   await waitFor(async () => (await messages(PARKING_STREAM)) === 0, { for: 'the events to go on' });
   await applier.checks();
@@ -150,7 +154,7 @@ test('nothing is removed from the parking stream that cannot be reported', async
   await using applier = start(view);
   await waitFor(async () => (await told()) !== null, { for: 'the first report' });
   await on.manager.streams.delete(REPORT_STREAM);
-  await jetstream(on.connection).publish('identity.parked.7.overflow', '{}');
+  await jetstream(on.connection, { timeout: 60_000 }).publish('identity.parked.7.overflow', '{}');
   await applier.checks();
   expect(await messages(PARKING_STREAM)).toBe(1);
 });
@@ -158,7 +162,7 @@ test('nothing is removed from the parking stream that cannot be reported', async
 test('a parked event leaves its place only once the stream of events has it', async () => {
   const view = createView();
   view.set(undefined);
-  await jetstream(on.connection).publish('identity.parked.7.overflow', '{}');
+  await jetstream(on.connection, { timeout: 60_000 }).publish('identity.parked.7.overflow', '{}');
   await on.manager.streams.delete(STREAM);
   await using applier = start(view);
   await applier.checks();
@@ -242,7 +246,7 @@ test('a dropped event frees its room at once, before the next check', async () =
   const view = createView();
   const gaps = [{ from: at(MINUTE), until: at(MINUTE + 1), reason: 'eventsDropped' }];
   view.set('drop-1', { observedRetry: 'drop-1', gaps });
-  for (let event = 0; event < 2; event++) await jetstream(on.connection).publish(PLACE, '{}');
+  for (let event = 0; event < 2; event++) await jetstream(on.connection, { timeout: 60_000 }).publish(PLACE, '{}');
   await using applier = start(view, 1);
   await applier.lastCheck();
   expect(await parked()).toEqual({});

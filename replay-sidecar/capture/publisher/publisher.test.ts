@@ -10,7 +10,7 @@ import { type Folder, type ManualClock, manualClock, temporaryFolder } from '../
 import { administrate, createRig, eventsIn, makeStreams, namesOf, type Rig } from './testing.ts';
 
 // Servers are killed and restarted, which takes a while on a busy machine.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 const distinct = (names: readonly string[]) => [...new Set(names)].sort();
 

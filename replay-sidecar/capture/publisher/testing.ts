@@ -34,7 +34,7 @@ export async function administrate<T>(
 ): Promise<T> {
   const connection = await connect({ servers: url, ...credentials });
   try {
-    return await work(await jetstreamManager(connection, { checkAPI: false }));
+    return await work(await jetstreamManager(connection, { checkAPI: false, timeout: 60_000 }));
   } finally {
     await connection.close();
   }

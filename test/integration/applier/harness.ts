@@ -109,7 +109,7 @@ export async function createHarness(edge?: DynamodbAccess): Promise<Harness> {
   const nats = resources.use(await startNatsWithAccounts());
   const connection: NatsConnection = await connect({ servers: nats.url });
   resources.defer(() => connection.close());
-  const manager = await jetstreamManager(connection);
+  const manager = await jetstreamManager(connection, { timeout: 60_000 });
   await ensureStreams(manager, { streamReplicas: 1, streamMaxBytes: 1024 ** 3, streamDuplicateWindowSeconds: 120 });
   const stream: JetStreamClient = jetstream(connection, { timeout: 60_000 });
   const { kubeconfig, ...apiServer } = await kubernetes();
@@ -213,7 +213,7 @@ export async function createHarness(edge?: DynamodbAccess): Promise<Harness> {
     consumer: async () => findConsumer(manager, (await manager.streams.info(STREAM)).created),
     depth: async () => (await manager.streams.info(STREAM)).state.messages,
     // Consequences of a rename or a moved feature state, including the previous test's, wait 15 s in the stream.
-    async drained(timeoutMs = 90_000) {
+    async drained(timeoutMs = 240_000) {
       const isEmpty = async () => (await harness.depth()) === 0;
       const hasLate = async () => Object.keys(await harness.parked()).some((subject) => subject.endsWith('.late'));
       // Late ones return to the stream.
