@@ -12,7 +12,7 @@ import { configMaps, enterRealApiServer } from './testing/real-api-server.ts';
 import { until } from './testing/until.ts';
 
 /** They wait for real leases and real restarts, on machines that may be busy. */
-const TIMEOUT = 180_000;
+const TIMEOUT = 600_000;
 const PROGRAM = fileURLToPath(new URL('testing/candidate-process.ts', import.meta.url));
 
 interface Candidate {

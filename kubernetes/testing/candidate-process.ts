@@ -27,8 +27,9 @@ const election = new LeaderElection({
     namespace,
     name: 'candidates',
   },
-  leaseDurationMs: 6_000,
-  renewDeadlineMs: 4_000,
+  // Longer than a busy machine stands still.
+  leaseDurationMs: 20_000,
+  renewDeadlineMs: 15_000,
   retryPeriodMs: 300,
 });
 

@@ -25,7 +25,7 @@ const STREAMS = { streamReplicas: 1, streamMaxBytes: 100_000, streamDuplicateWin
 async function check() {
   const environment = { EDGE_MIGRATION_NATS_SERVERS: nats.url };
   const configuration = parseEnvironment(checkConfiguration, environment);
-  await using opened = await openNats(configuration, systemClock, AbortSignal.timeout(10_000));
+  await using opened = await openNats(configuration, systemClock, AbortSignal.timeout(120_000));
   return await checkStreams(opened.manager, opened.server);
 }
 

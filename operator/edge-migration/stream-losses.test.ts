@@ -193,7 +193,7 @@ test('a parked event deleted by others is a gap, those that an applier removes a
   await removals.remove(manager, 'identity.parked.42.suspended', 3, 3);
   await publish('identity.parked.42.overflow', 1);
   await untilObserved(view, PARKING_STREAM, 6);
-  const { record } = await createRecordStore(kubernetes, namespace).read(AbortSignal.timeout(5000));
+  const { record } = await createRecordStore(kubernetes, namespace).read(AbortSignal.timeout(120_000));
   const { base, told } = record!.removals!;
   // Reported before the removal and after it; the operator may have seen only the first report yet.
   expect([base, told['one']!.removed + told['one']!.pending]).toEqual([0, 3]);

@@ -27,10 +27,10 @@ afterEach(() => installation.dynamodb?.disturb([]));
 
 afterAll(() => installation?.stop());
 
-const PACE = { parallelism: 2, pageSize: 100 };
-/** Slow enough for events to happen in time even on a busy machine: these copies would take 40 seconds. */
-const SLOW = { copy: { ...PACE, maxWriteUnitsPerSecond: 300 } };
-const READ_BEFORE = 200;
+const PACE = { parallelism: 2, pageSize: 25 };
+/** So slow that no copy ends before its test lets it: each would take two and a half minutes. */
+const SLOW = { copy: { ...PACE, maxWriteUnitsPerSecond: 60 } };
+const READ_BEFORE = 50;
 
 /** A copy that takes a while. */
 async function startSlowCopy(): Promise<SeededProject> {

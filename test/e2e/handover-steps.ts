@@ -52,7 +52,7 @@ export function createHandoverSteps(target: HandoverTarget) {
         if (condition !== undefined && message.test(condition.message)) return condition;
         throw new Error(`it says ${condition?.reason}: ${condition?.message}`);
       };
-      return waitFor(find, { for: `EdgeReady to say ${message}`, timeoutMs: 2 * MINUTE });
+      return waitFor(find, { for: `EdgeReady to say ${message}`, timeoutMs: 4 * MINUTE });
     },
     /** The project's item in the table that Flagsmith's dashboard uses. */
     async findMark(projectId: number) {

@@ -11,9 +11,16 @@ import { NAMESPACE } from './operator-world.ts';
 const MINUTE = 60_000;
 /** Long enough for a busy machine to renew in time, short enough to wait for. */
 const LEASE = {
-  EDGE_MIGRATION_LEASE_DURATION_SECONDS: '8',
-  EDGE_MIGRATION_RENEW_DEADLINE_SECONDS: '6',
+  EDGE_MIGRATION_LEASE_DURATION_SECONDS: '30',
+  EDGE_MIGRATION_RENEW_DEADLINE_SECONDS: '22',
   EDGE_MIGRATION_RETRY_PERIOD_SECONDS: '1',
+};
+
+/** For leaders that hand over by themselves: none may lose it, however busy the machine is. */
+const LONG_LEASE = {
+  ...LEASE,
+  EDGE_MIGRATION_LEASE_DURATION_SECONDS: '120',
+  EDGE_MIGRATION_RENEW_DEADLINE_SECONDS: '90',
 };
 
 const setup = useWorld();
@@ -84,7 +91,7 @@ describe('two operator replicas', { timeout: 10 * MINUTE }, () => {
     const { world, pods } = setup;
     const { first, second, kubeconfigs } = await startReplicas();
     pods.hold(true);
-    const settings = { ...LEASE, EDGE_MIGRATION_RELIST_SECONDS: '2' };
+    const settings = { ...LONG_LEASE, EDGE_MIGRATION_RELIST_SECONDS: '2' };
     const ahead = { kubeconfig: kubeconfigs[0] ?? '', clock: createSkewedClock(5 * MINUTE), settings };
     const behind = { kubeconfig: kubeconfigs[1] ?? '', clock: createSkewedClock(-5 * MINUTE), settings };
     await using leader = runOperatorHere(world, ahead);
@@ -135,9 +142,9 @@ describe('an operator upgrade', { timeout: 10 * MINUTE }, () => {
     const { world, pods } = setup;
     const { first, second, kubeconfigs } = await startReplicas();
     const image = 'edge-migration:next';
-    const settings = { ...LEASE, EDGE_MIGRATION_WORKER_TEMPLATE_FILE: await writeNextTemplate(image) };
+    const settings = { ...LONG_LEASE, EDGE_MIGRATION_WORKER_TEMPLATE_FILE: await writeNextTemplate(image) };
     pods.hold(true);
-    const old = await world.startOperator(kubeconfigs[0] ?? '', LEASE);
+    const old = await world.startOperator(kubeconfigs[0] ?? '', LONG_LEASE);
     const projectId = await create();
     const hasJob = async () => (await world.jobs(projectId)).length === 1;
     await waitFor(hasJob, { for: 'the Job', timeoutMs: 3 * MINUTE });

@@ -128,7 +128,7 @@ describe('replay under faults', { timeout: 24 * MINUTES }, () => {
   test('a copy pod frozen for longer than the maximum age of a page reverts nothing', async () => {
     const project = await seedProject(installation.databaseUrl, { identities: 3000, neighbours: 20 });
     const pace = { parallelism: 1, pageSize: 500 };
-    await installation.apply(project.projectId, { copy: { ...pace, maxWriteUnitsPerSecond: 600 } });
+    await installation.apply(project.projectId, { copy: { ...pace, maxWriteUnitsPerSecond: 150 } });
     const isCopying = async () =>
       ((await installation.migration(project.projectId))?.status.copy?.identitiesRead ?? 0) > 0;
     await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 4 * MINUTES, intervalMs: 50 });

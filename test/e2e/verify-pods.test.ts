@@ -14,10 +14,10 @@ import type { Target } from './target.ts';
 const MINUTES = 60_000;
 /** Few enough for one range, so that one pod after the other gets it. */
 const IDENTITIES = 3_000;
-/** Slow enough that a comparison takes about eight seconds, each of them saved. */
-const READ_UNITS = 500;
+/** So slow that the comparison cannot end before its pods are killed, and each second of it is saved. */
+const READ_UNITS = 75;
 /** Kubernetes waits 10 s, then 20 s, before it starts the next pod of a range. */
-const KILLS_AT = [600, 1_600];
+const KILLS_AT = [200, 500];
 
 let installation: Target;
 let seeded: SeededProject;
@@ -126,6 +126,7 @@ test('a comparison whose pod is killed repeatedly resumes where it was, and find
     killed.add(await killPod(2));
   }
   expect(killed.size).toBe(KILLS_AT.length);
+  await request({ maxReadUnitsPerSecond: 4_000 }, 'verify-killed');
   const isDone = async () => (await isAt(IDENTITIES)) || (await findLast('verify-killed')) !== undefined;
   await waitFor(isDone, { for: 'the end', timeoutMs: 3 * MINUTES, intervalMs: 50 });
   // A pod that started over would save less than the one before it had.

@@ -48,7 +48,8 @@ function start(settings: Readonly<Record<string, string>> = {}): void {
       EDGE_MIGRATION_DYNAMODB_OTHER_REGIONS: others.join(),
       EDGE_MIGRATION_DYNAMODB_REGION_ENDPOINTS: others.map((name) => `${name}=${global.region(name).endpoint}`).join(),
       EDGE_MIGRATION_REPLICATION_LAG_SECONDS: '0.5',
-      EDGE_MIGRATION_FAILOVER_AFTER_SECONDS: '1',
+      // Longer than a busy DynamoDB Local stands still: all regions share it, and one that is silent is left.
+      EDGE_MIGRATION_FAILOVER_AFTER_SECONDS: '12',
       EDGE_MIGRATION_FAILOVER_RETURN_SECONDS: '1',
       ...settings,
     }),

@@ -34,7 +34,8 @@ describe('an applier with two regions', () => {
     const settings = { ...on.tables.settings, dynamodbEndpoint: endpoint, dynamodbRegion: region };
     away = openEdge(settings, { credentials });
     resources.defer(() => away.close());
-    resources.defer(on.start({ EDGE_MIGRATION_REPLICATION_LAG_SECONDS: '5' }));
+    // The second check comes that much later: a test sees before it what there is to be checked.
+    resources.defer(on.start({ EDGE_MIGRATION_REPLICATION_LAG_SECONDS: '30' }));
   });
 
   afterAll(() => resources.disposeAsync());

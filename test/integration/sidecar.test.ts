@@ -103,9 +103,12 @@ describe('the sidecar', () => {
     expect(avoidable(gaps)).toEqual([]);
     expect(await sidecar.metric('edge_migration_sidecar_gaps')).toBe(gaps.length);
     await waitFor(async () => (await lastReport(nats.url))?.probe, { for: 'a report with a proof' });
-    const { reports } = await administrate(nats.url, readReports);
     const pods = [{ uid: 'uid-1', name: 'api-1', ready: true }];
-    expect(decideCoverage({ pods, reports, now: Date.now(), freshMs: 10_000 })).toMatchObject({ covered: true });
+    const isCovered = async () => {
+      const { reports } = await administrate(nats.url, readReports);
+      return decideCoverage({ pods, reports, now: Date.now(), freshMs: 10_000 }).covered;
+    };
+    await waitFor(isCovered, { for: 'its pod to be covered' });
   });
 
   it('keeps only the last test events in the stream, even if no applier consumes them', async () => {
@@ -140,7 +143,7 @@ describe('the sidecar', () => {
     expect(large.status).toBe(200);
     expect(await core.identifiers()).toEqual([large.identifier]);
     const gaps = await reportedGaps();
-    expect(gaps).toMatchObject([{ reason: 'bodyTooLarge', scope: [{ clientKey: 'client-key' }] }]);
+    expect(avoidable(gaps)).toMatchObject([{ reason: 'bodyTooLarge', scope: [{ clientKey: 'client-key' }] }]);
     expect(await unaccounted(traffic.writes, gaps)).toEqual([]);
     await allSent(sidecar);
     expect(await eventsIn(nats.url)).toEqual([]);
@@ -159,7 +162,7 @@ describe('the sidecar', () => {
   });
 
   it('finishes a request under way, sends everything and says goodbye on SIGTERM', async () => {
-    await using sidecar = await start();
+    await using sidecar = await start({ SHUTDOWN_SECONDS: '300' });
     using traffic = createTraffic(sidecar.port);
     await traffic.burst('before', 20);
     await using lock = await holdLock(core.databaseUrl, 7);
@@ -249,7 +252,7 @@ describe('the sidecar causes no API error and loses no write', () => {
     await allSent(sidecar);
     const gaps = await reportedGaps();
     expect(traffic.writes.filter(({ status }) => status !== 200)).toEqual([]);
-    expect(gaps).toMatchObject([{ reason: 'spoolFull', scope: [{ clientKey: 'client-key' }] }]);
+    expect(avoidable(gaps)).toMatchObject([{ reason: 'spoolFull', scope: [{ clientKey: 'client-key' }] }]);
     expect(await unaccounted(traffic.writes, gaps)).toEqual([]);
     const lost = await unaccounted(traffic.writes, []);
     expect(lost.length).toBeGreaterThan(0);

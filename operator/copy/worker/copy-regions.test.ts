@@ -1,6 +1,7 @@
 /** A copy into eventually consistent tables of two regions, with clients that write in the other region, too. */
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { type GlobalTable, HELD, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
 import { regionalDynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
@@ -10,6 +11,7 @@ import { createRecheck } from './page-writer.ts';
 import { countsOf, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
 
 const IDENTITIES = 40;
+const HOUR_MS = 3_600_000;
 const resources = new AsyncDisposableStack();
 let global: GlobalTable;
 
@@ -20,8 +22,24 @@ beforeAll(async () => {
 });
 afterAll(() => resources.disposeAsync());
 
-const copy = (project: TestProject, replicationLagSeconds: number) =>
-  project.copy({ recheck: createRecheck(project.stores, { replicationLagSeconds }) });
+const copy = (project: TestProject, replicationLagSeconds: number, clock: Clock = systemClock) =>
+  project.copy({ clock, recheck: createRecheck(project.stores, { replicationLagSeconds }) });
+
+/** A copy that waits for replication, before it checks what it wrote, until the test lets it go on. */
+function copyUntilReplicated(project: TestProject) {
+  const replicated = Promise.withResolvers<void>();
+  let ahead = 0;
+  const clock: Clock = {
+    now: () => systemClock.now() + ahead,
+    monotonic: () => systemClock.monotonic() + ahead,
+    async sleep(milliseconds, signal) {
+      if (milliseconds < HOUR_MS / 2) return systemClock.sleep(milliseconds, signal);
+      await replicated.promise;
+      ahead += milliseconds;
+    },
+  };
+  return { copying: copy(project, HOUR_MS / 1000, clock), letGo: replicated.resolve };
+}
 
 /** Documents with the same keys, as Edge's client in the other region creates them before the copy's arrive there. */
 async function createAbroad(project: TestProject, keys: readonly string[], attributes: Item = {}): Promise<void> {
@@ -42,7 +60,7 @@ async function createAbroad(project: TestProject, keys: readonly string[], attri
 test('a copy writes again what later writes of another region have overtaken, before it finishes', async () => {
   await using project = await createTestProject({ dynamodb: global.region('eu-west-2'), identities: IDENTITIES });
   global.setDelay(HELD);
-  const copying = copy(project, 5);
+  const { copying, letGo } = copyUntilReplicated(project);
   await waitFor(async () => (await project.tables.scan()).length === IDENTITIES, { for: 'all to be copied' });
   const keys = (await project.tables.scan()).slice(0, 3).map((item) => item['composite_key']?.S ?? '');
   const before = await Promise.all(keys.map(async (key) => traitsOf((await project.tables.get(key))!)));
@@ -50,6 +68,7 @@ test('a copy writes again what later writes of another region have overtaken, be
   global.setDelay({ minMs: 0, maxMs: 0 });
   await global.settle();
   expect(traitsOf((await project.tables.get(keys[0]!))!)).toEqual({ 'set-abroad': 'yes' });
+  letGo();
   expect((await copying).finished).toBe(true);
   const after = await Promise.all(keys.map(async (key) => traitsOf((await project.tables.get(key))!)));
   expect(after).toEqual(before.map((traits) => ({ ...traits, 'set-abroad': 'yes' })));
@@ -59,7 +78,7 @@ test('a copy removes the rows of a document whose place one of an Edge client of
   await using project = await createTestProject({ dynamodb: global.region('eu-west-2'), identities: IDENTITIES });
   const rows = () => project.tables.scan(project.tables.settings.environmentsV2Table);
   global.setDelay(HELD);
-  const copying = copy(project, 5);
+  const { copying, letGo } = copyUntilReplicated(project);
   await waitFor(async () => (await project.tables.scan()).length === IDENTITIES, { for: 'all to be copied' });
   const [row] = await rows();
   const key = `${row?.['environment_api_key']?.S}_${row?.['identifier']?.S}`;
@@ -68,6 +87,7 @@ test('a copy removes the rows of a document whose place one of an Edge client of
   global.setDelay({ minMs: 0, maxMs: 0 });
   await global.settle();
   expect(await project.tables.get(key)).toMatchObject(attributes);
+  letGo();
   expect((await copying).finished).toBe(true);
   const left = (await rows()).filter((each) => each['identity_uuid']?.S === row?.['identity_uuid']?.S);
   expect(left).toEqual([]);

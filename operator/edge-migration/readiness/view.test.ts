@@ -28,7 +28,7 @@ beforeAll(async () => {
   const access = await dynamodb();
   tables = await createTables(access);
   serving = await createServingTestTables(access);
-  connection = connectToEdge(tables.settings, { credentials: access.credentials, retryBudgetMs: 500 });
+  connection = connectToEdge(tables.settings, { credentials: access.credentials });
   core = openCore({ databaseUrl: database.url }, { maxConnections: 2 });
 });
 

@@ -43,7 +43,7 @@ const publish = () => jetstream(connection, { timeout: 60_000 }).publish(EVENT_S
 
 async function take(): Promise<void> {
   const message = await (await jetstream(connection, { timeout: 60_000 }).consumers.get(STREAM, consumer)).next({
-    expires: 10_000,
+    expires: 120_000,
   });
   await message?.ackAck();
 }

@@ -45,7 +45,7 @@ async function take(count: number, isDone: (text: string) => boolean = () => tru
   const { name } = (await findConsumer(manager, created))!;
   const consumer = await jetstream(connection, { timeout: 60_000 }).consumers.get(STREAM, name);
   const texts: string[] = [];
-  for await (const message of await consumer.fetch({ max_messages: count, expires: 5000 })) {
+  for await (const message of await consumer.fetch({ max_messages: count, expires: 120_000 })) {
     texts.push(message.string());
     if (isDone(message.string())) await message.ackAck();
   }

@@ -30,7 +30,7 @@ describe('the publisher', () => {
   afterEach(() => administrate(nats.url, (manager) => manager.streams.delete(STREAM)));
 
   it('puts every event into the stream, once, under its id', async () => {
-    await using rig = await createRig(nats.url, folder.path);
+    await using rig = await createRig(nats.url, folder.path, { answerTimeoutMs: 120_000 });
     const names = await rig.write('user', 3000);
     await rig.sent();
     expect(namesOf(await eventsIn(nats.url))).toEqual(names.sort());
@@ -249,7 +249,10 @@ describe('the publisher, when NATS', () => {
     await makeStreams(nats.url);
     const logger = createLogger('test', 'silent');
     const warn = vi.spyOn(logger, 'warn');
-    await using rig = await createRig(nats.urlOf('sidecar'), spoolFolder(), { apiPrefix: SIDECAR_API_PREFIX, logger });
+    await using rig = await createRig(nats.urlOf('sidecar'), spoolFolder(), {
+      ...{ apiPrefix: SIDECAR_API_PREFIX, logger },
+      answerTimeoutMs: 120_000,
+    });
     await rig.write('user', 10);
     await rig.sent();
     await rig.publisher.probe(probeSubject('uid-1'), '{}', { 'Nats-TTL': ['60s'] });

@@ -75,7 +75,7 @@ export async function startSidecar(given: SidecarSettings): Promise<SidecarProce
       await current.exited;
       current = await start();
     },
-    stop: () => current.stop(30_000),
+    stop: () => current.stop(400_000),
     health,
     async metric(name) {
       const { body } = await probeHttp(`http://127.0.0.1:${healthPort}/metrics`);

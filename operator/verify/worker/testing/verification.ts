@@ -45,7 +45,7 @@ export async function verify(
       replayWaitMs: 60_000,
       retryBudgetMs: 20_000,
       lateWriteMs: 0,
-      holdMs: 10_000,
+      holdMs: 60_000,
       instance: 'test',
       clock: systemClock,
       logger: createLogger('test', 'silent'),
