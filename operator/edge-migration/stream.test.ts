@@ -55,11 +55,18 @@ type Observed = Extract<CaptureFact, { kind: 'observed' }>;
 
 const settings = z.object({ ...natsSettings, ...streamSettings });
 
-/** The view of one operator process, whose clock is so far ahead, and how to end it. */
+interface ViewSettings {
+  /** How far its clock is ahead. */
+  ahead?: number;
+  departures?: Departures;
+  /** After which a sidecar counts as silent; short for a test that waits for that. */
+  freshSeconds?: number;
+}
+
+/** The view of one operator process, and how to end it. */
 function openView(
   pods: () => CoreApiPod[] | undefined,
-  ahead = 0,
-  departures?: Departures,
+  { ahead = 0, departures, freshSeconds = 3 }: ViewSettings = {},
 ): StreamView & AsyncDisposable {
   const stopping = new AbortController();
   const view = new ReportedStream({
@@ -67,7 +74,7 @@ function openView(
     pods,
     departures,
     staticCount: 0,
-    freshSeconds: 3,
+    freshSeconds,
     readProjects: core.projects.ofScopes,
     usage: {
       readEnvironments: core.environments.refer,
@@ -231,7 +238,7 @@ test('a pod that came and went without a sidecar between two reads is a gap for 
   const find = (view: StreamView) => observed(view)?.gaps.find(({ podName }) => podName === 'brief');
   const seen = async (view: StreamView) =>
     waitFor(() => find(view), { for: 'the gap of the pod that has gone', timeoutMs: 120_000 });
-  await using view = openView(() => [], undefined, departures);
+  await using view = openView(() => [], { departures });
   const gap = await seen(view);
   expect(gap).toMatchObject({ reason: 'noSidecar', from: Date.parse(runningTime) });
   expect(gap.until).toBeGreaterThan(Date.parse(runningTime));
@@ -248,7 +255,7 @@ test('a gap degrades the projects that it names, and all projects only if Core d
     reason,
     scope: [{ clientKey }],
   });
-  await using view = openView(() => [{ uid: 'uid-named', name: 'named', ready: true }]);
+  await using view = openView(() => [{ uid: 'uid-named', name: 'named', ready: true }], { freshSeconds: 120 });
   await waitFor(() => observed(view), { for: 'the streams' });
   const keep = setInterval(
     () => void report('named', at, [gapOf('spoolFull', 'client-key'), gapOf('bodyTooLarge', 'unknown')]),
@@ -277,7 +284,7 @@ test.for<[number, number]>([
   [300_000, -300_000],
 ])('an operator %i ms ahead follows the reports of a sidecar that is %i ms ahead', async ([ahead, sidecarAhead]) => {
   const name = `skewed-${ahead}-${sidecarAhead}`;
-  await using view = openView(() => [{ uid: `uid-${name}`, name, ready: true }], ahead);
+  await using view = openView(() => [{ uid: `uid-${name}`, name, ready: true }], { ahead });
   await waitFor(() => observed(view), { for: 'the streams' });
   const start = Date.now() - 60_000;
   const at = (time: number) => new Date(time + sidecarAhead).toISOString();
@@ -292,11 +299,18 @@ test.for<[number, number]>([
     expect(until).toBeGreaterThanOrEqual(start + 1_000);
     // At most one report's way later than now: otherwise it would be a gap in the future.
     expect(from).toBeGreaterThan(start - 310_000);
-    expect(observed(view)).toMatchObject({ covered: true, speaking: [name] });
-    expect(Math.abs(view.now()! - Date.now())).toBeLessThan(2_000);
-    const clocks = new Map(view.clocks().map((clock) => [clock.process, clock.ahead]));
-    expect(Math.abs(clocks.get(`the sidecar of pod ${name}`)! - sidecarAhead)).toBeLessThan(2_000);
-    expect(Math.abs(clocks.get('the operator')! - ahead)).toBeLessThan(2_000);
+    // A report that was long on its way says less, until the next one.
+    const isFollowed = () => {
+      const { covered, speaking } = observed(view) ?? {};
+      const clocks = new Map(view.clocks().map((clock) => [clock.process, clock.ahead]));
+      const errors = [
+        view.now()! - Date.now(),
+        clocks.get(`the sidecar of pod ${name}`)! - sidecarAhead,
+        clocks.get('the operator')! - ahead,
+      ];
+      return covered === true && speaking?.join() === name && errors.every((error) => Math.abs(error) < 2_000);
+    };
+    await waitFor(isFollowed, { for: 'its reports to be taken by the right clocks' });
   } finally {
     clearInterval(keep);
   }

@@ -31,7 +31,7 @@ async function buildPlugin(): Promise<void> {
 
 /** One write to Core, by an app that does not know about Edge yet. */
 async function writeToCore(trait: string): Promise<void> {
-  const [api] = await installation.coreApis();
+  const api = await waitFor(async () => (await installation.coreApis())[0], { for: 'a Core API that is ready' });
   const response = await fetch(`${api}/api/v1/identities/`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-environment-key': seeded.environments[0]!.apiKey },
@@ -71,12 +71,15 @@ describe.runIf(canOpenTerminal)('a newcomer with the CLI', { timeout: 10 * MINUT
   const edgeMigration = (line: string, timeoutMs = MINUTE) => terminal.run(`kubectl edge-migration ${line}`, timeoutMs);
 
   test('checks the health of each part of the installation', async () => {
-    const isReported = async () => {
+    const reported = async () => {
       const { screen, code } = await edgeMigration('doctor');
-      return code === 0 && !/^(WARNING|unknown)/m.test(screen);
+      return code === 0 && !/^(WARNING|unknown)/m.test(screen) && screen;
     };
-    await waitFor(isReported, { for: 'a doctor without a complaint', timeoutMs: 4 * MINUTE, intervalMs: 5_000 });
-    const { screen } = await edgeMigration('doctor');
+    const screen = await waitFor(reported, {
+      for: 'a doctor without a complaint',
+      timeoutMs: 4 * MINUTE,
+      intervalMs: 5_000,
+    });
     for (const check of [
       'Kubernetes',
       'definition',

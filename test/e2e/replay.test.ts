@@ -25,7 +25,11 @@ afterAll(() => installation?.stop());
 
 /** Requests the Core API pods in turn, through their sidecars. */
 async function send(method: string, path: string, body?: object, admin = false): Promise<Response> {
-  const apis = await waitFor(async () => (await installation.coreApis()).slice(0, 2), {
+  const ready = async () => {
+    const found = (await installation.coreApis()).slice(0, 2);
+    return found.length > 0 && found;
+  };
+  const apis = await waitFor(ready, {
     for: 'the Core API',
     timeoutMs: 4 * MINUTES,
   });

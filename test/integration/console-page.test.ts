@@ -38,6 +38,10 @@ interface StoredSpec {
 const specOf = async (projectId: number) => (await stage.migration(projectId))?.['spec'] as StoredSpec | undefined;
 const until = (text: string, check: () => Promise<boolean>) => waitFor(check, { for: text, timeoutMs: 120_000 });
 
+/** It moves right after what is shown has changed. */
+const hasFocus = (page: Page, name: string) =>
+  until(`the focus to be on ${name}`, async () => (await focused(page)) === name);
+
 interface Appearance {
   readonly width?: number;
   readonly height?: number;
@@ -123,7 +127,7 @@ describe.runIf(hasChromium)('the console page', () => {
     const page = await enter(project(666));
     await heading(page, HOSTILE);
     expect(await page.locator('main img, main script').count()).toBe(0);
-    expect(await page.title()).toBe(`${HOSTILE} · Edge migration`);
+    await until('the title', async () => (await page.title()) === `${HOSTILE} · Edge migration`);
   });
 
   test('follows a migration live until it is deleted', async () => {
@@ -192,7 +196,7 @@ describe.runIf(hasChromium)('the console page', () => {
     await tabTo(page, 'Keyboard');
     await page.keyboard.press('Enter');
     await heading(page, 'Keyboard');
-    expect(await focused(page)).toBe('Keyboard');
+    await hasFocus(page, 'Keyboard');
     await tabTo(page, 'Suspend');
     await page.keyboard.press('Enter');
     await until('it to be suspended', async () => (await specOf(401))?.suspend === true);
@@ -205,7 +209,7 @@ describe.runIf(hasChromium)('the console page', () => {
     await page.getByRole('dialog').waitFor();
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
-    expect(await focused(page)).toBe('Finish now');
+    await hasFocus(page, 'Finish now');
     const { windowSeconds } = (await specOf(401))!.replay;
     await page.keyboard.press('Enter');
     await page.getByText('This cannot be undone.').waitFor();
@@ -259,7 +263,7 @@ describe.runIf(hasChromium)('the console page', () => {
     await dialog.getByLabel('I understand').check();
     await dialog.getByRole('button', { name: 'Finish now' }).click();
     await dialog.getByText('about 1,930 requests a day').waitFor();
-    expect(await focused(page)).toBe('I understand');
+    await hasFocus(page, 'I understand');
     expect(await dialog.getByLabel('I understand').isChecked()).toBe(false);
     expect(await findViolations(page)).toEqual([]);
     expect((await specOf(403))!.replay.windowSeconds).toBe(28 * 86_400);

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { TEXT } from '../text.ts';
 import { formatCount } from '../view/format.ts';
 import { FIRST_QUERY, PAGE_SIZES, type ProjectsQuery, parseProjectId } from '../view/route.ts';
@@ -98,7 +98,8 @@ function Search({ search, onSearch }: { search: string; onSearch: (text: string)
     }, PAUSE_MS);
     return () => clearTimeout(timer);
   }, [text]);
-  useEffect(() => {
+  // Whoever sees the box can use its key already.
+  useLayoutEffect(() => {
     const focus = (event: KeyboardEvent) => {
       const isTyping = (event.target as Element).closest('input, select, textarea, dialog') !== null;
       if (event.key !== '/' || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;

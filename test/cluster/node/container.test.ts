@@ -178,7 +178,11 @@ describe('the health of a container', () => {
           env: [{ name: 'IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }],
           startupProbe: { tcpSocket: { port: 'http' }, periodSeconds: 1, failureThreshold: 60 },
           readinessProbe: { httpGet: { port: 'http', path: '/ready' }, periodSeconds: 1 },
-          livenessProbe: { httpGet: { port: 8080, path: '/live' }, periodSeconds: 1, failureThreshold: 1 },
+          // A slow answer is no failure.
+          livenessProbe: {
+            httpGet: { port: 8080, path: '/live' },
+            ...{ periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 120 },
+          },
         },
       ],
     });

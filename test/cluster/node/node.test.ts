@@ -30,7 +30,7 @@ describe('Jobs on the simulated node', () => {
         template: { spec: { restartPolicy: 'Never', containers: [shell(script, { env })] } },
       },
     });
-    await pods.cluster.kubectl(['wait', 'job/indexed', '--for=condition=Failed', '--timeout=60s']);
+    await pods.cluster.kubectl(['wait', 'job/indexed', '--for=condition=Failed', '--timeout=240s']);
     const job = JSON.parse(await pods.cluster.kubectl(['get', 'job', 'indexed', '-o', 'json'])).status;
     expect(job).toMatchObject({ completedIndexes: '0,2', failedIndexes: '1', succeeded: 2, failed: 3 });
   });
@@ -46,11 +46,15 @@ describe('the order of containers in a pod', () => {
   const record = (word: string) => `echo ${word} >>"$JOURNAL"`;
   const untilTerm = (word: string, onTerm = '') =>
     `trap '${onTerm}${record(`${word}-ends`)}; cat "$JOURNAL"; exit 0' TERM; ${record(word)}; while :; do sleep 0.02; done`;
-  const startedSidecar = (name: string) =>
-    sidecar(name, untilTerm(name), {
-      ...journal,
-      startupProbe: { exec: { command: ['grep', '-q', name, '/journal/file'] }, periodSeconds: 1 },
-    });
+  /** It has not started before it has written its name, and is ready for SIGTERM. */
+  const started = (name: string) => ({
+    ...journal,
+    startupProbe: {
+      exec: { command: ['grep', '-q', name, '/journal/file'] },
+      ...{ periodSeconds: 1, failureThreshold: 600, timeoutSeconds: 120 },
+    },
+  });
+  const startedSidecar = (name: string) => sidecar(name, untilTerm(name), started(name));
 
   test('init containers start in order, a sidecar before its successors; the sidecars stop last, in reverse', async () => {
     await pods.createPod('ordered', {
@@ -78,7 +82,7 @@ describe('the order of containers in a pod', () => {
     await pods.createPod('deleted', {
       volumes,
       initContainers: [startedSidecar('first'), startedSidecar('second')],
-      containers: [shell(untilTerm('main', 'sleep 0.3; '), journal)],
+      containers: [shell(untilTerm('main', 'sleep 0.3; '), started('main'))],
     });
     await pods.podThat('deleted', isReady);
     await pods.deletePod('deleted');
@@ -92,6 +96,7 @@ describe('the order of containers in a pod', () => {
       containers: [shell("trap '' TERM; echo up; while :; do sleep 0.05; done")],
     });
     await pods.podThat('stubborn', isReady);
+    await waitFor(async () => (await pods.logs('stubborn')) === 'up\n', { for: 'it to ignore SIGTERM' });
     await pods.deletePod('stubborn');
     expect(await pods.logs('stubborn')).toBe('up\n');
   });
@@ -141,10 +146,13 @@ describe('faults on the simulated node', () => {
   });
 
   test('pods keep running while the API server is down, and their status arrives later', async () => {
-    await pods.createPod('onlooker', { restartPolicy: 'Never', containers: [shell('sleep 1; echo done')] });
+    const untilUsr1 = "trap 'echo done; exit 0' USR1; echo up; while :; do sleep 0.05; done";
+    await pods.createPod('onlooker', { restartPolicy: 'Never', containers: [shell(untilUsr1)] });
+    await waitFor(async () => (await pods.logs('onlooker')) === 'up\n', { for: 'the container to run' });
     await pods.podThat('onlooker', isReady);
     await pods.cluster.apiserver.kill('SIGKILL');
-    await waitFor(async () => (await pods.logs('onlooker')) === 'done\n', { for: 'the end of the container' });
+    pods.cluster.node.signal('default', 'onlooker', 'main', 'SIGUSR1');
+    await waitFor(async () => (await pods.logs('onlooker')) === 'up\ndone\n', { for: 'the end of the container' });
     await pods.cluster.apiserver.restart();
     await pods.podThat('onlooker', hasPhase('Succeeded'));
   });
@@ -156,6 +164,6 @@ describe('faults on the simulated node', () => {
     await other.disappear();
     expect((await pods.podStatus('stranded')).phase).toBe('Running');
     expect(() => other.signal('default', 'stranded', 'main', 'SIGTERM')).toThrow(/does not run/);
-    await pods.cluster.kubectl(['delete', 'pod', 'stranded', '--force', '--grace-period=0', '--timeout=60s']);
+    await pods.cluster.kubectl(['delete', 'pod', 'stranded', '--force', '--grace-period=0', '--timeout=240s']);
   });
 });
