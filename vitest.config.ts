@@ -42,6 +42,7 @@ const ON_STRONG_TABLES = [
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
+    expect: { poll: { timeout: 120_000 } },
     reporters: ['default', './test/setup/reporter.ts'],
     // One cause that makes hundreds of tests wait in vain must not keep CI for hours.
     bail: process.env['CI'] === undefined ? 0 : 25,

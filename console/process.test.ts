@@ -30,4 +30,4 @@ test('a console that cannot listen exits and says why, instead of waiting for a 
   } finally {
     stop.abort(new Error('the test is over'));
   }
-}, 5_000);
+});

@@ -83,7 +83,7 @@ describe('several processes that fail over and disagree about reachable regions'
 });
 
 // The largest of all: seconds by itself, a minute on a busy machine.
-describe('a process that fails over while the home region is dark, and returns', { timeout: 300_000 }, () => {
+describe('a process that fails over while the home region is dark, and returns', { timeout: 900_000 }, () => {
   const FAILOVER = { ...ALL_REGION_RULES, writesIn: 'failover', rechecksEverywhere: true } as const;
   /** Without Edge clients, which bring back documents inserted and deleted while regions were apart, as shown above. */
   const APART = { ...FAILOVER, waits: 'not' } as const;

@@ -10,7 +10,7 @@ import {
   SCENARIOS,
 } from './protocol-model.ts';
 
-describe('in every order of steps', { timeout: 240_000 }, () => {
+describe('in every order of steps', { timeout: 900_000 }, () => {
   test("in every order of steps Edge ends as Core says, and Edge clients' writes stay", () => {
     const { states, violations } = explore(ALL_RULES);
     expect(violations).toEqual([]);
@@ -29,7 +29,7 @@ function happens(end: string, without: Partial<Rules>, options: Omit<ExploreOpti
   return explore({ ...ALL_RULES, ...without }, { ...options, until }).violations.some(until);
 }
 
-describe('each rule is needed', { timeout: 240_000 }, () => {
+describe('each rule is needed', { timeout: 900_000 }, () => {
   test('without reading Core again, a change between read and write is lost', () => {
     expect(happens('the trait differs', { rereads: false })).toBe(true);
   });
@@ -59,7 +59,7 @@ describe('each rule is needed', { timeout: 240_000 }, () => {
   });
 });
 
-describe('a write that arrives after its sender stopped waiting', { timeout: 240_000 }, () => {
+describe('a write that arrives after its sender stopped waiting', { timeout: 900_000 }, () => {
   const optionsOf = (faults: readonly ProcessFault[]) => ({
     faults,
     scenarios: faults.length > 1 ? DELETING_SCENARIOS : FAULT_SCENARIOS,

@@ -45,14 +45,14 @@ beforeAll(async () => {
 afterAll(() => started.disposeAsync());
 
 const as = (role: NatsRole) => connections.get(role)!;
-const publish = (subject: string, text: string) => jetstream(administrator).publish(subject, text);
+const publish = (subject: string, text: string) => jetstream(administrator, { timeout: 60_000 }).publish(subject, text);
 
 /** The result of a request: the server's answer, or that it is not allowed. */
 async function request(role: NatsRole, subject: string, payload = '', fields: Record<string, string> = {}) {
   const given = headers();
   for (const [name, value] of Object.entries(fields)) given.set(name, value);
   try {
-    return (await as(role).request(subject, payload, { timeout: 5_000, headers: given })).string();
+    return (await as(role).request(subject, payload, { timeout: 60_000, headers: given })).string();
   } catch (error) {
     const { cause } = error as Error;
     if (error instanceof PermissionViolationError || cause instanceof PermissionViolationError) return 'not allowed';
@@ -242,7 +242,7 @@ it('NATS keeps a reply from emptying the event stream even when all users share 
   const { messages } = (await manager.streams.info(STREAM)).state;
   // Not even an administrator, who may do anything else, can do this.
   administrator.publish(EVENT_SUBJECT, '{}', { reply: `$JS.API.STREAM.PURGE.${STREAM}` });
-  await jetstream(administrator).publish(EVENT_SUBJECT, '{}');
+  await jetstream(administrator, { timeout: 60_000 }).publish(EVENT_SUBJECT, '{}');
   await manager.getAccountInfo();
   expect((await manager.streams.info(STREAM)).state.messages).toBe(messages + 2);
 });

@@ -28,7 +28,7 @@ test('one call starts a whole cluster, and another call a second one beside it',
     const answer = await waitFor(() => probeHttp(`http://${podIP}:8080`), { for: 'the server' });
     expect(answer.body).toBe(podIP);
   }
-}, 120_000);
+});
 
 test('an aborted start leaves no process behind and rejects with the reason', async () => {
   const countProcesses = () => process.getActiveResourcesInfo().filter((type) => type === 'ProcessWrap').length;

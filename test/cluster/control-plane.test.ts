@@ -43,4 +43,4 @@ test('the API server restarts after a SIGKILL with all its data', async () => {
   await expect(cluster.kubectl(['get', 'ns'])).rejects.toThrow(/refused/);
   await cluster.apiserver.restart();
   expect(await cluster.kubectl(['get', 'ns', 'survivor', '-o', 'name'])).toBe('namespace/survivor\n');
-}, 90_000);
+});

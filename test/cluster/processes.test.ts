@@ -9,7 +9,7 @@ import { createFolder, removeFolder } from './reaper.ts';
 import { waitFor } from './wait.ts';
 
 // A busy machine needs more time.
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 let folder: string;
 beforeEach(() => {

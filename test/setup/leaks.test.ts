@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 
 // Vitest in Vitest.
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 const folder = join(import.meta.dirname, 'fixtures/leaks');
 const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');

@@ -303,7 +303,15 @@ describe('a copy with failing stores', () => {
       started.resolve();
       return { kind: 'hang' };
     });
-    const copying = project.copy({ pageMaxAgeMs: 400 });
+    // The page is not read again before Core has changed, however slow that is.
+    const changed = Promise.withResolvers<void>();
+    const { core } = project.stores;
+    const page: typeof core.identities.page = async (...request) => {
+      if (stuck > 0) await changed.promise;
+      return core.identities.page(...request);
+    };
+    const stores = { ...project.stores, core: { ...core, identities: { ...core.identities, page } } };
+    const copying = project.copy({ stores, pageMaxAgeMs: 3_000 });
     await started.promise;
     await project.sql(
       `UPDATE environments_trait t SET string_value = 'changed meanwhile' FROM environments_identity i
@@ -311,6 +319,7 @@ describe('a copy with failing stores', () => {
        WHERE i.id = t.identity_id AND e.project_id = $1 AND t.value_type = 'unicode' AND t.trait_key = 'plan'`,
       [project.seeded.projectId],
     );
+    changed.resolve();
     await copying;
     expect(stuck).toBeGreaterThan(1);
     expect(await project.compare()).toEqual(EQUAL);
@@ -318,7 +327,7 @@ describe('a copy with failing stores', () => {
 
   test('fails with the reason once nothing has succeeded for the length of the retry budget', async () => {
     project.proxy.inject(({ operation }) => (operation === 'BatchExecuteStatement' ? { kind: 'throttle' } : undefined));
-    const failing = project.copy({ pageMaxAgeMs: 300, retryBudgetMs: 500 });
+    const failing = project.copy({ pageMaxAgeMs: 2_000, retryBudgetMs: 500 });
     await expect(failing).rejects.toMatchObject({ name: 'EdgeThrottled' });
   });
 

@@ -3,7 +3,7 @@ import { waitFor } from '../wait.ts';
 import { hasEnded, hasPhase, isReady, type PodCluster, shell, sidecar, startPodCluster } from './testing/pods.ts';
 
 // A busy machine needs more time.
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 let pods: PodCluster;
 beforeAll(async () => {

@@ -8,7 +8,7 @@ import type {
 } from '@edge-migration/replay-sidecar/capture/proxy/hook.ts';
 import type { ProxyLimits } from '@edge-migration/replay-sidecar/capture/proxy/limits.ts';
 import { createProxy, type ReverseProxy } from '@edge-migration/replay-sidecar/capture/proxy/proxy.ts';
-import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { createMetrics } from '@edge-migration/runtime/metrics.ts';
 
@@ -24,6 +24,7 @@ export interface ProxySettings {
   readonly hook?: CaptureHook;
   readonly limits?: Partial<ProxyLimits>;
   readonly forwarded?: ForwardedPolicy;
+  readonly clock?: Clock;
 }
 
 export const PASS_ALL: CaptureHook = { begin: () => undefined, missed: () => {} };
@@ -33,7 +34,7 @@ export async function startProxy(settings: ProxySettings): Promise<ProxyUnderTes
   const proxy = createProxy({
     upstream: { host: '127.0.0.1', port: settings.upstreamPort },
     capture: settings.hook ?? PASS_ALL,
-    clock: systemClock,
+    clock: settings.clock ?? systemClock,
     logger: createLogger('test', 'silent'),
     metrics,
     limits: settings.limits ?? {},

@@ -14,7 +14,9 @@ export async function startBoth(
   settings: Omit<ProxySettings, 'upstreamPort'> = {},
 ): Promise<ApiBehindProxy> {
   const api = await startRawUpstream(behaviour);
-  const proxy = await startProxy({ ...settings, upstreamPort: api.port });
+  // A connection is not too old for another request because the machine is busy.
+  const limits = { idleUpstreamMs: 600_000, ...settings.limits };
+  const proxy = await startProxy({ ...settings, limits, upstreamPort: api.port });
   return {
     api,
     proxy,
