@@ -46,7 +46,9 @@ export async function createStage(settings: JudgeSettings): Promise<Stage> {
     readWindowMs: 0,
   });
   const upstream = { host: '127.0.0.1', port: api.port };
-  const proxy = createProxy({ upstream, capture, clock: systemClock, logger, metrics: createMetrics() });
+  // A busy disk or database is no reason for a gap.
+  const limits = { prepareMs: 120_000, intentMs: 120_000, callMs: 120_000, connectMs: 120_000 };
+  const proxy = createProxy({ upstream, capture, clock: systemClock, logger, metrics: createMetrics(), limits });
   const { port } = await proxy.listen({ host: '127.0.0.1', port: 0 });
 
   async function send(bytes: Buffer, to: number, from: string): Promise<Reached> {

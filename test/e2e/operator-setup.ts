@@ -67,7 +67,7 @@ export async function isRetired(world: World, projectId: number, namespace?: str
 export async function liveUndisturbed(world: World): Promise<Description> {
   const [projectId = 0] = await world.addProjects(1);
   await world.create(projectId);
-  await waitFor(() => isRetired(world, projectId), { for: 'its end', timeoutMs: 2 * MINUTE, intervalMs: 200 });
+  await waitFor(() => isRetired(world, projectId), { for: 'its end', timeoutMs: 4 * MINUTE, intervalMs: 200 });
   return world.describe(projectId);
 }
 
@@ -75,12 +75,12 @@ export async function liveUndisturbed(world: World): Promise<Description> {
 export async function expectEnd(world: World, projectIds: readonly number[], end: Description): Promise<void> {
   for (const projectId of projectIds) {
     const isOver = () => isRetired(world, projectId);
-    await waitFor(isOver, { for: `the end of project ${projectId}`, timeoutMs: 5 * MINUTE, intervalMs: 200 });
+    await waitFor(isOver, { for: `the end of project ${projectId}`, timeoutMs: 8 * MINUTE, intervalMs: 200 });
     expect(await world.describe(projectId)).toEqual(end);
   }
 }
 
 export async function waitUntilCopying(world: World, projectId: number): Promise<void> {
   const isCopying = async () => (await world.migration(projectId))?.status.phase === 'Copying';
-  await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 2 * MINUTE, intervalMs: 100 });
+  await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 4 * MINUTE, intervalMs: 100 });
 }

@@ -186,7 +186,7 @@ export async function startWorld({ databaseUrl, tables }: WorldSettings): Promis
         };
         await waitFor(isSo, {
           for: `${type}=${status} of project ${projectId}`,
-          timeoutMs: 2 * MINUTE,
+          timeoutMs: 4 * MINUTE,
           intervalMs: 50,
         });
       }

@@ -60,7 +60,9 @@ export async function createStage(databaseUrl: string, apiPort: number): Promise
     readWindowMs: 0,
   });
   const upstream = { host: '127.0.0.1', port: apiPort };
-  const proxy = createProxy({ upstream, capture, clock: systemClock, logger, metrics: createMetrics() });
+  // A busy disk or database is no reason for a gap.
+  const limits = { prepareMs: 120_000, intentMs: 120_000, callMs: 120_000, connectMs: 120_000 };
+  const proxy = createProxy({ upstream, capture, clock: systemClock, logger, metrics: createMetrics(), limits });
   const { port } = await proxy.listen({ host: '127.0.0.1', port: 0 });
   const rows = () => readRows(client);
   const events = async () => (await drain(spool)).map(eventOf);

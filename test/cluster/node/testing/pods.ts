@@ -56,10 +56,10 @@ export async function startPodCluster(): Promise<PodCluster> {
         const now = await podStatus(name);
         return condition(now) && now;
       };
-      return await waitFor(status, { for: `pod ${name}`, timeoutMs: 60_000 });
+      return await waitFor(status, { for: `pod ${name}`, timeoutMs: 180_000 });
     },
     async deletePod(name) {
-      await cluster.kubectl(['delete', 'pod', name, '--timeout=60s']);
+      await cluster.kubectl(['delete', 'pod', name, '--timeout=240s']);
     },
     logs: (pod, container = 'main') => cluster.node.logs('default', pod, container),
     async [Symbol.asyncDispose]() {
