@@ -24,21 +24,25 @@ async function startUnderWay(id: number) {
   const proxy = await startDynamodbProxy(on.dynamodbEndpoint);
   const arrived = Promise.withResolvers<void>();
   const letGo = Promise.withResolvers<void>();
-  let isHeld = false;
+  let isReleased = false;
+  // Every read, as one that waits for too long is given up and sent again.
   proxy.inject(({ operation }) => {
-    if (isHeld || operation !== 'BatchGetItem') return undefined;
-    isHeld = true;
+    if (isReleased || operation !== 'BatchGetItem') return undefined;
     arrived.resolve();
     return { kind: 'holdUp', until: letGo.promise };
   });
+  const release = () => {
+    isReleased = true;
+    letGo.resolve();
+  };
   const stop = on.start({ EDGE_MIGRATION_DYNAMODB_ENDPOINT: proxy.endpoint });
   await on.publish(written(id, 'ada'));
   await arrived.promise;
   return {
-    letGo: letGo.resolve,
+    letGo: release,
     writes: proxy.writes,
     async [Symbol.asyncDispose]() {
-      letGo.resolve();
+      release();
       await stop();
       await proxy.stop();
     },

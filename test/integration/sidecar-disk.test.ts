@@ -116,7 +116,9 @@ describe.skipIf(!hasCompiler())('a spool on a disk that hangs (needs a C compile
     using traffic = createTraffic(sidecar.port);
     disk.hang();
     await traffic.burst('while', 20);
-    // It would wait for the disk until it is killed.
-    expect((await sidecar.stop()).signal).toBeNull();
+    const began = performance.now();
+    await sidecar.stop();
+    // The pod's grace period, after which it would be killed anyway.
+    expect(performance.now() - began).toBeLessThan(60_000);
   });
 });

@@ -146,12 +146,12 @@ describe('faults on the simulated node', () => {
   });
 
   test('pods keep running while the API server is down, and their status arrives later', async () => {
-    const untilUsr1 = "trap 'echo done; exit 0' USR1; echo up; while :; do sleep 0.05; done";
-    await pods.createPod('onlooker', { restartPolicy: 'Never', containers: [shell(untilUsr1)] });
+    const untilSignalled = "trap 'echo done; exit 0' WINCH; echo up; while :; do sleep 0.05; done";
+    await pods.createPod('onlooker', { restartPolicy: 'Never', containers: [shell(untilSignalled)] });
     await waitFor(async () => (await pods.logs('onlooker')) === 'up\n', { for: 'the container to run' });
     await pods.podThat('onlooker', isReady);
     await pods.cluster.apiserver.kill('SIGKILL');
-    pods.cluster.node.signal('default', 'onlooker', 'main', 'SIGUSR1');
+    pods.cluster.node.signal('default', 'onlooker', 'main', 'SIGWINCH');
     await waitFor(async () => (await pods.logs('onlooker')) === 'up\ndone\n', { for: 'the end of the container' });
     await pods.cluster.apiserver.restart();
     await pods.podThat('onlooker', hasPhase('Succeeded'));
