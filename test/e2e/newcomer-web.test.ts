@@ -190,7 +190,10 @@ async function start(page: Page, { press, write }: Hands, { projectId }: SeededP
   await press(page, 'Migrate Identity Data to Edge API');
   const bar = page.getByRole('progressbar', { name: 'Progress of the copy' });
   const share = async () => Number((await bar.count()) > 0 && (await bar.getAttribute('aria-valuenow')));
-  const isUnderWay = async () => (await share()) > 0 && (await share()) < 100;
+  const isUnderWay = async () => {
+    const now = await share();
+    return now > 0 && now < 100;
+  };
   await waitFor(isUnderWay, { for: 'a bar that grows', timeoutMs: 3 * MINUTE, intervalMs: 100 });
   expect((await installation.migration(projectId))!.spec!.copy.maxWriteUnitsPerSecond).toBe(WRITE_UNITS);
   await setRate(projectId, 4000);
