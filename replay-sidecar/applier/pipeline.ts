@@ -211,6 +211,7 @@ function limitWaits(configuration: ApplierConfiguration) {
     unstorableRetrySeconds,
     unknownRetrySeconds,
     lateWriteSeconds,
+    recheckDelayMs: recheckDelayMs(configuration),
     unresolvedMaxBytes: Math.min(unresolvedMaxBytes, most),
     unstorableMaxBytes: Math.min(unstorableMaxBytes, most),
   };

@@ -83,6 +83,7 @@ function start(
       unstorableRetrySeconds: 60,
       unknownRetrySeconds: 60,
       lateWriteSeconds: 65,
+      recheckDelayMs: 0,
       unresolvedMaxBytes: 2048,
       unstorableMaxBytes: 2048,
     },

@@ -41,6 +41,8 @@ export interface ParkingOptions extends QuotaLimits {
   unknownRetrySeconds: number;
   /** Seconds after which an event parked as `late` is handled again. */
   lateWriteSeconds: number;
+  /** Milliseconds after which a write on tables of several regions is rechecked, at the earliest. */
+  recheckDelayMs: number;
   /** For the stream of events, and for the parking stream. */
   witnesses: { readonly events: Pick<Witness, 'publishing'>; readonly parked: Pick<Witness, 'observe' | 'publishing'> };
   removals: Removals;
@@ -60,7 +62,7 @@ export class Parking {
   readonly park: ReturnType<typeof createIntake>;
   private readonly options: ParkingOptions;
   private readonly unstorable: ReturnType<typeof createRetries>;
-  private readonly ages: Ages;
+  private readonly ages: { readonly late: Ages; readonly rechecks: Ages };
   private readonly quota: Quota;
   private readonly release: Release;
   private places = new Map<string, number>();
@@ -72,7 +74,10 @@ export class Parking {
     const client = jetstream(connection);
     this.options = options;
     this.unstorable = createRetries(options.unstorableRetrySeconds * 1000, clock);
-    this.ages = createAges(clock, 1000 * options.lateWriteSeconds);
+    this.ages = {
+      late: createAges(clock, 1000 * options.lateWriteSeconds),
+      rechecks: createAges(clock, options.recheckDelayMs),
+    };
     this.quota = createQuota(options);
     this.park = createIntake({ client, migrations, quota: this.quota, witness: witnesses.parked, logger });
     this.release = new Release({
@@ -133,7 +138,7 @@ export class Parking {
     witnesses.parked.observe(streamStateOf(info, asked, clock));
     await removals.tell(info.created);
     this.places = new Map(Object.entries(state.subjects ?? {}));
-    this.ages.notice(state.last_seq);
+    for (const ages of Object.values(this.ages)) ages.notice(state.last_seq);
     this.unstorable.notice(this.places.keys());
     this.quota.notice(this.places);
     await this.dropGivenUp(manager, state.last_seq, signal);

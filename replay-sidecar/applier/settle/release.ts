@@ -32,8 +32,8 @@ export interface ReleaseOptions {
   pending(): number;
   /** How many more events of a project may be in flight. */
   roomFor(projectId: number): number;
-  /** Of the parking stream's messages. */
-  ages: Pick<Ages, 'lastOld'>;
+  /** Of the parking stream's messages: when writes sent for them must have arrived, and when rechecks may be made. */
+  ages: { readonly late: Pick<Ages, 'lastOld'>; readonly rechecks: Pick<Ages, 'lastOld'> };
   removals: Pick<Removals, 'remove'>;
   /** Of the stream of events. */
   witness: Pick<Witness, 'publishing'>;
@@ -82,16 +82,26 @@ export class Release {
 
   /** Releases the oldest of a place. @returns how many went on */
   async releaseBatch(manager: JetStreamManager, subject: string, place: Released, size: number): Promise<number> {
-    const { ages, removals } = this.options;
+    const { removals } = this.options;
     const stored = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject, most: size }));
-    const isLate = place.reason === 'late';
-    const until = isLate ? ages.lastOld() : Number.POSITIVE_INFINITY;
-    const messages = stored.filter(({ seq }) => seq <= until);
+    const young = stored.findIndex((message) => this.isYoung(message, place));
+    // A place is removed up to a sequence, so what comes after it waits with it.
+    const messages = young < 0 ? stored : stored.slice(0, young);
     const last = messages.at(-1);
     if (last === undefined) return 0;
     await Promise.all(messages.map((message) => this.publish(message, place)));
     await removals.remove(manager, subject, last.seq, messages.length);
     return messages.length;
+  }
+
+  /**
+   * Whether it has not waited as long as it must by this process's own clocks: that of the stream, by which it is due,
+   * may have been set forward, or another process may know it to be further ahead (docs/design.md, "Time").
+   */
+  private isYoung({ seq, subject, header }: StoredMsg, { reason }: Released): boolean {
+    const { late, rechecks } = this.options.ages;
+    if (reason === 'late') return seq > late.lastOld();
+    return isRecheck({ subject, headers: header }) && seq > rechecks.lastOld();
   }
 
   /** With the event's own id it would pass for a duplicate of its first coming. */
