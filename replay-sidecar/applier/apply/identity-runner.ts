@@ -117,12 +117,15 @@ export function createIdentityRunner(options: EventRunnerOptions, rechecks: Rech
       hasWritten = true;
       noteWrite(subject);
     };
-    const { convergence, held, region } = await options.eventRetry.run(
-      () => applyHere(subject, works, copying, stop, wrote).catch(endings.rethrow(projectId)),
-      stop,
-    );
+    const { convergence, held, region } = await options.eventRetry
+      .run(() => applyHere(subject, works, copying, stop, wrote).catch(endings.rethrow(projectId)), stop)
+      .catch((error: unknown) => {
+        if (hasWritten) doubtRechecks(works);
+        throw error;
+      });
     counts.of(projectId).converged += 1;
     options.rateLimiter.charge(projectId, writeUnitsOf(convergence));
+    if (hasWritten && convergence.former !== undefined) doubtRechecks(works);
     if (!(await passOn(projectId, works, convergence))) return;
     const touched = convergence.touched ?? joinTouched(works.map(touchedOf));
     const here = { region, document: convergence.document, core: convergence.core };
@@ -155,6 +158,14 @@ function fenceOf(works: readonly Work[], wrote: () => void, sent: () => void): F
       sent();
     },
   };
+}
+
+/**
+ * They have written and may come back as they are: as mere rechecks they would find nothing to write, and end although
+ * nothing has checked that write. In doubt they begin anew.
+ */
+function doubtRechecks(works: readonly Work[]): void {
+  for (const { held } of works) if (isRecheck(held.message)) held.doubt();
 }
 
 function touchedOf({ resolution }: Work): Touched {

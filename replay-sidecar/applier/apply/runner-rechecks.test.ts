@@ -4,6 +4,7 @@ import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { describe, expect, test } from 'vitest';
 import { derivedHeaders, markRecheck } from '../consume/delivery.ts';
+import { MigrationStoppedError } from '../schedule/project-aborts.ts';
 import {
   ADA,
   coreOf,
@@ -79,6 +80,41 @@ describe('a recheck on tables of several regions', () => {
     const failing = { ...between, edge, core } as unknown as Stores;
     expect(await recheck(false, { between: failing })).toMatchObject({ isDone: false });
     expect(await recheck(false, { between: failing })).toMatchObject({ isDone: true });
+  });
+
+  /** What becomes of a recheck that has written but cannot end. */
+  async function interrupt(core: Stores['core'], others: Others = {}): Promise<readonly string[]> {
+    const fields = derivedHeaders(undefined);
+    markRecheck(fields);
+    const looking = work(fields);
+    const calls: string[] = [];
+    Object.assign(looking.held, { doubt: () => void calls.push('doubt'), nak: () => void calls.push('nak') });
+    const edge = { identities: { ...between.edge.identities, deleteIfUnchanged: async () => 'written' } };
+    const stopped = { ...between, edge, core } as unknown as Stores;
+    const { runner } = createParts(false, { recheckDelayMs: () => 10_000, between: stopped, ...others });
+    await runner.apply(PROJECT, [looking]);
+    return calls;
+  }
+
+  test('that has written and is stopped comes back in doubt: it would find nothing to write', async () => {
+    const stopping = new AbortController();
+    let reads = 0;
+    const core = coreOf(async () => {
+      if (reads++ > 0) {
+        stopping.abort(new MigrationStoppedError('suspended'));
+        throw new CoreUnreachableError('gone');
+      }
+      return { holder: environment.id, identity, size: 100 };
+    });
+    expect(await interrupt(core as Stores['core'], { stop: stopping.signal })).toEqual(['doubt', 'nak']);
+  });
+
+  test('that has written and cannot pass its event on comes back in doubt, too', async () => {
+    const publish = async () => {
+      throw new Error('the stream is full');
+    };
+    const core = coreOf(async () => ({ holder: 9, identity, size: 100 }));
+    expect((await interrupt(core as Stores['core'], { publish }))[0]).toBe('doubt');
   });
 
   /** Edge has what Core has. */

@@ -103,19 +103,20 @@ export interface Others {
   readonly isAway?: boolean | (() => boolean);
   readonly region?: () => string;
   readonly isResting?: boolean;
+  readonly stop?: AbortSignal;
   onApplied?(projectId: number, lag: number): void;
 }
 
 export function createParts(isListed = false, others: Others = {}) {
   const { between = stores, charge = () => {}, publish = async () => {}, recheckDelayMs = () => undefined } = others;
   const { isOver = false, elsewhere = 'same', isAway = false, region = () => 'home', isResting = false } = others;
-  const { onApplied = () => {} } = others;
+  const { onApplied = () => {}, stop = new AbortController().signal } = others;
   const parked: unknown[] = [];
   const park: Admission['park'] = (_, projectId, reason, { identity, due, heldIn } = {}) =>
     void parked.push({ projectId, reason, ...identity, ...(due && { due }), ...(heldIn && { heldIn }) });
   const runner = createRunner({
     stores: between,
-    aborts: { of: () => new AbortController().signal },
+    aborts: { of: () => stop },
     rateLimiter: { charge },
     admission: {
       admit: (all) => ({ works: all, copying: false }),
