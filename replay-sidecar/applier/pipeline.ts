@@ -12,6 +12,7 @@ import type { Registry } from 'prom-client';
 import { Admission } from './admit/admission.ts';
 import type { MigrationView } from './admit/migrations.ts';
 import type { NextPage } from './apply/derived-events.ts';
+import { LAST_RECHECKS_MS } from './apply/rechecks.ts';
 import { createRepeats } from './apply/repeats.ts';
 import { createRunner, type EventRunnerOptions } from './apply/runner.ts';
 import type { ApplierConfiguration } from './config.ts';
@@ -49,9 +50,6 @@ export interface Parts {
   migrations: MigrationView;
   eventRetry: EventRetry;
 }
-
-/** How long rechecks continue after the replay window has closed: several of them with the usual lag. */
-const LOOKS_AFTER_WINDOW_MS = 600_000;
 
 /** Messages in the stream beyond which nothing is fanned out. */
 const BUSY_STREAM = 50_000;
@@ -151,7 +149,7 @@ function describeStores({ configuration }: PipelineOptions, { stores }: Parts) {
 /** Whether nothing of a project is rechecked any more. */
 function createIsOver({ migrations }: Parts, now: () => number): EventRunnerOptions['isOver'] {
   return (projectId) => {
-    const verdict = migrations.judge(projectId, now() - LOOKS_AFTER_WINDOW_MS);
+    const verdict = migrations.judge(projectId, now() - LAST_RECHECKS_MS);
     return verdict.kind === 'drop' && verdict.reason === 'windowClosed';
   };
 }

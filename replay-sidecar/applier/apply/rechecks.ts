@@ -4,7 +4,7 @@ import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { Agreement, Here, OtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
 import { findTouchedRows } from '@edge-migration/identity/edge/row-agreement.ts';
 import type { Admission } from '../admit/admission.ts';
-import { findHeldIn, isRecheck, type Work } from '../consume/delivery.ts';
+import { findAppliedTime, findHeldIn, isRecheck, type Work } from '../consume/delivery.ts';
 import type { Counts } from '../report/counts.ts';
 
 /** What rechecks need to know where Edge's tables are in several regions. */
@@ -34,13 +34,21 @@ export type RecheckResult = 'overtaken' | Agreement;
 
 const MOST_RECHECK_PAUSE_MS = 300_000;
 
+/**
+ * How long rechecks continue after the replay window has closed, and after the event was applied, which may have been
+ * later: several of them with the usual lag.
+ */
+export const LAST_RECHECKS_MS = 600_000;
+
 /** How each result of a recheck is counted. */
 const COUNTED = { same: 'held', differs: 'elsewhere', unreachable: 'elsewhere', overtaken: 'overtaken' } as const;
 
 /** Reads again what was applied, on tables of several regions (docs/design.md, "Convergence", rule 10). */
 export function createRechecks({ admission: pipeline, counts, now, ...options }: RecheckOptions) {
   function later(projectId: number, work: Work, pauseMs: number, heldIn?: string): void {
-    pipeline.park(work, projectId, 'repeat', { due: Math.ceil((now() + pauseMs) / 1000), recheck: true, heldIn });
+    const due = Math.ceil((now() + pauseMs) / 1000);
+    const appliedTime = findAppliedTime(work.held.message) ?? now();
+    pipeline.park(work, projectId, 'repeat', { due, recheck: true, heldIn, appliedTime });
   }
 
   /**
@@ -50,6 +58,13 @@ export function createRechecks({ admission: pipeline, counts, now, ...options }:
    */
   function laterElsewhere(projectId: number, work: Work, pauseMs: number, heldIn?: string): void {
     later(projectId, work, Math.max(pauseMs, Math.min(MOST_RECHECK_PAUSE_MS, (now() - work.observed) / 4)), heldIn);
+  }
+
+  /** Edge is the authority by now, and writes that overtake this one no longer count. */
+  function isOver(projectId: number, { held }: Work, pauseMs: number): boolean {
+    if (!options.isOver(projectId) || options.isAway()) return false;
+    const applied = findAppliedTime(held.message);
+    return applied === undefined || now() - applied >= pauseMs + LAST_RECHECKS_MS;
   }
 
   return {
@@ -85,8 +100,8 @@ export function createRechecks({ admission: pipeline, counts, now, ...options }:
 
     /**
      * An event is done once a recheck of the document has found nothing to write, in each region that is checked.
-     * Repeated writes by Edge clients to the same traits look as if they had overtaken ours: once the window has closed Edge is
-     * the authority, and that ends.
+     * Repeated writes by Edge clients to the same traits look as if they had overtaken ours: some time after the window has
+     * closed, when Edge is the authority, that ends.
      *
      * @param region where it was rechecked; undefined where that is unknown
      */
@@ -97,8 +112,7 @@ export function createRechecks({ admission: pipeline, counts, now, ...options }:
         return;
       }
       counts.of(projectId).rechecks[COUNTED[found]] += 1;
-      const isOver = options.isOver(projectId) && !options.isAway();
-      if (found === 'same' || (found === 'overtaken' && isOver)) work.held.ack();
+      if (found === 'same' || (found === 'overtaken' && isOver(projectId, work, pauseMs))) work.held.ack();
       else if (found === 'overtaken') later(projectId, work, pauseMs);
       else laterElsewhere(projectId, work, pauseMs, region);
     },

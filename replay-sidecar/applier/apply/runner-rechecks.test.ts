@@ -25,9 +25,15 @@ describe('a recheck on tables of several regions', () => {
     core: found(identity),
   } as unknown as Stores;
 
-  async function recheck(isOver: boolean, others: Others = { between }, observed = 0, heldIn?: string) {
+  async function recheck(
+    isOver: boolean,
+    others: Others = { between },
+    observed = 0,
+    heldIn?: string,
+    applied?: number,
+  ) {
     const fields = derivedHeaders(undefined);
-    markRecheck(fields, heldIn);
+    markRecheck(fields, heldIn, applied);
     const looking = { ...work(fields), observed };
     const { parked, runner } = createParts(false, { recheckDelayMs: () => 10_000, isOver, ...others });
     await runner.apply(PROJECT, [looking]);
@@ -58,6 +64,12 @@ describe('a recheck on tables of several regions', () => {
 
   test('that had to write is the last one when the window has long closed, however often Edge clients write the same', async () => {
     expect(await recheck(true)).toEqual({ parked: [], isDone: true });
+  });
+
+  test('that had to write is followed by another one after the window, too, if its event was applied after that', async () => {
+    const minutesAgo = (minutes: number) => Date.now() - minutes * 60_000 + 0.5;
+    const found = await Promise.all([1, 9, 11].map((ago) => recheck(true, { between }, 0, undefined, minutesAgo(ago))));
+    expect(found.map(({ isDone }) => isDone)).toEqual([false, false, true]);
   });
 
   test('that had to write is followed by another recheck even if its retry finds nothing left to write', async () => {

@@ -83,9 +83,23 @@ const FORMER_RECHECK_HEADER = 'Edge-Migration-Look';
 /** For a recheck: the region that was found to have what was touched, while another one did not. */
 const HELD_IN_HEADER = 'Edge-Migration-Held-In';
 
-export function markRecheck(fields: MsgHdrs, heldIn?: string): void {
+/** For a recheck: when the event was first applied, by the stream's clock. */
+const APPLIED_HEADER = 'Edge-Migration-Applied';
+
+export function markRecheck(fields: MsgHdrs, heldIn?: string, appliedTime?: number): void {
   fields.set(RECHECK_HEADER, 'true');
   if (heldIn !== undefined) fields.set(HELD_IN_HEADER, heldIn);
+  if (appliedTime !== undefined) fields.set(APPLIED_HEADER, String(Math.floor(appliedTime)));
+}
+
+/** A recheck that goes elsewhere before it was made remains one. */
+export function keepRecheck(carrier: Pick<Carrier, 'subject' | 'headers'>, fields: MsgHdrs): void {
+  if (isRecheck(carrier)) markRecheck(fields, findHeldIn(carrier), findAppliedTime(carrier));
+}
+
+/** Milliseconds since the epoch; undefined if an earlier release has parked it. */
+export function findAppliedTime(carrier: Pick<Carrier, 'subject' | 'headers'>): number | undefined {
+  return isRecheck(carrier) ? parseHeaderTime(carrier.headers?.get(APPLIED_HEADER)) : undefined;
 }
 
 export function findHeldIn(carrier: Pick<Carrier, 'subject' | 'headers'>): string | undefined {

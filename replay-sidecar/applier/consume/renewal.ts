@@ -1,7 +1,7 @@
 import { derivedSubject } from '@edge-migration/contract/streams/events.ts';
 import { type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { findHeldIn, isRecheck, isTried, keepHeaders, markDoubted, markRecheck, markTried } from './delivery.ts';
+import { isTried, keepHeaders, keepRecheck, markDoubted, markTried } from './delivery.ts';
 import type { Witness } from './witness.ts';
 
 /**
@@ -22,7 +22,7 @@ export function createRenewal(connection: NatsConnection, witness: Pick<Witness,
     const fields = keepHeaders(message);
     markDoubted(fields);
     if (isTried(message)) markTried(fields);
-    if (isRecheck(message)) markRecheck(fields, findHeldIn(message));
+    keepRecheck(message, fields);
     const check = witness.publishing();
     // Without an id: what another process published may be handled already.
     check(await client.publish(derivedSubject(projectId), message.data, { headers: fields }));

@@ -10,11 +10,10 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { JetStreamApiCodes, JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
 import type { MigrationView } from '../admit/migrations.ts';
 import {
-  findHeldIn,
   isListing,
-  isRecheck,
   isTried,
   keepHeaders,
+  keepRecheck,
   markDoubted,
   markRecheck,
   storedTime,
@@ -35,6 +34,8 @@ export interface ParkDetails extends Pick<ParkedSubject, 'identity' | 'due'> {
   readonly recheck?: true | undefined;
   /** The region that an earlier recheck found to be right, while another one was not. */
   readonly heldIn?: string | undefined;
+  /** When the event was first applied, by the stream's clock. */
+  readonly appliedTime?: number | undefined;
   /** When the event's request began, milliseconds since the epoch; undefined when the event cannot be read. */
   readonly began?: number | undefined;
 }
@@ -72,14 +73,14 @@ export function createIntake({ client, migrations, quota, witness, logger }: Int
     held: Pick<InFlightMessage, 'message' | 'isDoubtful'>,
     projectId: number,
     reason: ParkReason,
-    { detail, began, recheck, heldIn, ...more }: ParkDetails = {},
+    { detail, began, recheck, heldIn, appliedTime, ...more }: ParkDetails = {},
   ): Promise<void> => {
     const { message } = held;
     const retry = reason === 'poison' ? retryOf(migrations, projectId) : NO_RETRY;
     const fields = keepHeaders(message);
     if (held.isDoubtful()) markDoubted(fields);
-    if (recheck) markRecheck(fields, heldIn);
-    else if (isRecheck(message) && isUnhandled(reason)) markRecheck(fields, findHeldIn(message));
+    if (recheck) markRecheck(fields, heldIn, appliedTime);
+    else if (isUnhandled(reason)) keepRecheck(message, fields);
     const minute = Math.floor((began ?? storedTime(message)) / MINUTE_MS);
     const isUnreadable = began === undefined;
     if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));

@@ -5,13 +5,12 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { JetStreamClient, JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import type { MigrationView } from '../admit/migrations.ts';
 import {
-  findHeldIn,
   isDoubted,
   isRecheck,
   keepHeaders,
+  keepRecheck,
   markDoubted,
   markListing,
-  markRecheck,
   markTried,
 } from '../consume/delivery.ts';
 import type { Witness } from '../consume/witness.ts';
@@ -112,7 +111,7 @@ export class Release {
     if (identity !== undefined) markListing(fields);
     if (isUnresolved({ projectId, reason })) markTried(fields);
     const carrier = { subject: message.subject, headers: message.header };
-    if (isRecheck(carrier)) markRecheck(fields, findHeldIn(carrier));
+    keepRecheck(carrier, fields);
     // Any write sent for it has arrived by now.
     if (reason !== 'late' && isDoubted(carrier)) markDoubted(fields);
     const check = witness.publishing();
