@@ -50,6 +50,8 @@ export function createInserter(connection: EdgeConnection, account: CostAccount,
       let failure: Error | undefined;
       for (const [position, index] of open.entries()) {
         const outcome = readReply(replies[position]!);
+        // A component on the way has stopped waiting for the one that carries it out.
+        if (outcome instanceof EdgeUnreachableError) options.lost?.();
         if (outcome instanceof Error) {
           failure = outcome;
           again.push(index);
