@@ -11,9 +11,9 @@ export type ParkReason = HoldReason | 'copying' | 'overflow' | 'poison' | 'unsto
 
 /**
  * The content of a subject of the parking stream: `identity.parked.<projectId>.<reason>`, followed by
- * `_<minute>.<KiB>.<spec.retry>` for poison, `<environment id>.<identity id>.<cause>.<KiB>` for unstorable, the time
- * for repeat, and the minute for excess. So counts by subject contain everything that decisions need. Older releases
- * wrote no minutes and sizes.
+ * `_<minute>.<KiB>.<spec.retry>` for poison, `<environment id>.<identity id>.<cause>.<KiB>` for unstorable,
+ * `<time>.<minute>` for repeat, and the minute for excess. So counts by subject contain everything that decisions need.
+ * Older releases wrote no minutes and sizes.
  */
 export interface ParkedSubject {
   /** 0: unknown; such events are resolved again from time to time. */
@@ -23,7 +23,8 @@ export interface ParkedSubject {
   readonly retry: string;
   /** The identity of an unstorable event. */
   readonly identity?: UnstorableIdentity;
-  /** For poison and excess: when the request began, in minutes since the epoch. */
+  /** For poison, repeat and excess: when the request began, in minutes since the epoch; for repeat, or when the event was
+   * stored, if that was earlier. */
   readonly minute?: number;
   /** For poison: the beginning is unknown, and it arrived in that minute. */
   readonly isUnreadable?: boolean;
@@ -60,7 +61,7 @@ export function placeSubject({
   const base = ['identity.parked', projectId, reason];
   if (identity !== undefined) base.push(identity.environmentId, identity.identityId, identity.cause);
   if (reason === 'unstorable' && kib !== undefined) base.push(kib);
-  if (reason === 'repeat') base.push(due ?? 0);
+  if (reason === 'repeat') base.push(due ?? 0, ...(minute === undefined ? [] : [minute]));
   if (reason === 'excess') base.push(minute ?? 0);
   // No spec.retry starts with this.
   if (reason === 'poison' && minute !== undefined) base.push(`_${isUnreadable ? 'u' : ''}${minute}`, kib ?? 1);
@@ -74,7 +75,7 @@ export function parsePlace(subject: string): ParkedSubject | undefined {
   const [, , projectId, reason, ...retry] = subject.split('.');
   if (projectId === undefined || reason === undefined) return undefined;
   const place = { projectId: Number(projectId), reason: reason as ParkReason, retry: retry.join('.') };
-  if (reason === 'repeat') return { ...place, due: Number(retry[0]) };
+  if (reason === 'repeat') return { ...place, due: Number(retry[0]), ...(retry[1] && { minute: Number(retry[1]) }) };
   if (reason === 'excess') return { ...place, minute: Number(retry[0]) };
   if (reason === 'poison') {
     const [, unreadable, minute, kib, token = ''] = SIZED.exec(place.retry) ?? [];

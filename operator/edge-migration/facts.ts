@@ -125,6 +125,11 @@ export type ReplayFact =
       takenUntil: number | undefined;
       /** Derived events of the project that still exist, or soon will; undefined when that is not known. */
       underWay: number | undefined;
+      /**
+       * Every event observed before this has reached its end, but for those that are parked until something is done about
+       * them. Undefined when that is not known.
+       */
+      settledUntil: number | undefined;
       project: ProjectReplay;
     };
 export interface AwayFact {

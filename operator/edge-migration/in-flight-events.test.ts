@@ -62,6 +62,29 @@ test('events parked for repetition count as under way for their project, or for 
   await on.manager.streams.purge('IDENTITY_WRITES_PARKED', { filter: 'identity.parked.*.repeat.>' });
 });
 
+test('what was observed before the earliest event that is to be handled again is settled, although more keep coming', async () => {
+  const repeat = (projectId: number, minute?: number) =>
+    publish(placeSubject({ projectId, reason: 'repeat', retry: '', due: 1, ...(minute && { minute }) }));
+  const NOW = 100 * 60_000;
+  const settled = async (...ids: (number | undefined)[]) => {
+    const transit = await readTransit(on.manager, systemClock);
+    return ids.map((id) => transit.settledUntil(NOW, id));
+  };
+  await repeat(31, 99);
+  await repeat(31, 98);
+  expect((await readTransit(on.manager, systemClock)).underWay(31)).toBe(2);
+  expect(await settled(31, 32)).toEqual([98 * 60_000, NOW]);
+  await repeat(0, 97);
+  expect(await settled(31, 32)).toEqual([97 * 60_000, 97 * 60_000]);
+  expect((await readTransit(on.manager, systemClock)).settledUntil(undefined, 31)).toBeUndefined();
+  // Of another release, which did not record the minute.
+  await repeat(32);
+  expect(await settled(31, 32)).toEqual([97 * 60_000, undefined]);
+  await on.manager.streams.purge('IDENTITY_WRITES_PARKED', { filter: 'identity.parked.*.repeat.>' });
+  await publish(derivedSubject(31));
+  expect(await settled(31, 32)).toEqual([undefined, NOW]);
+});
+
 test('stuck events are listed by the minute, as are those that found no room', async () => {
   await publish(
     placeSubject({ projectId: 21, reason: 'poison', retry: 'v1.2', minute: 5, kib: 3 }),
@@ -116,6 +139,6 @@ test('it is never concluded that nothing is under way while events are being par
     },
   });
   const transit = await readTransit(moving, systemClock);
-  expect(transit.underWay(3)).toBeUndefined();
+  expect([transit.underWay(3), transit.settledUntil(1, 3)]).toEqual([undefined, undefined]);
   expect((await readTransit(on.manager, systemClock)).underWay(3)).toBe(0);
 });

@@ -34,6 +34,13 @@ export interface Transit {
    * there is room or it is time; of all projects when left out. Undefined when that is not known.
    */
   underWay(projectId?: number): number | undefined;
+  /**
+   * Every event observed before this has reached its end, or is parked until something is done about it; of all projects
+   * when `projectId` is left out. Undefined when that is not known.
+   *
+   * @param takenUntil everything observed before this has been taken from the stream
+   */
+  settledUntil(takenUntil: number | undefined, projectId?: number): number | undefined;
 }
 
 const TRIES = 3;
@@ -71,16 +78,25 @@ export async function readTransit(
       excess: (projectId) =>
         [...(before.excess.get(projectId) ?? []), ...(before.excess.get(0) ?? [])].sort((a, b) => a - b),
       unstorable: (projectId) => before.unstorable.get(projectId) ?? [],
-      underWay(projectId) {
-        if (!isSteady) return undefined;
-        const of = (id: number) => [derived.get(id), before.returning.get(id)];
-        const counts =
-          projectId === undefined ? [...derived.values(), ...before.returning.values()] : [projectId, 0].flatMap(of);
-        return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0);
+      underWay: (projectId) => (isSteady ? sum(valuesOf(projectId, derived, before.returning)) : undefined),
+      settledUntil(takenUntil, projectId) {
+        const isKnown = isSteady && valuesOf(projectId, derived, before.undated).length === 0;
+        return isKnown && takenUntil !== undefined
+          ? Math.min(takenUntil, ...valuesOf(projectId, before.repeatingSince))
+          : undefined;
       },
     };
   }
 }
+
+/** Of a project and of the unknown one; of all projects when `projectId` is undefined. */
+function valuesOf(projectId: number | undefined, ...maps: readonly ReadonlyMap<number, number>[]): number[] {
+  return maps.flatMap((map) =>
+    projectId === undefined ? [...map.values()] : [projectId, 0].flatMap((id) => map.get(id) ?? []),
+  );
+}
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
 async function readParked(manager: JetStreamManager) {
   // None while no applier has ever run.
@@ -89,16 +105,39 @@ async function readParked(manager: JetStreamManager) {
   const projectOf = (subject: string) => parsePlace(subject)?.projectId;
   const isOf = (subject: string, ...reasons: ParkReason[]) =>
     reasons.some((one) => one === parsePlace(subject)?.reason);
+  const isReturning = (subject: string) => isOf(subject, 'overflow', ...AGAIN);
   return {
     lastSequence: state?.last_seq ?? 0,
     // What Edge cannot hold is listed separately: it may stay so forever. Repairs were applied once.
     all: sumBy(subjects, (subject) =>
       isOf(subject, 'unstorable', 'excess', ...AGAIN) ? undefined : projectOf(subject),
     ),
-    returning: sumBy(subjects, (subject) => (isOf(subject, 'overflow', ...AGAIN) ? projectOf(subject) : undefined)),
+    returning: sumBy(subjects, (subject) => (isReturning(subject) ? projectOf(subject) : undefined)),
+    undated: sumBy(subjects, (subject) =>
+      isReturning(subject) && findRepeatTime(subject) === undefined ? projectOf(subject) : undefined,
+    ),
+    repeatingSince: findRepeatTimes(Object.keys(subjects)),
     unstorable: listUnstorable(Object.keys(subjects)),
     ...listStuck(subjects),
   };
+}
+
+/** Since when an event may not have reached its end that is to be handled again, e.g. rechecked; undefined for others. */
+function findRepeatTime(subject: string): number | undefined {
+  const { reason, minute } = parsePlace(subject) ?? {};
+  return reason === 'repeat' && minute !== undefined ? minute * MINUTE_MS : undefined;
+}
+
+/** The earliest of each project. */
+function findRepeatTimes(subjects: readonly string[]): Map<number, number> {
+  const earliest = new Map<number, number>();
+  for (const subject of subjects) {
+    const { projectId } = parsePlace(subject) ?? {};
+    const time = findRepeatTime(subject);
+    if (projectId === undefined || time === undefined) continue;
+    earliest.set(projectId, Math.min(time, earliest.get(projectId) ?? time));
+  }
+  return earliest;
 }
 
 /** By project: events that failed repeatedly, and minutes whose events found no room. */

@@ -142,6 +142,7 @@ export class ReportedStream implements StreamView {
       ...said,
       takenUntil: this.taken.until(),
       underWay: transit.underWay(projectId),
+      settledUntil: transit.settledUntil(this.taken.until(), projectId),
       project: {
         ...project,
         parked: transit.parked(projectId),
@@ -269,7 +270,7 @@ export class ReportedStream implements StreamView {
       now,
       streams: transit.streams,
       isParking: (stream) => stream === PARKING_STREAM,
-      settledUntil: transit.underWay() === 0 ? taken.until() : undefined,
+      settledUntil: transit.settledUntil(taken.until()),
       appliers: reported.evidence(),
       removals: transit.parking && { ...transit.parking, ...reported.removals(now - RELEASE_MS) },
     });

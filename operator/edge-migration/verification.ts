@@ -235,10 +235,10 @@ function tellWaiting(
 
 function chooseSettings({ facts, spec, context }: View, work: VerificationFacts, pods: number): VerifySettings {
   const { replay, coreAhead } = facts;
-  // Events derived from others, or waiting for room, are not applied yet.
-  const taken = replay.kind === 'observed' && replay.underWay === 0 ? replay.takenUntil : undefined;
+  // Events derived from others, waiting for room or to be handled again are not applied yet.
+  const settled = replay.kind === 'observed' ? replay.settledUntil : undefined;
   // By the clock that the pods can ask as well.
-  const known = taken === undefined || coreAhead === undefined ? undefined : taken + coreAhead;
+  const known = settled === undefined || coreAhead === undefined ? undefined : settled + coreAhead;
   const isNoneReplayed = context.isClosed || replay.kind === 'disabled';
   const share = (unitsPerSecond: number) => Math.max(1, Math.floor(unitsPerSecond / pods));
   return {

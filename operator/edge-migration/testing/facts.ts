@@ -144,6 +144,7 @@ export const following = (changes: Partial<ObservedReplay> = {}): ObservedReplay
   outage: undefined,
   takenUntil: NOON,
   underWay: 0,
+  settledUntil: NOON,
   project: {
     applied: 10,
     unchanged: 4,

@@ -15,10 +15,10 @@ export function createEndings({ admission: pipeline, counts, publish, now, logge
      * Finished, unless it is to be handled again. If that is minutes away, it is parked under its project: in the
      * stream it would keep all projects from knowing that what was published before them is applied.
      */
-    finish(projectId: number, { held }: Pick<Delivery, 'held'>, next: number | undefined): void {
+    finish(projectId: number, { held, began }: Pick<Delivery, 'held' | 'began'>, next: number | undefined): void {
       if (next === undefined) held.ack();
       else if (next - now() <= MOST_WAIT_MS) held.nak(next - now());
-      else pipeline.park({ held }, projectId, 'repeat', { due: Math.ceil(next / 1000) });
+      else pipeline.park({ held, began }, projectId, 'repeat', { due: Math.ceil(next / 1000) });
     },
 
     /**

@@ -81,7 +81,10 @@ export function createIntake({ client, migrations, quota, witness, logger }: Int
     if (held.isDoubtful()) markDoubted(fields);
     if (recheck) markRecheck(fields, heldIn, appliedTime);
     else if (isUnhandled(reason)) keepRecheck(message, fields);
-    const minute = Math.floor((began ?? storedTime(message)) / MINUTE_MS);
+    const stored = storedTime(message);
+    // Comparisons rely on the minute of a repetition, and the clock of the event's sidecar may be ahead.
+    const since = reason === 'repeat' ? Math.min(began ?? stored, stored) : (began ?? stored);
+    const minute = Math.floor(since / MINUTE_MS);
     const isUnreadable = began === undefined;
     if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
     const place = { projectId, reason, retry, minute, isUnreadable, kib: kibOf(message.data.length), ...more };
@@ -91,8 +94,8 @@ export function createIntake({ client, migrations, quota, witness, logger }: Int
     // Unique to this message of the stream and the reason: the event may come back and be parked again.
     const msgID = `parked-${message.seq}-${message.timestampNanos}-${reason}`;
     const check = witness.publishing();
-    const stored = client.publish(placeSubject(place), message.data, { msgID, headers: fields });
-    check(await stored.finally(() => hadRoom || quota.settle(place)));
+    const storing = client.publish(placeSubject(place), message.data, { msgID, headers: fields });
+    check(await storing.finally(() => hadRoom || quota.settle(place)));
   };
 }
 

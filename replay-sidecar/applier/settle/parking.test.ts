@@ -265,6 +265,21 @@ test('an unreadable event waits under the minute in which it first came, however
   expect(Object.keys(await parked())).toEqual([`identity.parked.0.poison._u${MINUTE}.1.-`]);
 });
 
+test('an event that is to be handled again waits under the minute in which it began, or was stored if that was earlier', async () => {
+  const view = createView();
+  view.set(undefined);
+  await using applier = start(view);
+  for (const minutesLater of [undefined, 10, -10]) {
+    const event = await take();
+    const stored = event.message.time.getTime();
+    const due = 4_000_000_000 + (minutesLater ?? 0);
+    const time = minutesLater === undefined ? {} : { began: stored + minutesLater * 60_000 };
+    await applier.parking.park(event, 7, 'repeat', { due, ...time });
+    const minute = Math.floor(stored / 60_000) + Math.min(0, minutesLater ?? 0);
+    expect(await parked()).toMatchObject({ [`identity.parked.7.repeat.${due}.${minute}`]: 1 });
+  }
+});
+
 test('a recheck that continues still says in which region all was right before', async () => {
   const view = createView();
   view.set(undefined);
