@@ -1,3 +1,5 @@
+import type { EdgeStore } from './store.ts';
+
 /** According to AWS, usually within a second. */
 export const REPLICATION_LAG_SECONDS = 5;
 
@@ -8,4 +10,12 @@ export const REPLICATION_LAG_SECONDS = 5;
  */
 export function recheckDelayMs({ replicationLagSeconds }: { readonly replicationLagSeconds: number }): number {
   return 2 * 1000 * replicationLagSeconds;
+}
+
+/** {@link recheckDelayMs} for these tables; undefined where a write is final. */
+export function recheckDelayOf(
+  edge: Pick<EdgeStore, 'guarantees'>,
+  settings: { readonly replicationLagSeconds: number },
+): number | undefined {
+  return edge.guarantees().final ? undefined : recheckDelayMs(settings);
 }

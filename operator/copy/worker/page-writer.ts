@@ -1,6 +1,6 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
-import { recheckDelayMs } from '@edge-migration/identity/edge/replication-lag.ts';
+import { recheckDelayOf } from '@edge-migration/identity/edge/replication-lag.ts';
 import {
   DeadlinePassedError,
   type EdgeCallOptions,
@@ -152,8 +152,8 @@ export function createRecheck(
   stores: Stores,
   settings: { readonly replicationLagSeconds: number },
 ): { readonly afterMs: number; readonly handlePage: HandlePage } | undefined {
-  if (stores.edge.guarantees().final) return undefined;
-  return { afterMs: recheckDelayMs(settings), handlePage: createPageWriter(stores, { isRecheck: true }) };
+  const afterMs = recheckDelayOf(stores.edge, settings);
+  return afterMs === undefined ? undefined : { afterMs, handlePage: createPageWriter(stores, { isRecheck: true }) };
 }
 
 const hasOverrides = ({ item }: PageDocument) => (item['identity_features']?.L ?? []).length > 0;

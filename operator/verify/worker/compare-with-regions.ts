@@ -1,3 +1,4 @@
+import { recheckDelayOf } from '@edge-migration/identity/edge/replication-lag.ts';
 import type { EdgeSettings } from '@edge-migration/identity/edge/table/table.ts';
 import { createRetryContext } from '../../job/failure.ts';
 import type { RangeOptions } from '../../job/range-options.ts';
@@ -44,6 +45,7 @@ export async function compareWithRegions(
       lagMs: configuration.replicationLagSeconds * 1000,
       settleMs: configuration.settleSeconds * 1000,
       replayWaitMs: configuration.replayWaitSeconds * 1000,
+      recheckMs: recheckDelayOf(range.stores.edge, configuration),
       holdMs: HOLD_MS,
     },
     signal,

@@ -1,7 +1,7 @@
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { compositeKey, type Item } from '@edge-migration/identity/edge/document/document.ts';
 import type { OverrideRowKey } from '@edge-migration/identity/edge/table/override-rows.ts';
-import type { JudgedPair, Verdict } from '@edge-migration/identity/edge/verdict.ts';
+import type { Finding, FindingKind, JudgedPair, Verdict } from '@edge-migration/identity/edge/verdict.ts';
 
 /** One identity, document or row, and its present state in both stores. */
 export interface Comparison {
@@ -30,4 +30,18 @@ export type ComparisonKey = Pick<Comparison, 'identifier' | 'key' | 'row' | 'reg
 export function documentKeyOf(row: Item): string {
   const { environment_api_key, identifier } = row;
   return environment_api_key?.S && identifier?.S ? compositeKey(environment_api_key.S, identifier.S) : '';
+}
+
+/** Whether this is the only finding. */
+export const isOnly = ({ kinds }: Finding, kind: FindingKind) => kinds.length === 1 && kinds[0] === kind;
+
+/** Whether a finding must be compared again before it is certain. */
+export const isDoubtful = ({ verdict: { finding } }: Comparison) => finding !== undefined && !isOnly(finding, 'uuid');
+
+/** Core's id of the identity; the document's `django_id` if Core has none. */
+export function identityIdOf({ core, edge, regions }: JudgedPair): number | undefined {
+  if (core?.kind === 'skipped') return core.identityId;
+  const document = edge ?? regions?.copies.find(({ document }) => document)?.document;
+  const id = Number(core?.item['django_id']?.N ?? document?.['django_id']?.N);
+  return Number.isNaN(id) ? undefined : id;
 }

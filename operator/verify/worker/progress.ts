@@ -6,7 +6,7 @@ import { keepProgress, loadRange, type RangeProgressOptions } from '../../job/ra
 import { parseVerifyCheckpoint, type VerifyCheckpoint } from '../checkpoint.ts';
 import type { CheckpointCipher } from '../checkpoint-cipher.ts';
 import { countComparedIdentities, countDocuments, NOTHING_VERIFIED } from '../totals.ts';
-import { type Candidate, candidateSchema } from './candidates.ts';
+import { type Candidate, candidateSchema, textLength } from './candidate.ts';
 import { createTally, type Tally } from './tally.ts';
 
 const placeSchema = z.object({
@@ -49,8 +49,12 @@ export interface VerifyProgress {
   isFull(): boolean;
   /** @param maySkip whether saving may be postponed */
   moveTo(place: RangePosition, signal: AbortSignal, maySkip?: boolean): Promise<void>;
-  /** Only these candidates remain. */
-  keep(candidates: readonly Candidate[], signal: AbortSignal): Promise<void>;
+  /**
+   * Only these candidates remain.
+   *
+   * @param maySkip whether saving may be postponed
+   */
+  keep(candidates: readonly Candidate[], signal: AbortSignal, maySkip: boolean): Promise<void>;
   finish(signal: AbortSignal): Promise<VerifyCheckpoint>;
 }
 
@@ -137,17 +141,13 @@ export async function openVerifyProgress(options: VerifyProgressOptions, signal:
       await (maySkip ? progress.saveSometimes(signal) : progress.save(signal));
     },
 
-    async keep(left, signal) {
+    async keep(left, signal, maySkip) {
       candidates = [...left];
-      await (left.length === 0 ? progress.save(signal) : progress.saveSometimes(signal));
+      await (maySkip ? progress.saveSometimes(signal) : progress.save(signal));
     },
 
     finish: progress.finish,
   };
-}
-
-function textLength(candidates: readonly Candidate[]): number {
-  return candidates.reduce((length, { identifier, key }) => length + identifier.length + key.length, 0);
 }
 
 /** The sum over all regions. */

@@ -5,14 +5,13 @@ import { rowName } from '@edge-migration/identity/edge/table/override-rows.ts';
 import { WriteRejectedError } from '@edge-migration/identity/edge/table/table.ts';
 import { insertMissing, removeLeftRow, removeMisplaced, repair } from '@edge-migration/identity/repair.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import { type Candidate, isDoubtful, toCandidate } from './candidates.ts';
+import { type Candidate, toCandidate } from './candidate.ts';
 import type { Comparer } from './comparer.ts';
-import type { Comparison } from './comparison.ts';
+import { type Comparison, isDoubtful, isOnly } from './comparison.ts';
 import { whileHolding } from './hold.ts';
-import { isOnly } from './tally.ts';
 
 /**
- * Repairs findings and compares them again.
+ * Repairs findings, and compares them right afterwards. The record of the range has to hold all of them.
  *
  * @returns for each whether it is correct now
  * @throws errors of the stores and of the record; RangeTakenOverError
@@ -36,22 +35,15 @@ export interface RepairOptions {
   readonly clock: Clock;
 }
 
-/** Recorded together for the successor of a killed pod; maximum length of their identifiers in UTF-16 units. */
-const MOST_TEXT = 20_000;
-
 /** @see docs/design.md, "Convergence", rule 9, on how writes of a repair are kept from arriving late */
 export function createRepair(options: RepairOptions): Repair {
   const { stores, comparer, authority, late, retrying } = options;
 
   return async function repairAll(found, signal) {
-    const repaired: boolean[] = [];
-    for (const batch of divide(found)) {
-      const candidates = batch.map(toCandidate);
-      const hold = { ...options, claim: (own: AbortSignal) => options.claim(candidates, own) };
-      const outcomes = await whileHolding(hold, signal, (deadline, own) => repairBatch(batch, deadline, own));
-      repaired.push(...outcomes);
-    }
-    return repaired;
+    if (found.length === 0) return [];
+    const candidates = found.map(toCandidate);
+    const hold = { ...options, claim: (own: AbortSignal) => options.claim(candidates, own) };
+    return whileHolding(hold, signal, (deadline, own) => repairBatch(found, deadline, own));
   };
 
   /** Repairs with unanswered writes are repeated once these can no longer arrive: Core may have deleted an identity. */
@@ -133,19 +125,4 @@ export function createRepair(options: RepairOptions): Repair {
       }
     }
   }
-}
-
-function divide(found: readonly Comparison[]): Comparison[][] {
-  const batches: Comparison[][] = [];
-  let text = 0;
-  for (const comparison of found) {
-    const length = comparison.identifier.length + comparison.key.length;
-    if (batches.length === 0 || text + length > MOST_TEXT) {
-      batches.push([]);
-      text = 0;
-    }
-    batches.at(-1)!.push(comparison);
-    text += length;
-  }
-  return batches;
 }

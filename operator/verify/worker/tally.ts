@@ -1,10 +1,11 @@
 import { hash } from 'node:crypto';
 import { createChecksum, documentDigest } from '@edge-migration/identity/edge/canonical.ts';
 import type { SkippedIdentity } from '@edge-migration/identity/edge/document/document.ts';
-import type { Finding, FindingKind } from '@edge-migration/identity/edge/verdict.ts';
+import type { Finding, Verdict } from '@edge-migration/identity/edge/verdict.ts';
 import { createReport } from '../../job/report.ts';
 import type { VerifyTotals } from '../totals.ts';
-import type { Comparison } from './comparison.ts';
+import type { RepairedCandidate } from './candidate.ts';
+import { type Comparison, identityIdOf, isOnly } from './comparison.ts';
 
 /** One line of the samples: the identity or row and its finding, without values. */
 export interface SampleLine extends Finding {
@@ -59,25 +60,29 @@ export function createTally(options: TallyOptions) {
     } else if (pair.edge !== undefined) edge.add(documentDigest(pair.edge));
   }
 
-  function addFinding({ pair, identifier }: Comparison, finding: Finding, repaired: boolean | undefined): void {
+  function addFinding(
+    { identifier, ...place }: Pick<SampleLine, 'environmentId' | 'identityId' | 'identifier'>,
+    finding: Finding,
+    repaired: boolean | undefined,
+  ): void {
     for (const kind of finding.kinds) {
       totals.found[kind] += 1;
       if (repaired && kind !== 'uuid' && kind !== 'regions') totals.repaired[kind] += 1;
     }
     if (repaired) totals.repairs += 1;
     if (isOnly(finding, 'uuid') && totals.found.uuid > UUID_SAMPLES) return;
-    const { environmentId, core, edge } = pair;
-    const document = edge ?? findCopy(pair);
-    const id =
-      core?.kind === 'skipped' ? core.identityId : Number(core?.item['django_id']?.N ?? document?.['django_id']?.N);
     const line: SampleLine = {
       ...finding,
-      environmentId,
-      identityId: Number.isNaN(id) ? undefined : id,
+      ...place,
       identifier: clearIdentifiers ? identifier : hash('sha256', identifier, 'hex').slice(0, 16),
       ...(repaired === undefined ? {} : { repaired }),
     };
     samples.add(line);
+  }
+
+  function addSides({ identity, document }: Partial<Pick<Verdict, 'identity' | 'document'>>): void {
+    if (identity !== undefined) totals[identity] += 1;
+    if (document !== undefined) totals[document] += 1;
   }
 
   return {
@@ -87,12 +92,27 @@ export function createTally(options: TallyOptions) {
      * @param repaired whether its repair succeeded; undefined if none was attempted
      */
     add(comparison: Comparison, repaired?: boolean): void {
-      const { identity, document, finding } = comparison.verdict;
-      if (identity !== undefined) totals[identity] += 1;
-      if (document !== undefined) totals[document] += 1;
-      if (comparison.pair.core?.kind === 'skipped') addSkipped(comparison.pair.core);
+      const { verdict, pair, identifier } = comparison;
+      addSides(verdict);
+      if (pair.core?.kind === 'skipped') addSkipped(pair.core);
       addChecksums(comparison, repaired ?? false);
-      if (finding !== undefined) addFinding(comparison, finding, repaired);
+      const place = { environmentId: pair.environmentId, identityId: identityIdOf(pair), identifier };
+      if (verdict.finding !== undefined) addFinding(place, verdict.finding, repaired);
+    },
+
+    /**
+     * Counts, as it was found, what was repaired some time ago and is right now.
+     *
+     * @param now its present state; undefined for a row that is gone or whose document has its override
+     */
+    addRepaired({ environmentId, identifier, repaired }: RepairedCandidate, now: Comparison | undefined): void {
+      const { finding, identityId } = repaired;
+      const isSkipped = now?.verdict.identity === 'skipped';
+      // What Core has changed since may fit into a document now, or not any more.
+      addSides(now !== undefined && isSkipped !== (repaired.identity === 'skipped') ? now.verdict : repaired);
+      if (now?.pair.core?.kind === 'skipped') addSkipped(now.pair.core);
+      if (now !== undefined) addChecksums(now, false);
+      addFinding({ environmentId, identityId, identifier }, withRegions(finding, now?.verdict.finding), true);
     },
 
     addUnsettled(): void {
@@ -120,7 +140,9 @@ export function createTally(options: TallyOptions) {
 
 export type Tally = ReturnType<typeof createTally>;
 
-const findCopy = ({ regions }: Comparison['pair']) => regions?.copies.find(({ document }) => document)?.document;
-
-/** Whether this is the only finding. */
-export const isOnly = ({ kinds }: Finding, kind: FindingKind) => kinds.length === 1 && kinds[0] === kind;
+/** What was found of the home region, and how other regions differ from it now. */
+function withRegions({ regions: _before, kinds, ...others }: Finding, now: Finding | undefined): Finding {
+  const own = kinds.filter((kind) => kind !== 'regions');
+  const { regions } = now ?? {};
+  return regions === undefined ? { kinds: own, ...others } : { kinds: [...own, 'regions'], ...others, regions };
+}

@@ -8,16 +8,10 @@ import type { CheckpointCipher } from '../checkpoint-cipher.ts';
 import { listVerifySegments, type VerifyRange, type VerifySegment } from '../ranges.ts';
 import type { VerifySettings } from '../settings.ts';
 import { countComparedIdentities, countDocuments } from '../totals.ts';
-import {
-  type Candidate,
-  isDoubtful,
-  repairInterrupted,
-  type SettleContext,
-  settleCandidates,
-  toCandidate,
-} from './candidates.ts';
+import { type Candidate, isRepaired, placeOf, toCandidate } from './candidate.ts';
+import { repairInterrupted, type SettleContext, settleCandidates } from './candidates.ts';
 import { createComparer } from './comparer.ts';
-import type { Comparison } from './comparison.ts';
+import { type Comparison, isDoubtful } from './comparison.ts';
 import { type HeldRecord, holdRecord } from './held-record.ts';
 import { type ComparedPage, createVerifyPageReader, type PageStart } from './pages.ts';
 import { openVerifyProgress, type VerifyProgress } from './progress.ts';
@@ -33,6 +27,8 @@ export interface VerifyOptions
   readonly onConflict: 'KeepEdge' | 'CoreWins';
   /** The store that repairs follow; undefined if findings are only reported. */
   readonly repair: Authority | undefined;
+  /** Repairs are compared again after this time, before they are counted; undefined where a write is final. */
+  readonly recheckMs: number | undefined;
   readonly clearIdentifiers: boolean;
   /** How long a pod may repair after its last successful claim of the range. */
   readonly holdMs: number;
@@ -72,6 +68,10 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
     comparer: { ...comparer, recheck: (...request) => retrying(() => comparer.recheck(...request)) },
     tally,
     repair: held && options.repair && repairHolding(held, options.repair),
+    rechecks:
+      held && options.recheckMs !== undefined
+        ? { afterMs: options.recheckMs, areRepeated: options.repair === 'Core', watch: held.watch }
+        : undefined,
     environments,
   };
 
@@ -94,15 +94,18 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
 
   /** The previous pod may have written until it noticed that it had lost the range; such writes may arrive late. */
   async function succeed(interrupted: readonly Candidate[], repair: Repair): Promise<void> {
-    const { holdMs, lateWriteMs } = options;
-    const late = createLateWrites(clock, holdMs + lateWriteMs);
+    const { holdMs, lateWriteMs, recheckMs = 0 } = options;
+    const late = createLateWrites(clock, Math.max(holdMs + lateWriteMs, recheckMs));
     late.lost();
     logger.info(
       { rangeId: range.rangeId, candidates: interrupted.length },
       'waiting for late writes of the previous pod',
     );
     await late.settled(signal);
-    await repairInterrupted(context, repair, interrupted, signal);
+    // The others are candidates: they are compared again, and counted, with these.
+    const waiting = new Set(progress.candidates.filter(isRepaired).map(placeOf));
+    const lost = interrupted.filter((candidate) => !waiting.has(placeOf(candidate)));
+    await repairInterrupted(context, repair, lost, signal);
   }
 
   function at({
@@ -141,9 +144,9 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
     const { candidates, comparedTime } = progress;
     if (candidates.length === 0) return;
     logger.info({ rangeId: range.rangeId, candidates: candidates.length }, 'comparing differences again');
-    const save = (left: readonly Candidate[], time: number) => {
+    const save = (left: readonly Candidate[], time: number, maySkip: boolean) => {
       progress.noteComparison(time);
-      return progress.keep(left, signal);
+      return progress.keep(left, signal, maySkip);
     };
     await settleCandidates(context, candidates, comparedTime, save, signal);
   }

@@ -1,3 +1,4 @@
+import { recheckDelayOf } from '@edge-migration/identity/edge/replication-lag.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import type { TestProject } from '../../../copy/worker/testing/project.ts';
@@ -33,6 +34,7 @@ export async function verify(
       stores,
       regions: [],
       lagMs: 0,
+      recheckMs: recheckDelayOf(stores.edge, { replicationLagSeconds: 0.5 }),
       project: stores.project,
       range: wholeProject(stores.project.environments),
       record,
