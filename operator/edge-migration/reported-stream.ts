@@ -67,6 +67,8 @@ interface Read {
   readonly at: number;
   readonly sidecars: StoredReport[];
   readonly transit: Transit;
+  /** Everything observed before this had been taken from the stream by then: later, its events may be elsewhere. */
+  readonly takenUntil: number | undefined;
   readonly clocks: ClockFact[];
 }
 
@@ -135,14 +137,14 @@ export class ReportedStream implements StreamView {
   replay(projectId: number): ReplayFact {
     const read = this.fresh();
     if (read === undefined) return this.unknown();
-    const { transit } = read;
+    const { transit, takenUntil } = read;
     const { project, ...said } = this.reported.replay(projectId, this.aliveSince());
     return {
       kind: 'observed',
       ...said,
-      takenUntil: this.taken.until(),
+      takenUntil,
       underWay: transit.underWay(projectId),
-      settledUntil: transit.settledUntil(this.taken.until(), projectId),
+      settledUntil: transit.settledUntil(takenUntil, projectId),
       project: {
         ...project,
         parked: transit.parked(projectId),
@@ -244,8 +246,9 @@ export class ReportedStream implements StreamView {
     // By now the stream has what the sidecars had sent.
     const transit = await readTransit(manager, clock);
     if (facts !== undefined) this.taken.notice({ ...transit, sentUntil: findSent(facts).until });
+    const takenUntil = this.taken.until();
     await this.followLosses(transit, signal);
-    this.last = { at: clock.monotonic(), sidecars, transit, clocks };
+    this.last = { at: clock.monotonic(), sidecars, transit, takenUntil, clocks };
     if (facts !== undefined) await sayGoodbyeForVanished(client, facts, logger);
     if (departures !== undefined) await sayGoodbyeForUnheard(client, reports, departures, logger);
   }
