@@ -34,6 +34,9 @@ export type RecheckResult = 'overtaken' | Agreement;
 
 const MOST_RECHECK_PAUSE_MS = 300_000;
 
+/** For each so many milliseconds that a recheck waits for another region, it may come a second earlier. */
+const ROUNDED_MS = 20_000;
+
 /**
  * How long rechecks continue after the replay window has closed, and after the event was applied, which may have been
  * later: several of them with the usual lag.
@@ -45,8 +48,10 @@ const COUNTED = { same: 'held', differs: 'elsewhere', unreachable: 'elsewhere', 
 
 /** Reads again what was applied, on tables of several regions (docs/design.md, "Convergence", rule 10). */
 export function createRechecks({ admission: pipeline, counts, now, ...options }: RecheckOptions) {
-  function later(projectId: number, work: Work, pauseMs: number, heldIn?: string): void {
-    const due = Math.ceil((now() + pauseMs) / 1000);
+  /** In seconds since the epoch. */
+  const dueIn = (pauseMs: number) => Math.ceil((now() + pauseMs) / 1000);
+
+  function later(projectId: number, work: Work, due: number, heldIn?: string): void {
     const appliedTime = findAppliedTime(work.held.message) ?? now();
     pipeline.park(work, projectId, 'repeat', { due, recheck: true, heldIn, appliedTime });
   }
@@ -57,7 +62,10 @@ export function createRechecks({ admission: pipeline, counts, now, ...options }:
    * @param heldIn the region that is right while another one is not
    */
   function laterElsewhere(projectId: number, work: Work, pauseMs: number, heldIn?: string): void {
-    later(projectId, work, Math.max(pauseMs, Math.min(MOST_RECHECK_PAUSE_MS, (now() - work.observed) / 4)), heldIn);
+    const longer = Math.min(MOST_RECHECK_PAUSE_MS, (now() - work.observed) / 4);
+    // Each second, for each minute in which events began, is a place of its own, and each place is released by itself.
+    const step = Math.max(1, Math.floor(longer / ROUNDED_MS));
+    later(projectId, work, Math.max(dueIn(pauseMs), Math.floor(dueIn(longer) / step) * step), heldIn);
   }
 
   /** Edge is the authority by now, and writes that overtake this one no longer count. */
@@ -108,12 +116,12 @@ export function createRechecks({ admission: pipeline, counts, now, ...options }:
     finish(projectId: number, work: Work, found: RecheckResult, region: string | undefined): void {
       const pauseMs = options.recheckDelayMs() ?? 0;
       if (!isRecheck(work.held.message)) {
-        later(projectId, work, pauseMs);
+        later(projectId, work, dueIn(pauseMs));
         return;
       }
       counts.of(projectId).rechecks[COUNTED[found]] += 1;
       if (found === 'same' || (found === 'overtaken' && isOver(projectId, work, pauseMs))) work.held.ack();
-      else if (found === 'overtaken') later(projectId, work, pauseMs);
+      else if (found === 'overtaken') later(projectId, work, dueIn(pauseMs));
       else laterElsewhere(projectId, work, pauseMs, region);
     },
 

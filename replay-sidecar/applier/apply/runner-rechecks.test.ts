@@ -179,13 +179,29 @@ describe('a recheck on tables of several regions', () => {
     expect(reads).toBe(2);
   });
 
+  /** When a recheck is due while a region is silent, in seconds since the epoch, and in how many seconds that is. */
+  async function dueOf(age: number): Promise<{ due: number; pause: number }> {
+    const now = Date.now();
+    const { parked } = await recheck(false, { between: equal, elsewhere: 'unreachable' }, now - age);
+    const { due } = parked[0] as { due: number };
+    return { due, pause: due - now / 1000 };
+  }
+
   test('comes later the older the event is while a region is silent, after five minutes at most', async () => {
-    const pauses: number[] = [];
-    for (const age of [0, 400_000, 86_400_000]) {
-      const now = Date.now();
-      const { parked } = await recheck(false, { between: equal, elsewhere: 'unreachable' }, now - age);
-      pauses.push(Math.round(((parked[0] as { due: number }).due * 1000 - now) / 1000));
+    for (const [age, pause] of [
+      [0, 10],
+      [400_000, 100],
+      [86_400_000, 300],
+    ] as const) {
+      const found = (await dueOf(age)).pause;
+      expect(found).toBeGreaterThanOrEqual(Math.max(10, 0.9 * pause - 2));
+      expect(found).toBeLessThan(pause + 5);
     }
-    expect(pauses.map((seconds) => Math.round(seconds / 5) * 5)).toEqual([10, 100, 300]);
+  });
+
+  test('comes together with others that have waited for long: each time and minute is a place of its own', async () => {
+    const ages = Array.from({ length: 200 }, (_, index) => 10_000_000 + index * 60_000);
+    const dues = new Set((await Promise.all(ages.map(dueOf))).map(({ due }) => due));
+    expect([...dues].map((due) => due % 15)).toEqual([...dues].map(() => 0));
   });
 });
