@@ -64,27 +64,35 @@ export const placeOf = ({ kind, environmentId, identifier, key, row, region }: C
 
 /** Maximum number of candidates that are compared, and repaired, in one go. */
 export const CHUNK = 50;
-/** Maximum length of identifiers that are recorded as being repaired, in UTF-16 units: the record has to hold them. */
-export const MOST_REPAIRING_TEXT = 20_000;
+/** What is recorded as being repaired, or is to be compared again, as JSON: encrypted, the record has to hold it, too. */
+export const MOST_REPAIRING_BYTES = 100_000;
 
 /** The length of their identifiers in UTF-16 units. */
 export function textLength(candidates: readonly Candidate[]): number {
   return candidates.reduce((length, { identifier, key }) => length + identifier.length + key.length, 0);
 }
 
+/** Where it is found again; what was found of it is saved with the candidates. */
+export const toPlace = ({ repaired: _, ...place }: Candidate): Candidate => place;
+
+/** The bytes of their places as JSON. */
+export function placeBytes(candidates: readonly Candidate[]): number {
+  return candidates.reduce((bytes, candidate) => bytes + Buffer.byteLength(JSON.stringify(toPlace(candidate))) + 1, 0);
+}
+
 /** Chunks of one environment and kind each, small enough to be compared in one call, and recorded as being repaired. */
 export function divide<C extends Candidate>(candidates: readonly C[]): C[][] {
   const chunks: C[][] = [];
-  let text = 0;
+  let bytes = 0;
   for (const candidate of candidates) {
     const last = chunks.at(-1);
     const [first] = last ?? [];
     const isAlike = first?.kind === candidate.kind && first.environmentId === candidate.environmentId;
-    const length = textLength([candidate]);
-    const hasRoom = last !== undefined && last.length < CHUNK && text + length <= MOST_REPAIRING_TEXT;
+    const own = placeBytes([candidate]);
+    const hasRoom = last !== undefined && last.length < CHUNK && bytes + own <= MOST_REPAIRING_BYTES;
     if (isAlike && hasRoom) last.push(candidate);
     else chunks.push([candidate]);
-    text = isAlike && hasRoom ? text + length : length;
+    bytes = isAlike && hasRoom ? bytes + own : own;
   }
   return chunks;
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { RangeTakenOverError } from '../../job/failure.ts';
 import type { WorkerRecord } from '../../job/record.ts';
 import type { CheckpointCipher } from '../checkpoint-cipher.ts';
-import { type Candidate, candidateSchema, placeOf } from './candidate.ts';
+import { type Candidate, candidateSchema, placeOf, toPlace } from './candidate.ts';
 
 /** A range's record, held by one pod at a time: the last one that has taken it. */
 export interface HeldRecord extends WorkerRecord {
@@ -52,9 +52,7 @@ export async function holdRecord(
   function describeRepairs(repairing: readonly Candidate[]): Texts {
     const own = new Set(repairing.map(placeOf));
     const all = isSeenTo ? [...watched.filter((each) => !own.has(placeOf(each))), ...repairing] : interrupted;
-    // What was found of them is saved with the candidates.
-    const places = all.map(({ repaired: _, ...candidate }) => candidate);
-    return places.length === 0 ? {} : { repairing: seal.encrypt(places) };
+    return all.length === 0 ? {} : { repairing: seal.encrypt(all.map(toPlace)) };
   }
 
   return {

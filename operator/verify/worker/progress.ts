@@ -59,8 +59,8 @@ export interface VerifyProgress {
 }
 
 const SAVE_MS = 1_000;
-/** A ConfigMap holds a mebibyte, its metadata included. */
-const MOST_RECORD_BYTES = 900_000;
+/** A ConfigMap holds a mebibyte, its metadata and the repairs in progress included. */
+export const MOST_RECORD_BYTES = 900_000;
 /** Candidates are settled above this number. If one page adds more than the record can hold, saving waits for that. */
 const MOST_CANDIDATES = 1_000;
 /** Maximum length of their identifiers in UTF-16 units; sealed, they take about twice as much. */

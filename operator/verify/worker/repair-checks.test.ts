@@ -4,11 +4,13 @@ import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
 import { NOTHING_VERIFIED } from '../totals.ts';
-import { type Candidate, candidateSchema, toCandidate, toRepaired } from './candidate.ts';
+import { type Candidate, candidateSchema, toCandidate, toPlace, toRepaired } from './candidate.ts';
 import { repairInterrupted, type SettleContext, settleCandidates } from './candidates.ts';
 import type { Comparer } from './comparer.ts';
 import type { Comparison } from './comparison.ts';
+import { MOST_RECORD_BYTES } from './progress.ts';
 import { createTally } from './tally.ts';
 import { VERIFY_SETTINGS } from './testing/verification.ts';
 
@@ -144,6 +146,29 @@ test('no more repairs wait for their comparison than the record can hold', async
   await settling;
   expect(Math.max(...run.watched)).toBe(200);
   expect(run.tally.totals()).toMatchObject({ missing: 450, repairs: 450 });
+});
+
+test('whatever characters identifiers have, repairs that wait fit next to a full record in a ConfigMap', async () => {
+  const repaired = new Set<string>();
+  const isMissing = (identifier: string) => !repaired.has(identifier) && repaired.add(identifier).has(identifier);
+  const run = start({ isMissing });
+  const sizes: number[] = [];
+  const { rechecks } = run.context;
+  const cipher = createCheckpointCipher(createCipherKey());
+  const watch = (waiting: readonly Candidate[]) => void sizes.push(cipher.encrypt(waiting.map(toPlace)).length);
+  // Six bytes each in JSON.
+  const candidates = Array.from({ length: 400 }, (_, index) => toCandidate(compare('\u0001'.repeat(42) + index, true)));
+  const { settling, isOver } = settle(
+    { ...run, context: { ...run.context, rechecks: { ...rechecks!, watch } } },
+    candidates,
+  );
+  while (!isOver()) {
+    await run.clock.sleepers(1);
+    await run.clock.advance(DELAY_MS);
+  }
+  await settling;
+  expect(run.tally.totals().repairs).toBe(400);
+  expect(Math.max(...sizes)).toBeLessThan(1024 ** 2 - MOST_RECORD_BYTES - 1000);
 });
 
 test('repairs that a previous pod had saved are compared first after the delay, and are counted as they were found', async () => {

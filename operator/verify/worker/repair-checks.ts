@@ -4,9 +4,9 @@ import {
   type Candidate,
   CHUNK,
   divide,
-  MOST_REPAIRING_TEXT,
+  MOST_REPAIRING_BYTES,
+  placeBytes,
   type RepairedCandidate,
-  textLength,
   toKey,
   toRepaired,
 } from './candidate.ts';
@@ -79,7 +79,7 @@ export function createRepairChecks(context: Context, saved: readonly RepairedCan
     hasRoomFor: (candidates) =>
       open.length === 0 ||
       (open.length + candidates.length <= MOST_OPEN &&
-        textLength(open) + textLength(candidates) <= MOST_REPAIRING_TEXT),
+        placeBytes(open) + placeBytes(candidates) <= MOST_REPAIRING_BYTES),
 
     async settle(save, signal) {
       for (let check = 1; open.length > 0; check++) {
