@@ -184,7 +184,9 @@ describe('after the first comparison', () => {
     const planning = begun(copied({ afterCopy: 'Report' }));
     const verification = { ...nothing, ranges: twoRanges };
     const { actions } = decide({ ...planning, verification, replay, capture: covered(), coreAhead });
-    expect(actions.find(({ kind }) => kind === 'writeVerifySettings')).toMatchObject({ settings: { appliedUntil } });
+    const written = actions.find(({ kind }) => kind === 'writeVerifySettings');
+    expect(written).toMatchObject({ settings: { appliedUntil } });
+    expect(written).not.toHaveProperty('settings.isClosed');
   });
 
   test.each([
@@ -225,6 +227,18 @@ describe('after the first comparison', () => {
     asked.migration.spec!.retry = 'verify-1';
     const { status } = decide(compared(begun(asked), { equal: 500 }));
     expect(condition(status, 'Degraded')).toBe(degraded);
+  });
+
+  test('a comparison that goes on after the window has closed changes nothing in Edge any more', () => {
+    const now = Date.parse(DEADLINE) + 5_000;
+    const replay = following({ takenUntil: now - 1_000, underWay: 0 });
+    const capture = { ...covered(), allSentUntil: now - 1_000 };
+    const planning = begun(copied({ afterCopy: 'Repair' }));
+    expect(planning.migration.status.verification?.current).toMatchObject({ authority: 'Core', mode: 'Repair' });
+    planning.migration.spec!.replay.windowSeconds = 3_600;
+    const { actions } = decide({ ...planning, verification: { ...nothing, ranges: twoRanges }, now, replay, capture });
+    const written = actions.find(({ kind }) => kind === 'writeVerifySettings');
+    expect(written).toMatchObject({ settings: { appliedUntil: 'none', isClosed: true } });
   });
 
   test('at the deadline differing documents are for information, but missing or extra ones are not', () => {

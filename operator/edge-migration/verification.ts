@@ -246,6 +246,7 @@ function chooseSettings({ facts, spec, context }: View, work: VerificationFacts,
     maxReadUnitsPerSecond: share(spec.verify.maxReadUnitsPerSecond),
     maxWriteUnitsPerSecond: share(Math.min(spec.copy.maxWriteUnitsPerSecond, WRITE_UNITS_PER_SECOND)),
     appliedUntil: isNoneReplayed ? 'none' : (known ?? work.liveSettings?.appliedUntil ?? null),
+    ...(context.isClosed && { isClosed: true }),
   };
 }
 

@@ -12,6 +12,11 @@ const verifySettingsSchema = z.object({
    * if not known yet, `none` without replay.
    */
   appliedUntil: z.union([z.number(), z.null(), z.literal('none')]),
+  /**
+   * The replay window has closed: Edge is the authority, even if Core was it when the comparison began. Missing while it
+   * has not, and in settings of earlier releases.
+   */
+  isClosed: z.literal(true).exactOptional(),
 });
 
 export type VerifySettings = z.infer<typeof verifySettingsSchema>;

@@ -136,7 +136,7 @@ export async function repairInterrupted(
     if (rechecks === undefined || open.length === 0) return;
     settling.lost();
     await settling.settled(signal);
-    if (!rechecks.areRepeated) return;
+    if (!rechecks.areRepeated()) return;
   }
 }
 

@@ -54,7 +54,11 @@ function start({ isMissing, areRepeated = true }: Script) {
       if (found.length > 0) repairs.push({ repaired: found.length, at: clock.monotonic() });
       return found.map(() => true);
     },
-    rechecks: { afterMs: DELAY_MS, areRepeated, watch: (repaired) => void watched.push(repaired.length) },
+    rechecks: {
+      afterMs: DELAY_MS,
+      areRepeated: () => areRepeated,
+      watch: (repaired) => void watched.push(repaired.length),
+    },
     environments: new Map([[3, environment]]),
     settings: () => ({ ...VERIFY_SETTINGS, appliedUntil: Number.MAX_SAFE_INTEGER }),
     coreTime: async () => clock.now(),

@@ -22,7 +22,7 @@ export interface RepairRechecks {
    * Whether a repair that did not hold is made again. Not where Edge is the authority: a document that is missing again
    * may have been deleted there, by somebody who had it.
    */
-  readonly areRepeated: boolean;
+  readonly areRepeated: () => boolean;
   /** These repairs are to be compared again, and no others: the successor of a killed pod has to do so, too. */
   readonly watch: (repaired: readonly Candidate[]) => void;
 }
@@ -114,7 +114,7 @@ async function checkPart(
   // Deleted meanwhile with its identities.
   if (environment === undefined) return [];
   const now = await comparer.recheck(kind, environment, part.map(toKey), signal);
-  const areRepeated = rechecks?.areRepeated ?? false;
+  const areRepeated = rechecks?.areRepeated() ?? false;
   const lost = now.filter((each): each is Comparison => each !== undefined && !hasHeld(each, areRepeated));
   const outcomes = areRepeated && !isLast && lost.length > 0 ? await repair?.(lost, signal) : undefined;
   const left: RepairedCandidate[] = [];

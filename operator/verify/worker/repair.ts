@@ -25,7 +25,7 @@ export interface RepairOptions {
    * After the copy, findings are made to agree with Core; once the replay window has closed, Edge is the authority, and
    * repairs only insert what it lacks (docs/verification.md, "Repair").
    */
-  readonly authority: Authority;
+  readonly authority: () => Authority;
   /** Knows when an unanswered write can no longer arrive. */
   readonly late: LateWrites;
   readonly holdMs: number;
@@ -81,7 +81,7 @@ export function createRepair(options: RepairOptions): Repair {
     // Wait until the budget covers earlier writes before reading anything.
     await stores.edge.budget.take(0, signal);
     try {
-      await (authority === 'Edge' ? insert(comparison, signal, fence) : agree(comparison, signal, fence));
+      await (authority() === 'Edge' ? insert(comparison, signal, fence) : agree(comparison, signal, fence));
       return true;
     } catch (error) {
       // Constantly written by others, or too large for a document: this is reported, and the rest continues.

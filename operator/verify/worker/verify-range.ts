@@ -25,7 +25,7 @@ export interface VerifyOptions
   readonly regions: readonly RegionTables[];
   readonly seal: CheckpointCipher;
   readonly onConflict: 'KeepEdge' | 'CoreWins';
-  /** The store that repairs follow; undefined if findings are only reported. */
+  /** The store that repairs follow until the window closes; undefined if findings are only reported. */
   readonly repair: Authority | undefined;
   /** Repairs are compared again after this time, before they are counted; undefined where a write is final. */
   readonly recheckMs: number | undefined;
@@ -60,6 +60,8 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
     signal,
   );
   const { tally } = progress;
+  // A comparison may go on while the window closes, or be suspended until then.
+  const authority = (): Authority => (settings().isClosed || options.repair === 'Edge' ? 'Edge' : 'Core');
   const coreTime = () => retrying(() => stores.core.server.time(signal));
   const context: SettleContext = {
     ...options,
@@ -67,10 +69,10 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
     lagMs: regions.length === 0 ? 0 : options.lagMs,
     comparer: { ...comparer, recheck: (...request) => retrying(() => comparer.recheck(...request)) },
     tally,
-    repair: held && options.repair && repairHolding(held, options.repair),
+    repair: held && repairHolding(held),
     rechecks:
       held && options.recheckMs !== undefined
-        ? { afterMs: options.recheckMs, areRepeated: options.repair === 'Core', watch: held.watch }
+        ? { afterMs: options.recheckMs, areRepeated: () => authority() === 'Core', watch: held.watch }
         : undefined,
     environments,
   };
@@ -86,7 +88,7 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
   await settle();
   return progress.finish(signal);
 
-  function repairHolding(record: HeldRecord, authority: Authority): Repair {
+  function repairHolding(record: HeldRecord): Repair {
     const late = createLateWrites(clock, options.lateWriteMs);
     const claim = (found: readonly Candidate[], own: AbortSignal) => retrying(() => record.claim(found, own), own);
     return createRepair({ ...options, comparer, authority, late, claim, retrying });
