@@ -30,7 +30,7 @@ beforeAll(async () => {
   connection = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 });
   manager = await jetstreamManager(connection, { timeout: 60_000 });
   await ensureStreams(manager, { streamReplicas: 1, streamMaxBytes: 1e8, streamDuplicateWindowSeconds: 120 });
-  await ensureApplierStreams(manager, { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 });
+  await ensureApplierStreams(manager, { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 600 });
 });
 
 afterAll(async () => {

@@ -20,7 +20,12 @@ async function supervise(): Promise<void> {
     logger.warn({ code, signal }, 'worker died');
     cluster.fork();
   });
-  cluster.once('listening', (_worker: Worker, { port }: { port: number }) => logger.info({ port }, 'listening'));
+  let listening = 0;
+  cluster.on('listening', (_worker: Worker, { port }: { port: number }) => {
+    listening += 1;
+    // Not before: if the only one that listens dies, the others get another port where any is wanted.
+    if (listening === options.workers) logger.info({ port }, 'listening');
+  });
   for (let index = 0; index < options.workers; index++) cluster.fork();
   await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   stopping = true;
