@@ -23,8 +23,10 @@ export interface ParkedSubject {
   readonly retry: string;
   /** The identity of an unstorable event. */
   readonly identity?: UnstorableIdentity;
-  /** For poison, repeat and excess: when the request began, in minutes since the epoch; for repeat, or when the event was
-   * stored, if that was earlier. */
+  /**
+   * For poison, repeat and excess, in minutes since the epoch: when the request began. For repeat it is no later than the
+   * minute in which the event was stored.
+   */
   readonly minute?: number;
   /** For poison: the beginning is unknown, and it arrived in that minute. */
   readonly isUnreadable?: boolean;
