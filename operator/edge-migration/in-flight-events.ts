@@ -1,5 +1,6 @@
 import {
   MINUTE_MS,
+  type ParkedSubject,
   type ParkReason,
   parsePlace,
   type UnstorableIdentity,
@@ -46,6 +47,10 @@ export interface Transit {
 const TRIES = 3;
 /** Handled once, and due to be handled again. */
 const AGAIN: readonly ParkReason[] = ['repeat', 'late'];
+/** They go on by themselves. */
+const RETURNING: readonly ParkReason[] = ['overflow', ...AGAIN];
+/** What Edge cannot hold is listed separately: it may stay so forever. What is handled again was applied once. */
+const LISTED_ELSEWHERE: readonly ParkReason[] = ['unstorable', 'excess', ...AGAIN];
 
 /**
  * Finds where events are that have already been in the stream. They enter their next place before they leave the last
@@ -61,13 +66,18 @@ export async function readTransit(
   for (let tries = 1; ; tries++) {
     const before = await readParked(manager);
     const asked = momentOf(clock);
-    const events = await manager.streams.info(STREAM, { subjects_filter: DERIVED_SUBJECTS });
-    const { state } = events;
+    const stream = await manager.streams.info(STREAM, { subjects_filter: DERIVED_SUBJECTS });
+    const { state } = stream;
     const after = await findStream(manager, PARKING_STREAM);
     const isSteady = before.lastSequence === (after?.state.last_seq ?? 0);
     if (!isSteady && tries < TRIES) continue;
-    const found = after === undefined ? [events] : [events, after];
-    const derived = sumBy(state.subjects ?? {}, parseDerivedSubject);
+    const found = after === undefined ? [stream] : [stream, after];
+    const derived = sumEvents(
+      Object.entries(state.subjects ?? {}).flatMap(([subject, events]) => {
+        const projectId = parseDerivedSubject(subject);
+        return projectId === undefined ? [] : [{ projectId, events }];
+      }),
+    );
     return {
       streams: new Map(found.map((one) => [one.config.name, streamStateOf(one, asked, clock)])),
       parking: after && { created: after.created, removed: after.state.last_seq - after.state.messages },
@@ -98,50 +108,52 @@ function valuesOf(projectId: number | undefined, ...maps: readonly ReadonlyMap<n
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
+/** What waits at one place of the parking stream. */
+interface ParkedEvents extends ParkedSubject {
+  readonly events: number;
+}
+
 async function readParked(manager: JetStreamManager) {
   // None while no applier has ever run.
   const state = (await findStream(manager, PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS }))?.state;
-  const subjects = state?.subjects ?? {};
-  const projectOf = (subject: string) => parsePlace(subject)?.projectId;
-  const isOf = (subject: string, ...reasons: ParkReason[]) =>
-    reasons.some((one) => one === parsePlace(subject)?.reason);
-  const isReturning = (subject: string) => isOf(subject, 'overflow', ...AGAIN);
+  const places = listPlaces(state?.subjects ?? {});
+  const returning = places.filter(({ reason }) => RETURNING.includes(reason));
   return {
     lastSequence: state?.last_seq ?? 0,
-    // What Edge cannot hold is listed separately: it may stay so forever. Repairs were applied once.
-    all: sumBy(subjects, (subject) =>
-      isOf(subject, 'unstorable', 'excess', ...AGAIN) ? undefined : projectOf(subject),
-    ),
-    returning: sumBy(subjects, (subject) => (isReturning(subject) ? projectOf(subject) : undefined)),
-    undated: sumBy(subjects, (subject) =>
-      isReturning(subject) && findRepeatTime(subject) === undefined ? projectOf(subject) : undefined,
-    ),
-    repeatingSince: findRepeatTimes(Object.keys(subjects)),
-    unstorable: listUnstorable(Object.keys(subjects)),
-    ...listStuck(subjects),
+    all: sumEvents(places.filter(({ reason }) => !LISTED_ELSEWHERE.includes(reason))),
+    returning: sumEvents(returning),
+    undated: sumEvents(returning.filter((place) => findRepeatTime(place) === undefined)),
+    repeatingSince: findRepeatTimes(returning),
+    unstorable: listUnstorable(places),
+    ...listStuck(places),
   };
 }
 
+function listPlaces(subjects: Readonly<Record<string, number>>): ParkedEvents[] {
+  return Object.entries(subjects).flatMap(([subject, events]) => {
+    const place = parsePlace(subject);
+    return place === undefined ? [] : [{ ...place, events }];
+  });
+}
+
 /** Since when an event may not have reached its end that is to be handled again, e.g. rechecked; undefined for others. */
-function findRepeatTime(subject: string): number | undefined {
-  const { reason, minute } = parsePlace(subject) ?? {};
+function findRepeatTime({ reason, minute }: ParkedSubject): number | undefined {
   return reason === 'repeat' && minute !== undefined ? minute * MINUTE_MS : undefined;
 }
 
 /** The earliest of each project. */
-function findRepeatTimes(subjects: readonly string[]): Map<number, number> {
+function findRepeatTimes(places: readonly ParkedSubject[]): Map<number, number> {
   const earliest = new Map<number, number>();
-  for (const subject of subjects) {
-    const { projectId } = parsePlace(subject) ?? {};
-    const time = findRepeatTime(subject);
-    if (projectId === undefined || time === undefined) continue;
-    earliest.set(projectId, Math.min(time, earliest.get(projectId) ?? time));
+  for (const place of places) {
+    const time = findRepeatTime(place);
+    if (time === undefined) continue;
+    earliest.set(place.projectId, Math.min(time, earliest.get(place.projectId) ?? time));
   }
   return earliest;
 }
 
 /** By project: events that failed repeatedly, and minutes whose events found no room. */
-function listStuck(subjects: Record<string, number>) {
+function listStuck(places: readonly ParkedEvents[]) {
   const failed = new Map<number, WaitingEvents[]>();
   const excess = new Map<number, number[]>();
   // Strangers may fill tens of thousands of places under one project, so lists are extended, not rebuilt.
@@ -150,8 +162,7 @@ function listStuck(subjects: Record<string, number>) {
     if (list === undefined) lists.set(projectId, [entry]);
     else list.push(entry);
   };
-  for (const [subject, events] of Object.entries(subjects)) {
-    const { projectId = 0, reason, minute, isUnreadable = false } = parsePlace(subject) ?? {};
+  for (const { projectId, reason, minute, isUnreadable = false, events } of places) {
     const from = minute === undefined ? undefined : minute * MINUTE_MS;
     if (reason === 'poison') add(failed, projectId, { from, isUnreadable, events });
     if (reason === 'excess') add(excess, projectId, from ?? 0);
@@ -160,11 +171,10 @@ function listStuck(subjects: Record<string, number>) {
 }
 
 /** By project; each identity once, even if its cause has changed. */
-function listUnstorable(subjects: readonly string[]): Map<number, UnstorableIdentity[]> {
+function listUnstorable(places: readonly ParkedSubject[]): Map<number, UnstorableIdentity[]> {
   const found = new Map<number, Map<number, UnstorableIdentity>>();
-  for (const subject of subjects) {
-    const { projectId, identity } = parsePlace(subject) ?? {};
-    if (projectId === undefined || identity === undefined) continue;
+  for (const { projectId, identity } of places) {
+    if (identity === undefined) continue;
     found.set(projectId, (found.get(projectId) ?? new Map()).set(identity.identityId, identity));
   }
   const sort = (identities: Iterable<UnstorableIdentity>) =>
@@ -172,12 +182,9 @@ function listUnstorable(subjects: readonly string[]): Map<number, UnstorableIden
   return new Map([...found].map(([projectId, identities]) => [projectId, sort(identities.values())]));
 }
 
-/** Message counts by project. */
-function sumBy(subjects: Record<string, number>, projectOf: (subject: string) => number | undefined) {
+/** By project. */
+function sumEvents(places: readonly Pick<ParkedEvents, 'projectId' | 'events'>[]): Map<number, number> {
   const sums = new Map<number, number>();
-  for (const [subject, count] of Object.entries(subjects)) {
-    const projectId = projectOf(subject);
-    if (projectId !== undefined) sums.set(projectId, (sums.get(projectId) ?? 0) + count);
-  }
+  for (const { projectId, events } of places) sums.set(projectId, (sums.get(projectId) ?? 0) + events);
   return sums;
 }
