@@ -1,14 +1,13 @@
-import { type EdgeStore, openEdge } from '@edge-migration/identity/edge/table/table.ts';
+import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { REPLAY_WAIT_POLL_MS } from '@edge-migration/runtime/policies.ts';
-import { type GlobalTable, HELD, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
-import { regionalDynamodb } from '@edge-migration/test/cluster/shared.ts';
+import { type GlobalTable, HELD } from '@edge-migration/test/cluster/global-table/global-table.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';
+import type { TestProject } from '../../copy/worker/testing/project.ts';
 import { openRegions } from './regions.ts';
+import { copyIntoTwoRegions, HOME, OTHER, type TwoRegions } from './testing/two-regions.ts';
 import { verify as verifyProject } from './testing/verification.ts';
 
-const [HOME, OTHER] = ['eu-west-2', 'us-east-2'];
 const IDENTITIES = 60;
 const signal = new AbortController().signal;
 
@@ -17,23 +16,13 @@ let project: TestProject;
 /** Edge's clients in the other region. */
 let there: EdgeStore;
 
-beforeAll(async () => {
-  global = await startGlobalTable({ regions: [HOME, OTHER], server: await regionalDynamodb() });
-  project = await createTestProject({ dynamodb: global.region(HOME), identities: IDENTITIES });
-  there = openEdge({
-    ...project.tables.settings,
-    dynamodbEndpoint: global.region(OTHER).endpoint,
-    dynamodbRegion: OTHER,
-  });
-  await project.copy();
-  await global.settle();
-});
+let started: TwoRegions;
 
-afterAll(async () => {
-  there?.close();
-  await project?.[Symbol.asyncDispose]();
-  await global?.stop();
+beforeAll(async () => {
+  started = await copyIntoTwoRegions(IDENTITIES);
+  ({ global, project, there } = started);
 });
+afterAll(() => started?.[Symbol.asyncDispose]());
 
 beforeEach(async () => {
   global.region(OTHER).rejoin();

@@ -1,20 +1,19 @@
 /** Repairs in eventually consistent tables of two regions, with clients that write in the other region, too. */
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { recheckDelayOf } from '@edge-migration/identity/edge/replication-lag.ts';
-import { type EdgeStore, openEdge } from '@edge-migration/identity/edge/table/table.ts';
+import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
-import { type GlobalTable, HELD, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
-import { regionalDynamodb } from '@edge-migration/test/cluster/shared.ts';
+import { type GlobalTable, HELD } from '@edge-migration/test/cluster/global-table/global-table.ts';
 import { traitsOf } from '@edge-migration/test/edge/traits.ts';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';
 import { createMemoryRecord } from '../../job/memory-record.ts';
 import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
+import { copyIntoTwoRegions, type TwoRegions } from './testing/two-regions.ts';
 import { verify } from './testing/verification.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-const [HOME, OTHER] = ['eu-west-2', 'us-east-2'];
 const IDENTITIES = 40;
 /** Only the wait for replication takes between half of this and all of it. */
 const RECHECK_MS = 2_000;
@@ -24,21 +23,13 @@ let project: TestProject;
 /** Edge's clients in the other region. */
 let there: EdgeStore;
 
+let started: TwoRegions;
+
 beforeAll(async () => {
-  global = await startGlobalTable({ regions: [HOME, OTHER], server: await regionalDynamodb() });
-  project = await createTestProject({ dynamodb: global.region(HOME), identities: IDENTITIES });
-  there = openEdge({
-    ...project.tables.settings,
-    dynamodbEndpoint: global.region(OTHER).endpoint,
-    dynamodbRegion: OTHER,
-  });
-  await project.copy();
+  started = await copyIntoTwoRegions(IDENTITIES);
+  ({ global, project, there } = started);
 });
-afterAll(async () => {
-  there?.close();
-  await project?.[Symbol.asyncDispose]();
-  await global?.stop();
-});
+afterAll(() => started?.[Symbol.asyncDispose]());
 
 beforeEach(async () => {
   global.setDelay({ minMs: 0, maxMs: 0 });
