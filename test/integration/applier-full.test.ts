@@ -35,7 +35,7 @@ test('an event that a dead process may have applied is handled again in memory, 
       const depth = await on.depth();
       return parked > 5 && depth > 5 && parked + depth === WAITING && depth;
     },
-    { for: 'no more room aside', timeoutMs: 120_000 },
+    { for: 'the parking stream to be full', timeoutMs: 120_000 },
   );
 
   await on.rows({ environments_identity: [{ id: 1, identifier: 'ada', environment_id: 1 }] });

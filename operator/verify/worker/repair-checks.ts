@@ -20,7 +20,7 @@ export interface RepairRechecks {
   readonly afterMs: number;
   /**
    * Whether a repair that did not hold is made again. Not where Edge is the authority: a document that is missing again
-   * may have been deleted there, by somebody who had it.
+   * may have been deleted there by an Edge client.
    */
   readonly areRepeated: () => boolean;
   /** These repairs are to be compared again, and no others: the successor of a killed pod has to do so, too. */

@@ -162,7 +162,7 @@ function fenceOf(works: readonly Work[], wrote: () => void, sent: () => void): F
 
 /**
  * They have written and may come back as they are: as mere rechecks they would find nothing to write, and end although
- * nothing has checked that write. In doubt they begin anew.
+ * nothing has checked that write. Marked as in doubt, they are applied again from the start.
  */
 function doubtRechecks(works: readonly Work[]): void {
   for (const { held } of works) if (isRecheck(held.message)) held.doubt();
